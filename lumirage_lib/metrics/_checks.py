@@ -1,0 +1,81 @@
+"""What every metric asks of its arrays, said once, so that all refuse in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from lumirage_lib.errors import InputError
+
+
+def check_labels(labels: np.ndarray, name: str) -> np.ndarray:
+    """A label map as non-negative integers; maps read as floats are cast when they are whole."""
+    labels = np.ascontiguousarray(labels)  # images read by nibabel are in Fortran order
+    if labels.dtype == bool:
+        return labels.astype(np.uint8)
+    if labels.dtype.kind == "f":
+        whole = labels.astype(np.int32)
+        if not np.array_equal(whole, labels):
+            raise InputError(
+                f"{name}: expected whole numbers, got fractions or NaN; was the label map "
+                "interpolated? Warp labels with warp_labels."
+            )
+        labels = whole
+    if labels.dtype.kind not in "iu":
+        raise InputError(f"{name}: expected an integer label map, got dtype {labels.dtype}.")
+    if labels.size and labels.min() < 0:
+        raise InputError(f"{name}: expected labels >= 0, got {labels.min()}; relabel the map.")
+    return labels
+
+
+def check_label_pair(
+    fixed_labels: np.ndarray, other_labels: np.ndarray, other: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two label maps on one grid."""
+    fixed_labels = check_labels(fixed_labels, "fixed_labels")
+    other_labels = check_labels(other_labels, other)
+    if fixed_labels.shape != other_labels.shape:
+        raise InputError(
+            f"{other}: expected the shape of fixed_labels {fixed_labels.shape}, got "
+            f"{other_labels.shape}; warp the labels onto the fixed grid first."
+        )
+    return fixed_labels, other_labels
+
+
+def check_displacement(
+    displacement: np.ndarray, shape: tuple[int, ...] | None = None
+) -> np.ndarray:
+    """A finite displacement of shape (3, X, Y, Z), on the grid `shape` where one is given."""
+    displacement = np.asarray(displacement)
+    if displacement.ndim != 4 or displacement.shape[0] != 3:
+        raise InputError(f"displacement: expected shape (3, X, Y, Z), got {displacement.shape}.")
+    if shape is not None and displacement.shape[1:] != tuple(shape):
+        raise InputError(
+            f"displacement: expected the fixed grid {tuple(shape)}, got {displacement.shape[1:]}."
+        )
+    # A sum is finite only if every term is, unless it overflows: hence float64.
+    if not np.isfinite(displacement.sum(dtype=np.float64)):
+        raise InputError("displacement: expected finite values, got NaN or infinity.")
+    return displacement
+
+
+def check_mask(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A boolean mask on the grid `shape`; anything above zero is inside."""
+    mask = np.asarray(mask) > 0
+    if mask.shape != tuple(shape):
+        raise InputError(f"mask: expected the grid {tuple(shape)}, got {mask.shape}.")
+    return mask
+
+
+def check_spacing(spacing_mm: Iterable[float]) -> tuple[float, float, float]:
+    """Three positive voxel sizes in mm."""
+    spacing = tuple(float(s) for s in spacing_mm)
+    if len(spacing) != 3 or not all(np.isfinite(s) and s > 0 for s in spacing):
+        raise InputError(f"spacing_mm: expected three positive numbers, got {spacing}.")
+    return spacing
+
+
+def to_label_list(labels: Iterable[int]) -> list[int]:
+    """Distinct labels in the order given."""
+    return list(dict.fromkeys(int(label) for label in labels))

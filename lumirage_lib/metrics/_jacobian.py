@@ -1,0 +1,162 @@
+"""How a transformation folds: the ten determinants of the digital diffeomorphism."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from scipy import ndimage
+
+from lumirage_lib.errors import InputError
+from lumirage_lib.metrics._checks import check_displacement, check_mask
+
+LOG_FLOOR = 1e-9  # determinants are clipped from below to this before the logarithm
+SLAB_VOXELS = 100_000  # voxels worked on at once: small enough for the cache
+
+# The two central tetrahedra of a voxel's cube have edges to three diagonal neighbours.
+STARS = (
+    ((-1, -1, 0), (-1, 0, -1), (0, -1, -1)),
+    ((1, 1, 0), (0, 1, 1), (1, 0, 1)),
+)
+
+
+def compute_field_measures(displacement: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+    """Folding and regularity of x -> x + displacement(x) inside a mask.
+
+    Follows Liu et al., "On finite difference Jacobian computation in deformable image
+    registration", IJCV 2024 (arXiv 2212.06060). A central-difference determinant can be
+    positive where the transformation folds. A transformation is digitally diffeomorphic at a
+    voxel only if ten determinants are positive: the eight of forward and backward differences
+    and two of diagonal ones (J*1, J*2), each six times the signed volume of a tetrahedron.
+    The cube is divided in two ways, so every volume counts half.
+
+    Parameters
+    ----------
+    displacement : (3, X, Y, Z) float array
+        Voxels. Differences are taken in float32.
+    mask : (X, Y, Z) array
+        Where to measure, above zero inside; for comparisons, the mask of the fixed image, as
+        the displacement lives on its grid. The outermost voxels, which lack neighbours, are
+        left out.
+
+    Returns
+    -------
+    dict
+        n_mask
+            Voxels measured.
+        ndv_voxels, ndv_percent
+            Non-diffeomorphic volume, sum of -min(|J|, 0) / 12 over the ten determinants, in
+            voxels and as a percentage of the mask.
+        nonpositive_tetrahedra, nonpositive_tetrahedra_fraction
+            Determinants <= 0, each counted a tenth, and the same as a fraction of the mask.
+        nonpositive_fraction
+            Fraction of voxels whose central-difference determinant is <= 0.
+        sd_log_j
+            Standard deviation of log |J| (central differences). Determinants are clipped from
+            below to 1e-9, so every fold counts as log |J| = -20.7 and a few raise it a lot.
+        sd_log_j_positive
+            The same over the voxels that do not fold; NaN if all do.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, the displacement is not finite or no voxel of the mask is interior.
+    """
+    displacement = check_displacement(displacement)
+    mask = check_mask(mask, displacement.shape[1:])[1:-1, 1:-1, 1:-1]
+    if not mask.any():
+        raise InputError("mask: expected at least one voxel off the border of the grid, got none.")
+    folded_volume, folded_count, central = 0.0, 0, []
+    for block, inside in _cut(displacement, mask):
+        steps = [_differences(block, axis) for axis in range(3)]
+        for determinant in _tetrahedra(block, steps):
+            folds = determinant[inside & (determinant <= 0)]
+            folded_count += folds.size
+            folded_volume -= float(folds.sum(dtype=np.float64))
+        central.append(_determinant(*((b + f) / 2 for b, f in steps))[inside])
+    central = np.concatenate(central)
+    n_mask, folds = central.size, central <= 0
+    log_j = np.log(np.maximum(central, LOG_FLOOR), dtype=np.float64)
+    return {
+        "n_mask": n_mask,
+        "ndv_voxels": folded_volume / 12,
+        "ndv_percent": 100 * folded_volume / 12 / n_mask,
+        "nonpositive_tetrahedra": folded_count / 10,
+        "nonpositive_tetrahedra_fraction": folded_count / 10 / n_mask,
+        "nonpositive_fraction": float(folds.mean()),
+        "sd_log_j": float(log_j.std()),
+        "sd_log_j_positive": float(log_j[~folds].std()) if not folds.all() else np.nan,
+    }
+
+
+def compute_jacobian_determinant(displacement: np.ndarray) -> np.ndarray:
+    """Central-difference Jacobian determinant of x -> x + displacement(x).
+
+    Parameters
+    ----------
+    displacement : (3, X, Y, Z) float array, voxels
+
+    Returns
+    -------
+    (X - 2, Y - 2, Z - 2) float32 array
+        At the voxels that have both neighbours on every axis: element (0, 0, 0) belongs to
+        voxel (1, 1, 1). Below 1 the transformation shrinks, at or below 0 it folds.
+    """
+    displacement = check_displacement(displacement)
+    shape = tuple(n - 2 for n in displacement.shape[1:])
+    slabs = [
+        _determinant(*((b + f) / 2 for b, f in (_differences(block, axis) for axis in range(3))))
+        for block, _ in _cut(displacement, np.ones(shape, bool))
+    ]
+    return np.concatenate(slabs)
+
+
+def _cut(displacement: np.ndarray, mask: np.ndarray):
+    """Slabs of the mask's bounding box: float32 displacement with a margin of one, and mask."""
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    mask = mask[box]
+    displacement = displacement[:, *(slice(s.start, s.stop + 2) for s in box)]
+    rows = max(1, SLAB_VOXELS // mask[0].size)
+    for start in range(0, len(mask), rows):
+        block = displacement[:, start : start + rows + 2].astype(np.float32, order="C")
+        yield block, mask[start : start + rows]
+
+
+def _shift(block: np.ndarray, offset: tuple[int, int, int]) -> np.ndarray:
+    """The interior of the block, seen `offset` voxels away."""
+    inner = (slice(1 + o, n - 1 + o) for o, n in zip(offset, block.shape[1:], strict=True))
+    return block[:, *inner]
+
+
+def _edge(block: np.ndarray, offset: tuple[int, int, int]) -> np.ndarray:
+    """Where the step `offset` from each interior voxel leads after the transformation."""
+    edge = _shift(block, offset) - _shift(block, (0, 0, 0))
+    return edge + np.array(offset, np.float32).reshape(3, 1, 1, 1)
+
+
+def _differences(block: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Backward and forward difference of the transformation along one axis."""
+    offset = tuple(int(a == axis) for a in range(3))
+    return -_edge(block, tuple(-o for o in offset)), _edge(block, offset)
+
+
+def _tetrahedra(block: np.ndarray, steps: list[tuple[np.ndarray, np.ndarray]]):
+    """The ten determinants of the digital diffeomorphism, one array after another."""
+    along_x, along_y, along_z = steps
+    for y, z in product(along_y, along_z):
+        normal = _cross(y, z)
+        yield from (_dot(x, normal) for x in along_x)
+    for star in STARS:
+        yield _determinant(*(_edge(block, offset) for offset in star))
+
+
+def _determinant(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    return _dot(a, _cross(b, c))
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, ...]:
+    return tuple(a[i] * b[j] - a[j] * b[i] for i, j in ((1, 2), (2, 0), (0, 1)))
+
+
+def _dot(a, b) -> np.ndarray:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
