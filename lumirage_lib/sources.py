@@ -4,11 +4,9 @@ Two settings, read at every call:
 
 - ``LUMIRAGE_MIRROR``: a folder, whose files are used in place, or an http(s) address, laid out
   as ``owner/name/commit/path``. Unset, files come from the public repositories themselves.
-- ``LUMIRAGE_CACHE``: the folder that keeps what was downloaded, in the same layout under
-  ``sources/``. Unset, the user's cache folder of the operating system.
+- ``LUMIRAGE_CACHE``: a folder for downloads. Unset, the user's cache of the operating system.
 
-Whatever the way, a path is only handed out after its bytes were hashed and found to be the pinned
-ones: the files are a few megabytes, and an image with a flipped bit still opens.
+Bytes are hashed each time a path is handed out: an image with a flipped bit still opens.
 """
 
 from __future__ import annotations
@@ -23,13 +21,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from urllib.parse import quote
 
 import pandas as pd
 import pooch
-from requests.exceptions import HTTPError, RequestException
+from requests.exceptions import RequestException
 from tqdm import tqdm
 from urllib3.exceptions import MaxRetryError
 
@@ -37,8 +35,7 @@ from lumirage_lib.errors import InputError, SourceError
 
 PUBLIC_BASE = "https://raw.githubusercontent.com"
 PAUSES_SECONDS = (1.0, 4.0)  # between attempts, so one more attempt than pauses
-TIMEOUT_SECONDS = (10, 30)  # to connect, and between two pieces of an answer
-WORTH_RETRYING = {408, 429}  # the client errors that pass: timeout, too many requests
+LASTING_STATUS = frozenset({401, 403, 404, 410, 451})  # refusals that another attempt gets again
 
 
 class _Unreachable(SourceError):
@@ -47,22 +44,10 @@ class _Unreachable(SourceError):
 
 @dataclass(frozen=True)
 class Source:
-    """One public file, pinned: the same bytes for everyone, for ever.
+    """One public file, pinned: the same bytes for everyone.
 
-    Attributes
-    ----------
-    repository : str
-        ``owner/name`` of the public repository.
-    commit : str
-        Full commit hash.
-    path : str
-        Path within the repository, with forward slashes.
-    sha256 : str
-        Hash of the file's bytes, hexadecimal.
-    bytes : int
-        Size of the file.
-    licence : str
-        Licence of the file as its repository states it, for the reader to respect.
+    `repository` is ``owner/name``, `path` the path within it at `commit`, `bytes` the size,
+    `licence` what the repository states, for the reader to respect.
     """
 
     repository: str
@@ -74,29 +59,23 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The name the library knows the file by: ``owner/name/path``."""
+        """What the library calls the file: ``owner/name/path``."""
         return f"{self.repository}/{self.path}"
+
+    @property
+    def location(self) -> str:
+        """Where a mirror or cache has the file: ``owner/name/commit/path``."""
+        return f"{self.repository}/{self.commit}/{self.path}"
 
     @property
     def size_mb(self) -> float:
         """Size in megabytes (1e6 bytes)."""
         return self.bytes / 1e6
 
-    @property
-    def location(self) -> str:
-        """Where every mirror and cache has the file: ``owner/name/commit/path``."""
-        return f"{self.repository}/{self.commit}/{self.path}"
-
 
 @cache
 def load_sources() -> Mapping[str, Source]:
-    """Read the registry that comes with the package: every known file by its name.
-
-    Returns
-    -------
-    Mapping[str, Source]
-        Read-only, in the order of ``data/sources.tsv``.
-    """
+    """Read the registry that comes with the package: every known file by its name (read-only)."""
     text = (files("lumirage_lib") / "data" / "sources.tsv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
     sources = [Source(**{**row, "bytes": int(row["bytes"])}) for row in rows]
@@ -104,50 +83,37 @@ def load_sources() -> Mapping[str, Source]:
 
 
 def find_sources(repository: str, under: str = "") -> list[Source]:
-    """List the known files of a repository, all or those under a folder.
-
-    Parameters
-    ----------
-    repository : str
-        ``owner/name``.
-    under : str
-        A folder (or one file) within the repository; empty for all.
-
-    Returns
-    -------
-    list[Source]
-        Never empty, in the order of the registry.
+    """List the known files of a repository (``owner/name``), all or those of the folder `under`.
 
     Raises
     ------
     InputError
-        If no file of that repository, or none under that folder, is known.
+        If no file of that repository, or none in that folder, is known.
     """
-    found = [source for source in load_sources().values() if source.repository == repository]
+    every = load_sources().values()
+    found = [source for source in every if source.repository == repository]
     if not found:
-        known = sorted({source.repository for source in load_sources().values()})
-        raise InputError(_unknown("repository", repository, known))
+        raise InputError(_unknown("repository", repository, {s.repository for s in every}))
     folder = under.strip("/")
-    inside = [s for s in found if not folder or f"{s.path}/".startswith(f"{folder}/")]
+    inside = [s for s in found if not folder or s.path.startswith(f"{folder}/")]
     if not inside:
-        known = sorted({parent for s in found for parent in _parents(s.path)})
-        raise InputError(_unknown(f"folder of {repository}", folder, known))
+        folders = {str(parent) for s in found for parent in PurePosixPath(s.path).parents}
+        raise InputError(_unknown(f"folder of {repository}", folder, folders - {"."}))
     return inside
 
 
 def get_source(repository: str, path: str) -> Source:
-    """Look up one file by repository (``owner/name``) and path within it.
+    """Look up one file by its repository (``owner/name``) and its path within it.
 
     Raises
     ------
     InputError
         If the file is not in the registry; the message names those nearest to it.
     """
-    source = load_sources().get(f"{repository}/{path}")
-    if source is None:
-        known = [s.path for s in find_sources(repository)]
-        raise InputError(_unknown(f"file of {repository}", path, known))
-    return source
+    known = {source.path: source for source in find_sources(repository)}
+    if path not in known:
+        raise InputError(_unknown(f"file of {repository}", path, set(known)))
+    return known[path]
 
 
 def cache_folder() -> Path:
@@ -156,18 +122,22 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser().resolve() if chosen else Path(pooch.os_cache("lumirage"))
 
 
-def get_address(source: Source) -> str:
-    """Say where `source` comes from: an http(s) address, or a path in the mirror folder.
+def get_address(source: Source) -> Path | str:
+    """Say where `source` comes from: a path in the mirror folder, or an http(s) address.
 
     Raises
     ------
     SourceError
         If ``LUMIRAGE_MIRROR`` is neither an existing folder nor an http(s) address.
     """
-    base = _base()
-    if isinstance(base, Path):
-        return str(base / source.location)
-    return f"{base}/{quote(source.location)}"
+    base = os.environ.get("LUMIRAGE_MIRROR") or PUBLIC_BASE
+    if base.startswith(("http://", "https://")):
+        return f"{base.rstrip('/')}/{quote(source.location)}"
+    folder = Path(base).expanduser().resolve()
+    if not folder.is_dir():
+        problem = f"LUMIRAGE_MIRROR: expected a folder or an http(s) address, found {base!r}"
+        raise SourceError(f"{problem}.\nFix: correct it, or unset it to fetch from {PUBLIC_BASE}")
+    return folder / source.location
 
 
 def is_local(source: Source) -> bool:
@@ -178,67 +148,47 @@ def is_local(source: Source) -> bool:
 def fetch(source: Source, *, quiet: bool = False) -> Path:
     """Return a local file that holds the pinned bytes of `source`, downloading it if need be.
 
-    A file of a mirror folder is used in place. A download goes to a temporary name beside its
-    place in the cache and takes that place, in one step, only once its hash is right: a reader
-    never meets half a file, and any number of processes may ask for the same one. A cached file
-    that went bad since is fetched again.
-
-    Parameters
-    ----------
-    source : Source
-        From `get_source`, `find_sources` or `load_sources`.
-    quiet : bool
-        Do not announce a download (name, size, licence) on stderr, nor show its progress.
+    A file of a mirror folder is used in place. A download takes its place in the cache in one
+    step, once its hash is right: nobody meets half a file, and several processes may ask for the
+    same one. A cached file that went bad is fetched again. Unless `quiet`, name, size and licence
+    are said on stderr before a download, and progress is shown.
 
     Raises
     ------
     SourceError
-        If the file could not be had, or its bytes are not the pinned ones; it is then left out
-        of the cache. The message gives size and sha256, expected and found, and the address.
+        If the file could not be had, or its bytes are not the pinned ones; these are then left
+        out of the cache. The message gives size and sha256, expected and found, and the address.
     """
-    path = _local_path(source)
-    found = _fault(path, source)
-    if found is None:
+    path, address = _local_path(source), get_address(source)
+    if (found := _fault(path, source)) is None:
         return path
-    if isinstance(_base(), Path):
+    if path == address:
         fix = "copy that file again, or unset LUMIRAGE_MIRROR to fetch the public one"
         raise SourceError(_refusal(source, found, path, fix))
     if not quiet:
-        again = f"again, since the cached copy is damaged ({found}), " if path.exists() else ""
-        _say(f"Fetching {again}{source.name} ({_terms([source])}) from {_base()}")
-    _download(source, path, quiet=quiet)
+        _announce([source])
+    _download(source, str(address), path, quiet=quiet)
     return path
 
 
 def fetch_all(sources: Iterable[Source], *, quiet: bool = False) -> list[Path]:
-    """`fetch` many files: say size and licences first, go on past failures, report them at the end.
+    """Fetch many files, as `fetch` does, and return their paths in the order of `sources`.
 
-    Parameters
-    ----------
-    sources : iterable of Source
-        Duplicates are fetched once.
-    quiet : bool
-        No announcement and no progress bar.
-
-    Returns
-    -------
-    list[Path]
-        One verified local file per item of `sources`, in its order.
+    Total size and licences are said first; a failure does not stop the rest.
 
     Raises
     ------
     SourceError
-        If any file could not be had: one message that lists them all. The others are in place.
-        When the server cannot be reached at all, the files after that are not tried.
+        If any file could not be had: one message lists them all; the others are in place. Once
+        the server cannot be reached at all, the files after that are not tried.
     """
     wanted = list(sources)
     absent = [source for source in dict.fromkeys(wanted) if not is_local(source)]
-    download = not isinstance(_base(), Path)
-    if absent and download and not quiet:
+    quiet = quiet or not any(isinstance(get_address(source), str) for source in absent)
+    if not quiet:
         _announce(absent)
     failures: list[str] = []
-    total = sum(source.bytes for source in absent)
-    with tqdm(total=total, unit="B", unit_scale=True, disable=quiet or not download) as bar:
+    with tqdm(total=sum(s.bytes for s in absent), unit="B", unit_scale=True, disable=quiet) as bar:
         for position, source in enumerate(absent):
             try:
                 fetch(source, quiet=True)
@@ -249,66 +199,34 @@ def fetch_all(sources: Iterable[Source], *, quiet: bool = False) -> list[Path]:
                 failures.append(str(error))
             bar.update(source.bytes)
     if failures:
-        listed = "\n- ".join(failures)
-        raise SourceError(f"{len(failures)} of {len(wanted)} files could not be had:\n- {listed}")
+        raise SourceError("\n- ".join([f"could not get {len(failures)} files:", *failures]))
     return [_local_path(source) for source in wanted]
 
 
 def check_sources(repository: str | None = None) -> pd.DataFrame:
-    """Verify what is here, without the network.
-
-    Parameters
-    ----------
-    repository : str, optional
-        ``owner/name``; all repositories if not given.
+    """Verify what is here, of one repository (``owner/name``) or of all, without the network.
 
     Returns
     -------
     pandas.DataFrame
-        One row per file: ``name``, ``size_mb``, ``licence``, ``state`` (``present``: the pinned
-        bytes; ``missing``; ``corrupt``: other bytes) and ``where``: the local file, or the
-        address that a missing one would come from.
-
-    Raises
-    ------
-    InputError
-        If the repository is not in the registry.
+        One row per file: ``name``, ``size_mb``, ``licence``, ``state`` (``present``, ``missing``,
+        or ``corrupt``: not the pinned bytes) and ``where``: the local file, or the address that
+        a missing one would come from.
+        A repository that is not in the registry raises an `InputError`.
     """
-    chosen = find_sources(repository) if repository else load_sources().values()
-    return pd.DataFrame([_check(source) for source in chosen])
-
-
-def _check(source: Source) -> dict[str, object]:
-    path = _local_path(source)
-    found = _fault(path, source)
-    state = "present" if found is None else "corrupt" if path.exists() else "missing"
-    return {
-        "name": source.name,
-        "size_mb": source.size_mb,
-        "licence": source.licence,
-        "state": state,
-        "where": get_address(source) if state == "missing" else str(path),
-    }
-
-
-def _base() -> Path | str:
-    """The folder or address that holds the files, from the one setting."""
-    chosen = os.environ.get("LUMIRAGE_MIRROR") or PUBLIC_BASE
-    if chosen.startswith(("http://", "https://")):
-        return chosen.rstrip("/")
-    folder = Path(chosen).expanduser().resolve()
-    if not folder.is_dir():
-        raise SourceError(
-            "LUMIRAGE_MIRROR: expected a folder or an http(s) address, "
-            f"found {chosen!r}, which is neither.\nFix: correct it, or unset it to fetch from "
-            f"{PUBLIC_BASE}"
-        )
-    return folder
+    rows = []
+    for source in find_sources(repository) if repository else load_sources().values():
+        path = _local_path(source)
+        found = _fault(path, source)
+        state = "present" if found is None else "corrupt" if path.exists() else "missing"
+        where = get_address(source) if state == "missing" else path
+        rows.append((source.name, source.size_mb, source.licence, state, str(where)))
+    return pd.DataFrame(rows, columns=["name", "size_mb", "licence", "state", "where"])
 
 
 def _local_path(source: Source) -> Path:
-    base = _base()
-    return (base if isinstance(base, Path) else cache_folder() / "sources") / source.location
+    address = get_address(source)
+    return address if isinstance(address, Path) else cache_folder() / "sources" / source.location
 
 
 def _fault(path: Path, source: Source) -> str | None:
@@ -318,80 +236,64 @@ def _fault(path: Path, source: Source) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return "found no file"
     except OSError as error:
-        return f"found a file that cannot be read ({error.strerror})"
+        return f"found what cannot be read ({error})"
     return None if sha256 == source.sha256 else f"found {size} bytes with sha256 {sha256}"
 
 
-def _download(source: Source, target: Path, *, quiet: bool) -> None:
-    """Bring the pinned bytes to `target`, whole or not at all, trying again if that may help."""
-    address = get_address(source)
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-    fix = "try again later; if it stays so, set LUMIRAGE_MIRROR to a complete copy"
+def _download(source: Source, address: str, target: Path, *, quiet: bool) -> None:
+    """Bring the pinned bytes to `target`, whole or not at all; try again where that may help."""
     for pause in (*PAUSES_SECONDS, None):
-        kind, passing = SourceError, True
+        kind, fix = SourceError, "try again later, or set LUMIRAGE_MIRROR to a complete copy"
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _transfer(address, part, source, quiet=quiet)
-            found = _fault(part, source)
-            if found is None:
-                part.replace(target)
-                return
+            found = _attempt(source, address, target, quiet=quiet)
         except RequestException as error:
             found = f"no whole file came ({error})"
-            status = error.response.status_code if isinstance(error, HTTPError) else 500
-            passing = status >= 500 or status in WORTH_RETRYING
+            if getattr(error.response, "status_code", None) in LASTING_STATUS:
+                pause = None
             if error.args and isinstance(error.args[0], MaxRetryError):
-                kind, fix = _Unreachable, "connect to the network, or set LUMIRAGE_MIRROR"
+                kind = _Unreachable
         except OSError as error:
-            fix = f"free {source.size_mb:.1f} MB there, or set LUMIRAGE_CACHE to another folder"
-            message = f"{source.name}: cannot be written to {target} ({error.strerror})"
-            raise SourceError(f"{message}.\nFix: {fix}") from error
-        finally:
-            part.unlink(missing_ok=True)
-        if pause is None or not passing:
+            found, pause = f"cannot write {target} ({error})", None
+            fix = f"make room for {source.size_mb:.1f} MB, or set LUMIRAGE_CACHE to another folder"
+        if found is None:
+            return
+        if pause is None:
             raise kind(_refusal(source, found, address, fix))
         time.sleep(pause)
 
 
-def _transfer(address: str, part: Path, source: Source, *, quiet: bool) -> None:
-    # `identity`: the bytes as they are, not packed for the journey, so that the bar counts right.
-    with tqdm(total=source.bytes, unit="B", unit_scale=True, leave=False, disable=quiet) as bar:
-        pooch.HTTPDownloader(
-            progressbar=bar,
-            chunk_size=1 << 16,
-            timeout=TIMEOUT_SECONDS,
-            headers={"Accept-Encoding": "identity"},
-        )(address, str(part), None)
+def _attempt(source: Source, address: str, target: Path, *, quiet: bool) -> str | None:
+    """Download once; move the file to `target` if it is right, else say what is wrong with it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    # Seconds to connect and between pieces; the bytes not packed, so that the bar counts right.
+    asked = {"timeout": (10, 30), "headers": {"Accept-Encoding": "identity"}}
+    try:
+        with tqdm(total=source.bytes, unit="B", unit_scale=True, leave=False, disable=quiet) as bar:
+            pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, **asked)(address, part, None)
+        if (found := _fault(part, source)) is None:
+            part.replace(target)
+        return found
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _refusal(source: Source, found: str, where: object, fix: str) -> str:
-    expected = f"expected {source.bytes} bytes with sha256 {source.sha256}"
-    return f"{source.name}: {expected}, {found}, at {where}.\nFix: {fix}"
+    pinned = f"{source.bytes} bytes with sha256 {source.sha256}"
+    return f"{source.name}: expected {pinned}, {found}, at {where}.\nFix: {fix}"
 
 
-def _unknown(what: str, name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=3, cutoff=0.4) or known[:3]
-    return f"no {what} is called {name!r} among the {len(known)} known; nearest: {', '.join(near)}"
-
-
-def _parents(path: str) -> list[str]:
-    parts = path.split("/")[:-1]
-    return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
-
-
-def _terms(sources: list[Source]) -> str:
-    """Size and licences, as they are said before a download."""
-    licences = "; ".join(dict.fromkeys(source.licence for source in sources))
-    return f"{sum(source.size_mb for source in sources):.1f} MB, licence: {licences}"
+def _unknown(what: str, name: str, known: set[str]) -> str:
+    near = get_close_matches(name, sorted(known), n=3)
+    hint = f"did you mean {' or '.join(near or sorted(known)[:10])}?"
+    return f"expected one of {len(known)} known names, found no {what} called {name!r}: {hint}"
 
 
 def _announce(sources: list[Source]) -> None:
-    size_mb = sum(source.size_mb for source in sources)
-    _say(f"Fetching {len(sources)} files, {size_mb:.1f} MB, from {_base()} into {cache_folder()}")
-    for repository in dict.fromkeys(source.repository for source in sources):
-        own = [source for source in sources if source.repository == repository]
-        _say(f"  {repository}: {len(own)} files, {_terms(own)}")
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr)
+    """Say on stderr what is about to be downloaded, how large it is and under which licences."""
+    lines = [f"Fetching {len(sources)} file(s), {sum(s.size_mb for s in sources):.1f} MB in all:"]
+    for repository, licence in dict.fromkeys((s.repository, s.licence) for s in sources):
+        own = [s for s in sources if (s.repository, s.licence) == (repository, licence)]
+        what = own[0].name if len(own) == 1 else f"{len(own)} files of {repository}"
+        lines.append(f"  {what}: {sum(s.size_mb for s in own):.1f} MB, licence: {licence}")
+    print("\n".join(lines), file=sys.stderr)
