@@ -43,23 +43,6 @@ def check_label_pair(
     return fixed_labels, other_labels
 
 
-def check_displacement(
-    displacement: np.ndarray, shape: tuple[int, ...] | None = None
-) -> np.ndarray:
-    """A finite displacement of shape (3, X, Y, Z), on the grid `shape` where one is given."""
-    displacement = np.asarray(displacement)
-    if displacement.ndim != 4 or displacement.shape[0] != 3:
-        raise InputError(f"displacement: expected shape (3, X, Y, Z), got {displacement.shape}.")
-    if shape is not None and displacement.shape[1:] != tuple(shape):
-        raise InputError(
-            f"displacement: expected the fixed grid {tuple(shape)}, got {displacement.shape[1:]}."
-        )
-    # A sum is finite only if every term is, unless it overflows: hence float64.
-    if not np.isfinite(displacement.sum(dtype=np.float64)):
-        raise InputError("displacement: expected finite values, got NaN or infinity.")
-    return displacement
-
-
 def check_mask(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A boolean mask on the grid `shape`; anything above zero is inside."""
     mask = np.asarray(mask) > 0

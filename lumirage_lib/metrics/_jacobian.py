@@ -8,7 +8,8 @@ import numpy as np
 from scipy import ndimage
 
 from lumirage_lib.errors import InputError
-from lumirage_lib.metrics._checks import check_displacement, check_mask
+from lumirage_lib.metrics._checks import check_mask
+from lumirage_lib.warp import check_displacement
 
 LOG_FLOOR = 1e-9  # determinants are clipped from below to this before the logarithm
 SLAB_VOXELS = 100_000  # voxels worked on at once: small enough for the cache

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from lumirage_lib.metrics._checks import (
-    check_displacement,
     check_label_pair,
     check_labels,
     to_label_list,
 )
+from lumirage_lib.warp import check_displacement
 
 SLAB_VOXELS = 250_000  # voxels worked on at once: small enough for the cache
 
@@ -100,8 +100,8 @@ def compute_soft_overlap(
     fixed_labels : (X, Y, Z) integer array
     moving_labels : integer array, on its own grid
     displacement : (3, X, Y, Z) float array
-        Voxels, moved(x) = moving(x + displacement(x)). A point outside the moving grid is
-        background, as in `scipy.ndimage.map_coordinates(order=1, mode="constant")`.
+        Voxels, moved(x) = moving(x + displacement(x)). Voxels outside the moving grid are
+        background, as in `warp_labels(rule="linear")`, which takes the label of largest weight.
     labels : iterable of int
         The labels to report; 0 is background.
 
@@ -118,8 +118,10 @@ def compute_soft_overlap(
     """
     fixed = check_labels(fixed_labels, "fixed_labels")
     displacement = check_displacement(displacement, fixed.shape)
-    # One layer of zeros after the last voxel: the upper corners exist, with weight 0.
-    moving = np.ascontiguousarray(np.pad(check_labels(moving_labels, "moving_labels"), (0, 1)))
+    moving = check_labels(moving_labels, "moving_labels")
+    # Background around the grid: one layer before it, and one more after it so that the far
+    # corners of the last cell exist.
+    moving = np.ascontiguousarray(np.pad(moving, (1, 2)))
     limits = np.array(moving.shape).reshape(3, 1, 1, 1) - 2
     strides = np.array(moving.strides) // moving.itemsize
     moving_values, near_label = moving.ravel(), _near_label(moving).ravel()
@@ -130,7 +132,7 @@ def compute_soft_overlap(
     rows = max(1, SLAB_VOXELS // fixed[0].size)
     for start in range(0, fixed.shape[0], rows):
         slab = slice(start, start + rows)
-        points = np.indices(fixed[slab].shape, dtype=np.float64) + displacement[:, slab]
+        points = np.indices(fixed[slab].shape, dtype=np.float64) + displacement[:, slab] + 1
         points[0] += start
         inside = ((points >= 0) & (points <= limits)).all(axis=0)
         points = points[:, inside]

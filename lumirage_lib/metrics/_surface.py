@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -93,6 +94,8 @@ def _measure(
         raise InputError(f"definition: expected one of {sorted(SURFACES)}, got {definition!r}.")
     fixed, moved = check_label_pair(fixed_labels, moved_labels, "moved_labels")
     labels = to_label_list(labels)
+    find_surface = SURFACES[definition]
+    tables = [lookup_tables.create_table_neighbour_code_to_surface_area(s) for s in spacings]
     fixed_boxes, moved_boxes = _find_boxes(fixed), _find_boxes(moved)
     values = np.full((len(spacings), len(labels)), np.nan)
     for column, label in enumerate(labels):
@@ -102,14 +105,11 @@ def _measure(
             slice(min(f.start, m.start), max(f.stop, m.stop))
             for f, m in zip(fixed_boxes[label], moved_boxes[label], strict=True)
         )
-        masks = fixed[box] == label, moved[box] == label
-        for row, spacing in enumerate(spacings):
-            (at_fixed, fixed_area), (at_moved, moved_area) = (
-                SURFACES[definition](mask, spacing) for mask in masks
-            )
+        surfaces = find_surface(fixed[box] == label), find_surface(moved[box] == label)
+        for row, (spacing, table) in enumerate(zip(spacings, tables, strict=True)):
             values[row, column] = max(
-                _directed_percentile(at_fixed, at_moved, fixed_area, spacing),
-                _directed_percentile(at_moved, at_fixed, moved_area, spacing),
+                _directed_percentile(code, border, target, table, spacing)
+                for (border, code), (target, _) in (surfaces, surfaces[::-1])
             )
     index = pd.Index(labels, name="label", dtype=np.int64)
     return [pd.Series(row, index=index, name="hd95_mm") for row in values]
@@ -120,14 +120,14 @@ def _find_boxes(labels: np.ndarray) -> dict[int, tuple[slice, ...]]:
     return {label: box for label, box in enumerate(boxes) if box is not None}
 
 
-Surface = tuple[np.ndarray, np.ndarray | None]
+Surface = tuple[np.ndarray, np.ndarray | None]  # where it is; neighbour codes there, if any
 
 
-def _find_elements(mask: np.ndarray, spacing: tuple[float, float, float]) -> Surface:
-    """Corners where a surface passes between the eight voxels around them, and its area there.
+def _find_elements(mask: np.ndarray) -> Surface:
+    """Corners between eight voxels that are neither all inside the label nor all outside.
 
-    The eight voxels around a corner make an 8-bit code; the table of the surface-distance
-    package gives the area of the marching-cubes triangles that this code stands for.
+    The eight make an 8-bit code, for which the table of the surface-distance package gives the
+    area of the marching-cubes triangles that pass between them.
     """
     code = np.zeros(np.add(mask.shape, 1), np.uint8)
     bits = mask.view(np.uint8)
@@ -138,12 +138,11 @@ def _find_elements(mask: np.ndarray, spacing: tuple[float, float, float]) -> Sur
         )
         code[corner] += bits << np.uint8(7 - n)
     border = (code - np.uint8(1)) < 254  # neither 0 (outside, which wraps to 255) nor 255
-    table = lookup_tables.create_table_neighbour_code_to_surface_area(spacing)
-    return border, table[code[border]]
+    return border, code[border]
 
 
-def _find_boundary_voxels(mask: np.ndarray, spacing: tuple[float, float, float]) -> Surface:
-    """Voxels of the mask with a face neighbour outside it; all weigh the same."""
+def _find_boundary_voxels(mask: np.ndarray) -> Surface:
+    """Voxels of the label with a face neighbour outside it; all weigh the same."""
     padded = np.pad(mask, 1)
     inner = padded.copy()
     for axis in range(3):
@@ -152,54 +151,69 @@ def _find_boundary_voxels(mask: np.ndarray, spacing: tuple[float, float, float])
     return (padded & ~inner)[1:-1, 1:-1, 1:-1], None
 
 
-SURFACES: dict[str, Callable[[np.ndarray, tuple[float, float, float]], Surface]] = {
+SURFACES: dict[str, Callable[[np.ndarray], Surface]] = {
     "surface-element": _find_elements,
     "voxel-edt": _find_boundary_voxels,
 }
 
 
 def _directed_percentile(
-    start: np.ndarray, target: np.ndarray, areas: np.ndarray | None, spacing: tuple
+    code: np.ndarray | None,
+    border: np.ndarray,
+    target: np.ndarray,
+    area_table: np.ndarray,
+    spacing: tuple[float, float, float],
 ) -> float:
-    """95th percentile of the distance from each `start` point to the nearest `target`.
+    """95th percentile of the distance from each point of `border` to the nearest of `target`.
 
     On isotropic grids a sweep of small radius finds every distance up to that radius; if the
     percentile lies within, the rest need not be known and the answer is exact.
     """
+    areas = None if code is None else area_table[code]
     if len(set(spacing)) == 1:
         for radius in SWEEP_RADII:
-            squared = _sweep_squared_distance(target, radius)[start]
-            distance = np.where(squared <= radius**2, np.sqrt(squared, dtype=np.float64), np.inf)
-            value = _percentile95(distance, areas)
+            squared = np.minimum(_sweep_squared_distance(target, radius)[border], radius**2 + 1)
+            value = _percentile95(squared, areas, partial(_to_distance, radius=radius))
             if np.isfinite(value):
                 return value * spacing[0]
-    return _percentile95(ndimage.distance_transform_edt(~target, sampling=spacing)[start], areas)
+    distance = ndimage.distance_transform_edt(~target, sampling=spacing)[border]
+    return _percentile95(distance, areas)
 
 
 def _sweep_squared_distance(target: np.ndarray, radius: int) -> np.ndarray:
     """Squared distance in voxels to the nearest target, right wherever it is <= radius**2.
 
     The squared distance is separable (Felzenszwalb & Huttenlocher 2012): one sweep an axis,
-    here over the offsets up to the radius only.
+    here over the offsets up to the radius only. The axes rotate so that each is swept as the
+    first, whose shifts are contiguous in memory.
     """
     squared = np.where(target, np.uint16(0), UNREACHED)
-    for axis in range(3):
-        swept = squared.copy()
-        source, nearest = squared.swapaxes(0, axis), swept.swapaxes(0, axis)
+    for _ in range(3):
+        source = np.ascontiguousarray(squared.transpose(1, 2, 0))
+        squared, farther = source.copy(), np.empty_like(source)
         for offset in range(1, min(radius + 1, len(source))):
-            farther = source + np.uint16(offset**2)
-            np.minimum(nearest[offset:], farther[:-offset], out=nearest[offset:])
-            np.minimum(nearest[:-offset], farther[offset:], out=nearest[:-offset])
-        squared = swept
+            np.add(source, np.uint16(offset**2), out=farther)
+            np.minimum(squared[offset:], farther[:-offset], out=squared[offset:])
+            np.minimum(squared[:-offset], farther[offset:], out=squared[:-offset])
     return squared
 
 
-def _percentile95(distance: np.ndarray, areas: np.ndarray | None) -> float:
-    """Unweighted percentile, or the first distance at which 95 % of the area is reached."""
+def _to_distance(squared: np.ndarray, radius: int) -> np.ndarray:
+    """Voxels; infinite beyond the radius of the sweep, where the distance is not known."""
+    return np.where(squared <= radius**2, np.sqrt(squared, dtype=np.float64), np.inf)
+
+
+def _percentile95(
+    values: np.ndarray, areas: np.ndarray | None, to_distance: Callable = np.asarray
+) -> float:
+    """Unweighted percentile, or the first distance at which 95 % of the area is reached.
+
+    `values` rise with the distance; sorting small integers is much faster than floats.
+    """
     if areas is None:
-        with np.errstate(invalid="ignore"):  # infinities beyond the sweep: the caller looks
-            return float(np.percentile(distance, 95))
-    order = np.lexsort((areas, distance))  # by area within ties, as surface-distance sorts
+        with np.errstate(invalid="ignore"):  # infinity times a weight of zero
+            return float(np.percentile(to_distance(values), 95))
+    order = np.lexsort((areas, values))  # by area within ties, as surface-distance sorts
     areas = areas[order]
     reached = np.searchsorted(np.cumsum(areas) / np.sum(areas), 0.95)
-    return float(distance[order][min(reached, len(order) - 1)])
+    return float(to_distance(values[order[min(reached, len(order) - 1)]]))
