@@ -1,10 +1,25 @@
 """Metrics of a registration, on arrays only.
 
 Every function measures all labels, or the whole field, in one call. Labels that are absent or
-lost are NaN and counted; nothing is ever infinite in a mean.
+lost are NaN and counted; nothing is ever infinite in a mean, except where `measure_lumir24`
+repeats a challenge whose code lets it.
 """
 
+from lumirage_lib.metrics._case import measure_case
 from lumirage_lib.metrics._jacobian import compute_field_measures, compute_jacobian_determinant
+from lumirage_lib.metrics._landmarks import (
+    compute_centroid_tre,
+    compute_displacement_error,
+    compute_inverse_consistency,
+    compute_tre,
+    find_centroids,
+)
+from lumirage_lib.metrics._lumir24 import (
+    LUMIR24_LABELS,
+    compute_lumir24_tre,
+    measure_lumir24,
+    measure_lumir24_field,
+)
 from lumirage_lib.metrics._overlap import (
     compute_overlap,
     compute_soft_overlap,
@@ -13,11 +28,21 @@ from lumirage_lib.metrics._overlap import (
 from lumirage_lib.metrics._surface import compute_hd95, compute_hd95_table
 
 __all__ = [
+    "LUMIR24_LABELS",
+    "compute_centroid_tre",
+    "compute_displacement_error",
     "compute_field_measures",
     "compute_hd95",
     "compute_hd95_table",
+    "compute_inverse_consistency",
     "compute_jacobian_determinant",
+    "compute_lumir24_tre",
     "compute_overlap",
     "compute_soft_overlap",
+    "compute_tre",
+    "find_centroids",
     "find_common_labels",
+    "measure_case",
+    "measure_lumir24",
+    "measure_lumir24_field",
 ]

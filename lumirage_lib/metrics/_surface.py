@@ -73,7 +73,7 @@ def compute_hd95_table(
     """
     spacing = check_spacing(spacing_mm)
     labels = to_label_list(labels)
-    if len(set(spacing)) == 1:  # distances, and hence their percentile, scale with the voxel
+    if _is_isotropic(spacing):  # distances, and hence their percentile, scale with the voxel
         voxel = _measure(fixed_labels, moved_labels, labels, [(1.0, 1.0, 1.0)], definition)[0]
         mm = voxel * spacing[0]
     else:
@@ -113,6 +113,10 @@ def _measure(
             )
     index = pd.Index(labels, name="label", dtype=np.int64)
     return [pd.Series(row, index=index, name="hd95_mm") for row in values]
+
+
+def _is_isotropic(spacing: tuple[float, float, float]) -> bool:
+    return max(spacing) - min(spacing) <= 1e-6 * min(spacing)  # headers round to float32
 
 
 def _find_boxes(labels: np.ndarray) -> dict[int, tuple[slice, ...]]:
@@ -170,7 +174,7 @@ def _directed_percentile(
     percentile lies within, the rest need not be known and the answer is exact.
     """
     areas = None if code is None else area_table[code]
-    if len(set(spacing)) == 1:
+    if _is_isotropic(spacing):
         for radius in SWEEP_RADII:
             squared = np.minimum(_sweep_squared_distance(target, radius)[border], radius**2 + 1)
             value = _percentile95(squared, areas, partial(_to_distance, radius=radius))
