@@ -206,6 +206,19 @@ def from_grid_sample(grid: np.ndarray, moving_shape=None) -> np.ndarray:
     return (unit + 1) * (size - 1) / 2 - identity_grid(unit.shape[1:])
 
 
+def to_fireants(displacement: np.ndarray, moving_shape=None) -> np.ndarray:
+    """Warped coordinates as FireANTs returns them: shape (1, Z, Y, X, 3), last axis (x, y, z).
+
+    Its arrays come from SimpleITK, so they are the transpose of ours.
+    """
+    return np.transpose(to_grid_sample(displacement, moving_shape), (0, 3, 2, 1, 4))[..., ::-1]
+
+
+def from_fireants(grid: np.ndarray, moving_shape=None) -> np.ndarray:
+    """Inverse of :func:`to_fireants`."""
+    return from_grid_sample(np.transpose(grid, (0, 3, 2, 1, 4))[..., ::-1], moving_shape)
+
+
 def to_world(displacement: np.ndarray, fixed_affine: np.ndarray, moving_affine=None) -> np.ndarray:
     """Displacement in world millimetres (RAS+), shape (3, X, Y, Z), on the fixed grid."""
     moving_affine = fixed_affine if moving_affine is None else moving_affine

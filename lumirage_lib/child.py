@@ -1,0 +1,157 @@
+"""Run a function in a process of its own: what it takes, and what becomes of it when it fails.
+
+One registration's crash, memory or endless loop must not reach another, so each runs in a child that
+can be killed; its wall time, processor time and memory are read from the operating system there.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import LumirageError, RegistrationError
+
+# Imported once by the server that children are forked from, so that a child starts in milliseconds.
+PRELOAD = ["numpy", "scipy.ndimage", "pandas", "nibabel", "torch"]
+
+
+@dataclass
+class Usage:
+    """What a block of code took; filled in by :func:`measure`."""
+
+    seconds: float = float("nan")
+    cpu_seconds: float = float("nan")
+    peak_mb: float = float("nan")
+    method_mb: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a child ended: `status` "ok" with its `value`, or a failure word with the `reason`."""
+
+    status: str
+    value: Any = None
+    reason: str = ""
+    extra: dict = field(default_factory=dict)
+
+
+def _status_mb(name: str) -> float:
+    """A memory figure of this process, MB, from /proc (Linux), else from getrusage."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@contextmanager
+def measure():
+    """Measure wall and processor seconds and peak resident memory of the block.
+
+    `peak_mb` is the process's high-water mark within the block, `method_mb` the part above what was
+    resident when it began.
+    """
+    usage = Usage()
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark (Linux)
+    except OSError:
+        pass
+    before, wall, cpu = _status_mb("VmRSS"), time.perf_counter(), time.process_time()
+    try:
+        yield usage
+    finally:
+        usage.seconds = time.perf_counter() - wall
+        usage.cpu_seconds = time.process_time() - cpu
+        usage.peak_mb = _status_mb("VmHWM")
+        usage.method_mb = max(0.0, usage.peak_mb - before)
+
+
+def _child(connection, function: Callable, arguments: tuple, threads: int) -> None:
+    for name in (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+    ):
+        os.environ[name] = str(threads)
+    # Compiled libraries print to the terminal; whoever watches has a progress bar there.
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    try:
+        import torch
+
+        torch.set_num_threads(threads)
+        outcome = Outcome("ok", function(*arguments))
+    except RegistrationError as error:
+        outcome = Outcome(error.status, reason=str(error))
+    except LumirageError as error:
+        outcome = Outcome("refused", reason=str(error))
+    except MemoryError as error:
+        outcome = Outcome("out-of-memory", reason=str(error) or "the allocation failed")
+    except BaseException as error:
+        text = str(error)
+        memory = "out of memory" in text.lower() or "can't allocate memory" in text.lower()
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}:{last.lineno}"
+        outcome = Outcome(
+            "out-of-memory" if memory else "failed",
+            reason=f"{type(error).__name__}: {text.splitlines()[0] if text else ''} ({where})",
+        )
+    connection.send(outcome)
+    connection.close()
+
+
+def run_child(
+    function: Callable, *arguments, timeout_seconds: float = 3600.0, threads: int = 1
+) -> Outcome:
+    """Call ``function(*arguments)`` in a child process.
+
+    Parameters
+    ----------
+    function, arguments
+        Anything that can be pickled; the function must live in an importable module.
+    timeout_seconds : float
+        The child is killed after this.
+    threads : int
+        How many threads the numerical libraries may use.
+
+    Returns
+    -------
+    Outcome
+        `status` is "ok", "refused" (this library would not take the input), "failed",
+        "non-finite", "out-of-memory", "timeout" or "killed".
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    receive, send = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(send, function, arguments, threads), daemon=True)
+    process.start()
+    send.close()
+    try:
+        if not receive.poll(timeout_seconds):
+            return Outcome("timeout", reason=f"stopped after {timeout_seconds:g} s")
+        return receive.recv()
+    except EOFError:
+        process.join(10)
+        code = process.exitcode
+        killed = code in (-9, 137)
+        return Outcome(
+            "killed" if killed else "failed",
+            reason=f"the process ended with code {code}"
+            + (": killed by the system, as it does when memory runs out" if killed else ""),
+        )
+    finally:
+        process.kill()
+        process.join()
+        receive.close()

@@ -1,0 +1,123 @@
+"""What every cohort offers: scans with subjects behind them, images, label maps, pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError
+from ..volumes import Volume
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One imaging session of one subject; `group` is "train" or "test"."""
+
+    id: str
+    subject: str
+    group: str = "test"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An ordered pair; `kind` is "between" (two subjects) or "rescan" (two scans of one)."""
+
+    fixed: Scan
+    moving: Scan
+    kind: str = "between"
+
+    @property
+    def id(self) -> str:
+        return f"{self.moving.id}->{self.fixed.id}"
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A set of scans and the functions that read them.
+
+    Attributes
+    ----------
+    name : str
+    scans : tuple of Scan
+    load_image, load_labels : callable
+        ``load_image(scan) -> Volume`` (float32, canonical RAS) and ``load_labels(scan, label_set)
+        -> Volume`` (integers, same grid).
+    label_sets : mapping
+        Name of a label set -> table of its labels, index `label`, columns `name` and `group`
+        ("cortical", "subcortical", "tissue", …).
+    fingerprint : callable
+        ``fingerprint(scan) -> str``: changes when the bytes of the scan or its labels change, and
+        needs no download.
+    options : mapping
+        What the cohort was made with (spacing, seed, …).
+    true_displacement : callable, optional
+        ``true_displacement(pair)`` on the fixed grid, where the correspondence is known.
+    reference : str
+        Citation key of the data.
+    """
+
+    name: str
+    scans: tuple[Scan, ...]
+    load_image: Callable[[Scan], Volume]
+    load_labels: Callable[[Scan, str], Volume]
+    label_sets: Mapping[str, pd.DataFrame]
+    fingerprint: Callable[[Scan], str]
+    options: Mapping = field(default_factory=dict)
+    true_displacement: Callable[[Pair], np.ndarray] | None = None
+    reference: str = ""
+
+    def scan(self, id: str) -> Scan:
+        for scan in self.scans:
+            if scan.id == id:
+                return scan
+        raise InputError(
+            f"{self.name}: no scan {id!r}; there are {', '.join(s.id for s in self.scans)}"
+        )
+
+
+def balanced_pairs(scans, n_pairs: int, seed: int = 0) -> list[Pair]:
+    """Ordered pairs in which every subject is equally often fixed and moving.
+
+    Subjects are put in a seeded circle; each round pairs everyone with the one `k` places on, for
+    distinct steps `k`. A number that is not a multiple of the number of subjects leaves counts that
+    differ by one. A smaller design is the beginning of a larger one of the same seed, so a study
+    can grow without losing what it computed.
+
+    Parameters
+    ----------
+    scans : sequence of Scan
+        The first scan of each subject is used.
+    n_pairs : int
+        At most n (n - 1) for n subjects.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        Fewer than two subjects or more pairs than there are.
+    """
+    first = list({s.subject: s for s in reversed(list(scans))}.values())
+    n = len(first)
+    if n < 2 or not 1 <= n_pairs <= n * (n - 1):
+        raise InputError(
+            f"{n_pairs} pairs asked of {n} subjects; expected between 1 and {max(0, n * (n - 1))}"
+        )
+    rng = np.random.default_rng([seed, n])
+    order = rng.permutation(n)
+    # A step and its mirror give the same two brains in both directions: take those last.
+    half = rng.permutation(np.arange(1, n // 2 + 1))
+    steps = [*half, *(n - k for k in half if n - k != k)]
+    circle = [first[i] for i in order]
+    pairs = [Pair(circle[i], circle[(i + k) % n]) for k in steps for i in range(n)]
+    return pairs[:n_pairs]
+
+
+def rescan_pairs(scans) -> list[Pair]:
+    """Second scan of a subject onto the first: what registration can reach at best."""
+    by_subject: dict[str, list[Scan]] = {}
+    for scan in scans:
+        by_subject.setdefault(scan.subject, []).append(scan)
+    return [Pair(s[0], s[1], "rescan") for s in by_subject.values() if len(s) > 1]

@@ -1,0 +1,88 @@
+"""Thirty OASIS T1w scans of 25 subjects with manual labels (Neuromorphometrics).
+
+Source: muschellij2/malf.templates, the data of the MICCAI 2012 multi-atlas challenge: 1 mm,
+skull-stripped, 15 training scans and 15 test scans of 10 subjects, five of them scanned twice.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import pandas as pd
+
+from ..sources import fetch, find_sources, get_source
+from ..volumes import Volume, load_volume, reorient
+from .base import Cohort, Scan
+
+REPOSITORY = "muschellij2/malf.templates"
+FILES = {"image": "SS", "manual": "glm", "tissues": "tissues"}
+TISSUES = {1: "CSF", 2: "grey matter", 3: "white matter"}
+# Structures of the challenge's table that are neither cortex nor deep grey matter.
+OTHER = ("vent", "csf", "white matter", "exterior", "vessel", "lesion", "chiasm", "brain stem")
+
+
+def _source(scan: str, kind: str):
+    return get_source(REPOSITORY, f"inst/extdata/{scan}_{FILES[kind]}.nii.gz")
+
+
+def _structure_group(number: int, name: str) -> str:
+    if number >= 100:
+        return "cortical"
+    low = name.lower()
+    if "white matter" in low:
+        return "white matter"
+    if "vent" in low or low == "csf":
+        return "CSF"
+    return "other" if any(word in low for word in OTHER) else "subcortical"
+
+
+@functools.cache
+def manual_labels() -> pd.DataFrame:
+    """Label number -> name and group, from the challenge's table."""
+    table = pd.read_csv(
+        fetch(get_source(REPOSITORY, "inst/MICCAI-Challenge-2012-Label-Information.csv"))
+    )
+    table = table.set_axis(["label", "name", "class"], axis=1).set_index("label")
+    group = [_structure_group(n, str(name)) for n, name in table["name"].items()]
+    return table.assign(group=group)[["name", "group"]]
+
+
+@functools.cache
+def scans() -> tuple[Scan, ...]:
+    """The 30 scans that are published, with subject and group of demographics.xlsx."""
+    table = pd.read_excel(fetch(get_source(REPOSITORY, "inst/demographics.xlsx")))
+    there = {
+        s.path.rsplit("/", 1)[1].split("_")[0] for s in find_sources(REPOSITORY, "inst/extdata")
+    }
+    return tuple(
+        Scan(str(row.id), row.Subject, row.group)
+        for row in table.itertuples()
+        if str(row.id) in there
+    )
+
+
+def load_image(scan: Scan) -> Volume:
+    return reorient(load_volume(fetch(_source(scan.id, "image"))))
+
+
+def load_labels(scan: Scan, label_set: str = "manual") -> Volume:
+    return reorient(load_volume(fetch(_source(scan.id, label_set)), labels=True))
+
+
+def fingerprint(scan: Scan) -> str:
+    return ".".join(_source(scan.id, kind).sha256[:16] for kind in FILES)
+
+
+def oasis() -> Cohort:
+    """The cohort; needs the two small tables of the source, not yet the images."""
+    tissues = pd.DataFrame({"name": TISSUES, "group": "tissue"})
+    tissues.index.name = "label"
+    return Cohort(
+        "oasis",
+        scans(),
+        load_image,
+        load_labels,
+        {"manual": manual_labels(), "tissues": tissues},
+        fingerprint,
+        reference="landman2012,marcus2007",
+    )

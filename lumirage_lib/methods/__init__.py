@@ -1,0 +1,173 @@
+"""The registry: every registration method by name.
+
+A method of one's own needs no change here: write ``METHOD = MethodSpec(...)`` in a module and name
+it ``"my_module:METHOD"`` wherever a method is named.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from importlib import metadata, util
+
+import numpy as np
+
+from ..errors import InputError
+from ..sources import get_source, is_local
+from .ants import run_syn
+from .base import FAMILIES, InputSpec, MethodSpec, run_method
+from .deep import run_network
+from .fireants import run_fireants
+from .greedy import run_greedy
+
+__all__ = [
+    "FAMILIES",
+    "InputSpec",
+    "MethodSpec",
+    "get_method",
+    "list_methods",
+    "missing",
+    "run_method",
+]
+
+# What the wrappers in this folder do to a result; raised when one of them changes its output.
+WRAPPER = 1
+
+# 99th percentile of the foreground in the two brains that the authors of conditional LapIRN publish
+# beside their weights (FreeSurfer's norm.mgz over 255, as neurite-OASIS has it).
+NEURITE_P99 = 0.425
+
+
+def _identity(fixed, moving, affine):
+    """No deformation: what the shared affine alone achieves."""
+    return np.zeros((3, *fixed.shape), np.float32)
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {metadata.version(package)}, wrapper {WRAPPER}"
+    except metadata.PackageNotFoundError:
+        return f"{package} not installed"
+
+
+def _fireants(kind: str, learning_rate: float) -> MethodSpec:
+    # The protocol of the paper's authors for human brains (rohitrango/lumirage-evals).
+    return MethodSpec(
+        f"fireants-{kind}",
+        "iterative",
+        functools.partial(run_fireants, kind=kind),
+        _version("fireants"),
+        "jena2024fireants",
+        {
+            "scales": [8, 4, 2, 1],
+            "iterations": [200, 100, 50, 20],
+            "learning_rate": learning_rate,
+            "kernel": 7,
+            "warp_sigma": 0.5,
+            "gradient_sigma": 1.0,
+        },
+    )
+
+
+def _published(name: str, citation: str, multiple_of: int, **parameters) -> MethodSpec:
+    from ..networks.catalogue import PUBLISHED  # imports torch, which listing methods need not
+
+    known = PUBLISHED[name]
+    return MethodSpec(
+        name,
+        "deep",
+        functools.partial(run_network, network=name),
+        f"lumirage {WRAPPER}",
+        citation,
+        parameters,
+        InputSpec(known.orientation, known.shape, multiple_of, NEURITE_P99),
+        get_source(known.repository, known.path),
+    )
+
+
+METHODS = {
+    "affine": lambda: MethodSpec("affine", "baseline", _identity, _version("antspyx"), "avants2011"),
+    "syn": lambda: MethodSpec(
+        "syn",
+        "iterative",
+        run_syn,
+        _version("antspyx"),
+        "avants2008",
+        {
+            "metric": "mattes",
+            "iterations": [40, 20, 0],
+            "gradient_step": 0.2,
+            "flow_sigma": 3.0,
+            "total_sigma": 0.0,
+        },
+    ),
+    "greedy": lambda: MethodSpec(
+        "greedy",
+        "iterative",
+        run_greedy,
+        _version("picsl-greedy"),
+        "yushkevich2016",
+        {
+            "metric": "NCC 2x2x2",
+            "iterations": "100x50x10",
+            "gradient_sigma": "1.732vox",
+            "warp_sigma": "0.7071vox",
+            "step": 1.0,
+        },
+    ),
+    "fireants-greedy": lambda: _fireants("greedy", 0.75),
+    "fireants-syn": lambda: _fireants("syn", 0.375),
+    "lapirn-disp": lambda: _published("lapirn-disp", "mok2020lapirn", 16),
+    "clapirn": lambda: _published("clapirn", "mok2021clapirn", 16, regularity=0.1),
+}
+
+PACKAGES = {
+    "affine": "ants",
+    "syn": "ants",
+    "greedy": "picsl_greedy",
+    "fireants-greedy": "fireants",
+    "fireants-syn": "fireants",
+}
+
+
+@functools.cache
+def get_method(name: str) -> MethodSpec:
+    """The method of that name, or the one at ``module:attribute``.
+
+    Raises
+    ------
+    InputError
+        There is none; the message lists those there are.
+    """
+    if name in METHODS:
+        return METHODS[name]()
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        try:
+            spec = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise InputError(f"method {name!r}: {error}; is the module on PYTHONPATH?") from error
+        if not isinstance(spec, MethodSpec):
+            raise InputError(f"method {name!r} is a {type(spec).__name__}, expected a MethodSpec")
+        return spec
+    raise InputError(
+        f"no method {name!r}; there are {', '.join(METHODS)}, or name your own as module:attribute"
+    )
+
+
+def list_methods() -> list[MethodSpec]:
+    """Every method that ships with the library."""
+    return [get_method(name) for name in METHODS]
+
+
+def missing(spec: MethodSpec) -> str | None:
+    """Why a method cannot run here (a package or weights that are not there), or None."""
+    package = PACKAGES.get(spec.id)
+    if package and util.find_spec(package) is None:
+        return f"the Python package {package} is not installed"
+    if spec.weights is not None and not is_local(spec.weights):
+        return (
+            f"its weights {spec.weights.name} are not here; "
+            f"`lumirage data fetch {spec.weights.repository}` gets them"
+        )
+    return None

@@ -1,0 +1,161 @@
+"""What a registration method declares, and the one way in which it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..errors import InputError, RegistrationError
+from ..preprocess import PairImages, pair_window
+from ..volumes import reorient_array, round_up
+from ..warp import reorient_displacement
+
+FAMILIES = ("baseline", "iterative", "deep")
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a method needs of its two images; the library meets it and undoes it again.
+
+    Attributes
+    ----------
+    orientation : str
+        Axis codes of the array the method sees.
+    grid : tuple of int, optional
+        Shape in that orientation a network was trained on; smaller images are centred in it, larger
+        ones keep their size.
+    multiple_of : int
+        Sides are padded to a multiple of this.
+    intensity : {"as given", "minmax"} or float
+        "minmax" scales both images to [0, 1]; a number scales each so that the 99th percentile of
+        its foreground (> 0) has that value.
+    """
+
+    orientation: str = "RAS"
+    grid: tuple[int, int, int] | None = None
+    multiple_of: int = 1
+    intensity: str | float = "as given"
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """A registered method.
+
+    Attributes
+    ----------
+    id : str
+    family : {"baseline", "iterative", "deep"}
+    run : callable
+        ``run(fixed, moving, affine, **parameters) -> displacement``: float32 arrays (X, Y, Z) on one
+        grid, already affinely aligned, the grid's voxel-to-world matrix (mm, RAS+); returns float32
+        (3, X, Y, Z) in voxels, ``moved(x) = moving(x + displacement(x))``.
+    version : str
+        Of the software (and our wrapper), part of the key of every result.
+    citation : str
+        Key in references.bib.
+    parameters : mapping
+        Keyword arguments of `run` and their defaults.
+    input : InputSpec
+    weights : Source, optional
+        Published checkpoint.
+    timeout_seconds : float
+        A registration that takes longer is stopped and recorded as a failure.
+    """
+
+    id: str
+    family: str
+    run: Callable[..., np.ndarray]
+    version: str
+    citation: str
+    parameters: Mapping = field(default_factory=dict)
+    input: InputSpec = InputSpec()
+    weights: object | None = None
+    timeout_seconds: float = 3600.0
+
+    def __post_init__(self):
+        if self.family not in FAMILIES:
+            raise InputError(f"{self.id}: family {self.family!r} is none of {', '.join(FAMILIES)}")
+
+    def with_parameters(self, given: Mapping) -> dict:
+        """The defaults with `given` on top; an unknown name is refused."""
+        unknown = sorted(set(given) - set(self.parameters))
+        if unknown:
+            raise InputError(
+                f"{self.id}: no parameter {', '.join(unknown)}; "
+                f"there are {', '.join(sorted(self.parameters)) or 'none'}"
+            )
+        return {**self.parameters, **given}
+
+
+def _scale(image: np.ndarray, intensity: str | float) -> np.ndarray:
+    low, high = float(image.min()), float(image.max())
+    if high <= low:
+        raise InputError("the image is constant on the working grid; there is nothing to register")
+    if intensity == "minmax":
+        return ((image - low) / (high - low)).astype(np.float32)
+    if intensity == "as given":
+        return image
+    return image * np.float32(float(intensity) / np.percentile(image[image > 0], 99))
+
+
+def run_method(spec: MethodSpec, pair: PairImages, parameters: Mapping) -> np.ndarray:
+    """Call a method on a prepared pair, meeting its :class:`InputSpec` and undoing it.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, X, Y, Z)
+        Displacement in voxels of the working grid of `pair`.
+
+    Raises
+    ------
+    RegistrationError
+        The field has another shape than the images, or NaN or infinite values.
+    """
+    need = spec.input
+    codes = need.orientation
+    # Space first in RAS, as the working grid is; only then are the axes turned.
+    shape = np.array(pair.fixed.shape)
+    target = shape
+    if need.grid is not None:
+        # Length of the declared grid along each RAS axis, found by turning a shape.
+        axis = np.argmax(np.abs(_axes(codes)), axis=0)
+        target = np.maximum(shape, np.array(need.grid)[axis])
+    target = round_up(target, need.multiple_of)
+    start = (shape - target) // 2
+    boxed = pair_window(pair, start, target)
+    fixed, moving = (
+        np.ascontiguousarray(reorient_array(image, "RAS", codes)).astype(np.float32)
+        for image in (boxed.fixed, boxed.moving)
+    )
+    fixed, moving = (_scale(image, need.intensity) for image in (fixed, moving))
+    affine = boxed.affine @ _turn(target, codes)
+    field_ = np.asarray(spec.run(fixed, moving, affine, **parameters), np.float32)
+    if field_.shape != (3, *fixed.shape):
+        raise RegistrationError(
+            f"{spec.id}: returned shape {field_.shape}, expected {(3, *fixed.shape)}"
+        )
+    if not np.isfinite(field_).all():
+        raise RegistrationError(
+            f"{spec.id}: {np.count_nonzero(~np.isfinite(field_))} values of the field are NaN or "
+            "infinite; the optimisation diverged",
+            status="non-finite",
+        )
+    back = reorient_displacement(field_, codes, "RAS")
+    first = -start
+    box = tuple(slice(a, a + n) for a, n in zip(first, shape, strict=True))
+    return np.ascontiguousarray(back[(slice(None), *box)])
+
+
+def _axes(codes: str) -> np.ndarray:
+    """Rows: axes of an array with these codes; columns: R, A, S."""
+    table = {"R": (1, 0, 0), "L": (-1, 0, 0), "A": (0, 1, 0), "P": (0, -1, 0)}
+    table |= {"S": (0, 0, 1), "I": (0, 0, -1)}
+    return np.array([table[c] for c in codes])
+
+
+def _turn(shape_ras, codes: str) -> np.ndarray:
+    from ..volumes import reorientation
+
+    return reorientation(tuple(int(n) for n in shape_ras), "RAS", codes)

@@ -1,0 +1,46 @@
+"""Greedy diffeomorphic registration (Yushkevich et al. 2016) through picsl-greedy."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import numpy as np
+
+from ..warp import LPS, from_itk
+
+
+def to_sitk(data: np.ndarray, affine: np.ndarray):
+    """SimpleITK image of an array and its RAS+ affine."""
+    import SimpleITK as sitk
+
+    lps = LPS @ affine
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(data.T, np.float32))
+    image.SetOrigin(lps[:3, 3].tolist())
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
+    return image
+
+
+def run_greedy(fixed, moving, affine, *, metric, iterations, gradient_sigma, warp_sigma, step):
+    """Run greedy's command line on images in memory; sigmas as greedy takes them ("1.732vox")."""
+    import SimpleITK as sitk
+    from picsl_greedy import Greedy3D
+
+    greedy = Greedy3D()
+    threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count())
+    command = (
+        f"-d 3 -threads {threads} -i fixed moving -o warp -m {metric} -n {iterations} "
+        f"-s {gradient_sigma} {warp_sigma} -e {step}"
+    )
+    greedy.execute(
+        command,
+        out=io.StringIO(),
+        err=io.StringIO(),
+        fixed=to_sitk(fixed, affine),
+        moving=to_sitk(moving, affine),
+        warp=None,
+    )
+    field = sitk.GetArrayFromImage(greedy["warp"])  # (Z, Y, X, 3), mm, LPS
+    return from_itk(np.transpose(field, (2, 1, 0, 3)), affine)

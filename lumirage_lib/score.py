@@ -1,0 +1,319 @@
+"""Score a folder of displacement fields against a Learn2Reg ground truth, resumably.
+
+The ground truth is the challenge's own JSON next to its images: either the data set file
+(`LUMIR_dataset.json`, pairs under "validation") or an evaluation configuration (pairs under
+"eval_pairs", labels under "evaluation_methods"). A pair names two images, `./imagesVal/A.nii.gz`;
+their labels lie in `labelsVal/` and their landmarks in `landmarksVal/` under the same name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lumirage_lib import __version__
+from lumirage_lib.errors import InputError
+from lumirage_lib.metrics import (
+    LUMIR24_LABELS,
+    compute_centroid_tre,
+    compute_field_measures,
+    compute_lumir24_tre,
+    find_common_labels,
+    measure_case,
+    measure_lumir24,
+    measure_lumir24_field,
+)
+from lumirage_lib.volumes import load_volume
+from lumirage_lib.warp import load_displacement
+
+KEYS = ["case", "file", "status", "reason", "protocol", "mask", "fingerprint"]  # not measures
+
+
+@dataclass(frozen=True)
+class Case:
+    """One pair of the ground truth, and the names its displacement may have."""
+
+    name: str
+    files: tuple[str, ...]
+    fixed: Path
+    moving: Path
+
+    def find(self, kind: str) -> tuple[Path, Path] | None:
+        """Fixed and moving file of a kind, "images", "labels" or "landmarks", if both exist."""
+        pair = tuple(
+            path.parent.parent / path.parent.name.replace("images", kind) / path.name
+            for path in (self.fixed, self.moving)
+        )
+        return pair if all(path.is_file() for path in pair) else None
+
+
+def score_folder(
+    displacements: Path, ground_truth_json: Path, out: Path, protocol: str = "default"
+) -> pd.DataFrame:
+    """Score every pair of a ground truth; keep what an earlier run scored from the same bytes.
+
+    Parameters
+    ----------
+    displacements : path
+        Folder of `disp_FIXED_MOVING.nii.gz`, or `disp_FIXED_FMOD_MOVING_MMOD.nii.gz` with the
+        modalities, float16 or float32, shape (X, Y, Z, 3) or (3, X, Y, Z), in voxels of the
+        fixed image as stored. The short name serves pairs of one modality, and 0000 with 0001.
+    ground_truth_json : path
+        See the module; paths in it are relative to its folder.
+    out : path
+        Folder for `cases.csv` (a row for each pair), `labels.csv` (a row for each pair and
+        label), both written after each case, `summary.csv` and `summary.json`.
+    protocol : {"default", "lumir24"}
+        `measure_case` with the landmark error in mm, or the challenge's own evaluation,
+        `measure_lumir24`, with its quirks.
+
+    Returns
+    -------
+    DataFrame
+        The rows of `cases.csv`. `status` is "scored", "missing" (no such displacement),
+        "malformed" (it cannot be used) or "no ground truth" (labels, landmarks or the image
+        that gives the mask are absent or do not fit); `reason` says why. The measures of
+        a case that was not scored are NaN.
+
+    Raises
+    ------
+    InputError
+        If the folder, the JSON or the protocol cannot be used at all. A single file that cannot
+        be used is a row, and the others are still scored.
+    """
+    if protocol not in PROTOCOLS:
+        raise InputError(f"protocol: expected one of {sorted(PROTOCOLS)}, got {protocol!r}.")
+    folder, out = Path(displacements), Path(out)
+    if not folder.is_dir():
+        raise InputError(f"displacements: expected a folder of disp_*.nii.gz files, got {folder}.")
+    cases, labels = load_cases(ground_truth_json)
+    out.mkdir(parents=True, exist_ok=True)
+    earlier, earlier_labels = _read(out / "cases.csv"), _read(out / "labels.csv")
+
+    rows, tables = [], []
+    for n, case in enumerate(cases, 1):
+        row, table = _score(case, folder, labels, protocol, earlier, earlier_labels)
+        rows.append(row)
+        tables.append(table)
+        # What an earlier run knew of the cases to come stays there until they are reached.
+        to_come = [c.name for c in cases[n:]]
+        _write(pd.concat([pd.DataFrame(rows), _of(earlier, to_come)]), out / "cases.csv")
+        _write(pd.concat([*tables, _of(earlier_labels, to_come)]), out / "labels.csv")
+    scored = pd.DataFrame(rows)
+    summary = summarise(scored, protocol)
+    expected = {name for case in cases for name in case.files}
+    report = {
+        "protocol": protocol,
+        "status": scored["status"].value_counts().to_dict(),
+        "problems": list_problems(scored),
+        "unused_files": sorted({p.name for p in folder.glob("disp_*")} - expected),
+        "aggregates": summary.astype(object).map(_to_json).to_dict("index"),
+    }
+    _write(summary.rename_axis("measure").reset_index(), out / "summary.csv")
+    (out / "summary.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    return scored
+
+
+def load_cases(path: Path) -> tuple[list[Case], list[int] | None]:
+    """Pairs of a ground truth, and the labels it asks for, if it says.
+
+    Raises
+    ------
+    InputError
+        If the file is not the JSON of a data set or of an evaluation.
+    """
+    path = Path(path)
+    try:
+        truth = json.loads(path.read_text(encoding="utf-8"))
+        pairs = truth["eval_pairs"] if "eval_pairs" in truth else truth["validation"]
+        cases = [_to_case(path.parent, pair["fixed"], pair["moving"]) for pair in pairs]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: expected JSON with a list 'validation' or 'eval_pairs' of pairs "
+            f'{{"fixed": ..., "moving": ...}}, got {type(error).__name__}: {error}.'
+        ) from error
+    if not cases:
+        raise InputError(f"{path}: the list of pairs is empty; is it the training file?")
+    methods = truth.get("evaluation_methods", [])
+    labels = [m["labels"] for m in methods if m.get("metric") == "dice" and "labels" in m]
+    return cases, labels[0] if labels else None
+
+
+def list_problems(scored: pd.DataFrame) -> list[str]:
+    """One line for each case that was not scored."""
+    failed = scored[scored["status"] != "scored"]
+    return [f"{row.case}: {row.status}: {row.reason}" for row in failed.itertuples()]
+
+
+def summarise(scored: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    """Aggregates over the scored cases, indexed by measure, with the number of cases `n`.
+
+    By default mean, sample SD and median over what is not NaN. For "lumir24" mean, population
+    SD and 30 % quantile, which one NaN among the cases with labels (or landmarks) makes NaN.
+    """
+    scored = scored[scored["status"] == "scored"]
+    measures = scored.drop(columns=KEYS, errors="ignore").select_dtypes("number")
+    if protocol != "lumir24":
+        return measures.agg(["count", "mean", "std", "median"]).T.rename(
+            columns={"count": "n", "std": "sd"}
+        )
+    needs = {"dice": "n_labels", "hd95_voxel": "n_labels", "tre_voxel": "n_landmarks"}
+    rows = {}
+    for name in measures:
+        values = measures[name][measures[needs.get(name, name)].notna()].to_numpy(float)
+        with np.errstate(invalid="ignore"):  # infinite HD95
+            rows[name] = (values.size, values.mean(), values.std(), np.quantile(values, 0.3))
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["n", "mean", "sd", "quantile_30"])
+
+
+def _to_case(root: Path, fixed: str, moving: str) -> Case:
+    (f, f_mod), (m, m_mod) = _identify(fixed), _identify(moving)
+    long, short = f"disp_{f}_{f_mod}_{m}_{m_mod}.nii.gz", f"disp_{f}_{m}.nii.gz"
+    has_short = f_mod == m_mod or (f_mod, m_mod) == ("0000", "0001")
+    return Case(
+        name=f"{f}_{f_mod}<--{m}_{m_mod}",
+        files=(short, long) if has_short else (long,),
+        fixed=root / fixed,
+        moving=root / moving,
+    )
+
+
+def _identify(image: str) -> tuple[str, str]:
+    """Subject and modality in the name of an image, `NAME_SUBJECT_MODALITY.nii.gz`."""
+    stem = Path(image).name.removesuffix(".gz").removesuffix(".nii")
+    parts = stem.split("_")
+    if len(parts) >= 3 and len(parts[-1]) == 4 and parts[-1].isdigit():
+        return parts[-2], parts[-1]
+    return stem, "0000"
+
+
+def _score(
+    case: Case,
+    folder: Path,
+    labels: list[int] | None,
+    protocol: str,
+    earlier: pd.DataFrame,
+    earlier_labels: pd.DataFrame,
+) -> tuple[dict, pd.DataFrame]:
+    """One row, and the table of its labels; taken over where an earlier one has its fingerprint."""
+    row = dict.fromkeys(KEYS, "") | {"case": case.name, "protocol": protocol}
+
+    def fail(status: str, reason: object) -> tuple[dict, pd.DataFrame]:
+        return row | {"status": status, "reason": str(reason)}, pd.DataFrame()
+
+    row["file"] = next((name for name in case.files if (folder / name).is_file()), "")
+    if not row["file"]:
+        return fail("missing", f"expected {' or '.join(case.files)} in {folder}")
+    truth = {kind: case.find(kind) for kind in ("images", "labels", "landmarks")}
+    if not (truth["labels"] or truth["landmarks"]):
+        return fail("no ground truth", f"{case.name} has neither labels nor landmarks")
+    if not truth["images"] and (protocol == "lumir24" or not truth["labels"]):
+        return fail(
+            "no ground truth", f"the images of {case.name}, which give the mask, are absent"
+        )
+    read = [folder / row["file"], *(path for pair in truth.values() for path in pair or ())]
+    fingerprint = _fingerprint(read, [__version__, protocol, case.name, labels])
+    if not earlier.empty and fingerprint in set(earlier["fingerprint"]):
+        kept = earlier[earlier["fingerprint"] == fingerprint].iloc[0].dropna().to_dict()
+        return row | kept, _of(earlier_labels, [case.name])
+
+    try:
+        volumes = {k: [load_volume(p, labels=k != "images") for p in truth[k] or ()] for k in truth}
+    except InputError as error:
+        return fail("no ground truth", error)
+    shape = (volumes["labels"] or volumes["landmarks"])[0].shape
+    try:
+        displacement = load_displacement(folder / row["file"], shape)
+    except InputError as error:
+        return fail("malformed", error)
+    try:
+        measures, table = PROTOCOLS[protocol](displacement, labels, **volumes)
+    except InputError as error:  # the displacement was good: the images or labels do not fit
+        return fail("no ground truth", error)
+    table = table.reset_index()
+    table.insert(0, "case", case.name)
+    return row | {"status": "scored", "fingerprint": fingerprint} | measures, table
+
+
+Measured = tuple[dict, pd.DataFrame]
+
+
+def _measure_default(displacement, asked, images, labels, landmarks) -> Measured:
+    """`measure_case` in the mask of the fixed image, and the error at landmarks in mm."""
+    fixed_mask = (images or labels)[0].data > 0
+    if labels:
+        fixed, moving = labels
+        common = find_common_labels(fixed.data, moving.data)
+        common = [label for label in common if asked is None or label in asked]
+        measures, table = measure_case(
+            fixed.data, moving.data, displacement, fixed_mask, fixed.spacing_mm, common
+        )
+    else:
+        measures, table = compute_field_measures(displacement, fixed_mask), pd.DataFrame()
+    if landmarks:
+        fixed, moving = landmarks
+        common = find_common_labels(fixed.data, moving.data)
+        tre = compute_centroid_tre(fixed.data, moving.data, displacement, common, moving.spacing_mm)
+        measures |= {"tre_mm": float(tre.mean()), "n_landmarks": len(common)}
+    return {"mask": "fixed image" if images else "fixed labels"} | measures, table
+
+
+def _measure_lumir24(displacement, asked, images, labels, landmarks) -> Measured:
+    moving_image = images[1].data
+    if labels:
+        fixed, moving = (volume.data for volume in labels)
+        measures, table = measure_lumir24(
+            fixed, moving, displacement, moving_image, asked or LUMIR24_LABELS
+        )
+    else:
+        measures, table = measure_lumir24_field(displacement, moving_image), pd.DataFrame()
+    if landmarks:
+        fixed, moving = (volume.data for volume in landmarks)
+        measures["tre_voxel"] = compute_lumir24_tre(fixed, moving, displacement)
+        measures["n_landmarks"] = len(np.unique(fixed)) - 1
+    return {"mask": "moving image"} | measures, table
+
+
+PROTOCOLS: dict[str, Callable[..., Measured]] = {
+    "default": _measure_default,
+    "lumir24": _measure_lumir24,
+}
+
+
+def _fingerprint(paths: list[Path], settings: list) -> str:
+    """Hash of all that a row depends on, so that nothing stale is taken over."""
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file() or not path.stat().st_size > 1:
+        return pd.DataFrame()
+    return pd.read_csv(path, float_precision="round_trip", dtype={"reason": str, "mask": str})
+
+
+def _of(table: pd.DataFrame, cases: list[str]) -> pd.DataFrame:
+    return table if table.empty else table[table["case"].isin(cases)]
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    """The path holds the whole table or what it held before."""
+    scratch = path.with_name(path.name + ".part")
+    table.to_csv(scratch, index=False)
+    os.replace(scratch, path)
+
+
+def _to_json(value: float) -> float | str | None:
+    """Numbers as they are; NaN is null and infinity a word, since JSON has neither."""
+    if pd.isna(value):
+        return None
+    return float(value) if np.isfinite(value) else str(value)
