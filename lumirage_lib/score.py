@@ -114,7 +114,8 @@ def score_folder(
         "status": scored["status"].value_counts().to_dict(),
         "problems": list_problems(scored),
         "unused_files": sorted({p.name for p in folder.glob("disp_*")} - expected),
-        "aggregates": summary.astype(object).map(_to_json).to_dict("index"),
+        # JSON has no infinity: what is not finite is null here, and in full in the tables.
+        "aggregates": json.loads(summary.to_json(orient="index", double_precision=15)),
     }
     _write(summary.rename_axis("measure").reset_index(), out / "summary.csv")
     (out / "summary.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
@@ -142,8 +143,8 @@ def load_cases(path: Path) -> tuple[list[Case], list[int] | None]:
     if not cases:
         raise InputError(f"{path}: the list of pairs is empty; is it the training file?")
     methods = truth.get("evaluation_methods", [])
-    labels = [m["labels"] for m in methods if m.get("metric") == "dice" and "labels" in m]
-    return cases, labels[0] if labels else None
+    labels = (m["labels"] for m in methods if m.get("metric") == "dice" and "labels" in m)
+    return cases, next(labels, None)
 
 
 def list_problems(scored: pd.DataFrame) -> list[str]:
@@ -177,12 +178,8 @@ def _to_case(root: Path, fixed: str, moving: str) -> Case:
     (f, f_mod), (m, m_mod) = _identify(fixed), _identify(moving)
     long, short = f"disp_{f}_{f_mod}_{m}_{m_mod}.nii.gz", f"disp_{f}_{m}.nii.gz"
     has_short = f_mod == m_mod or (f_mod, m_mod) == ("0000", "0001")
-    return Case(
-        name=f"{f}_{f_mod}<--{m}_{m_mod}",
-        files=(short, long) if has_short else (long,),
-        fixed=root / fixed,
-        moving=root / moving,
-    )
+    files = (short, long) if has_short else (long,)
+    return Case(f"{f}_{f_mod}<--{m}_{m_mod}", files, root / fixed, root / moving)
 
 
 def _identify(image: str) -> tuple[str, str]:
@@ -215,9 +212,7 @@ def _score(
     if not (truth["labels"] or truth["landmarks"]):
         return fail("no ground truth", f"{case.name} has neither labels nor landmarks")
     if not truth["images"] and (protocol == "lumir24" or not truth["labels"]):
-        return fail(
-            "no ground truth", f"the images of {case.name}, which give the mask, are absent"
-        )
+        return fail("no ground truth", f"{case.name} has no images, which give the mask")
     read = [folder / row["file"], *(path for pair in truth.values() for path in pair or ())]
     fingerprint = _fingerprint(read, [__version__, protocol, case.name, labels])
     if not earlier.empty and fingerprint in set(earlier["fingerprint"]):
@@ -242,10 +237,7 @@ def _score(
     return row | {"status": "scored", "fingerprint": fingerprint} | measures, table
 
 
-Measured = tuple[dict, pd.DataFrame]
-
-
-def _measure_default(displacement, asked, images, labels, landmarks) -> Measured:
+def _measure_default(displacement, asked, images, labels, landmarks) -> tuple[dict, pd.DataFrame]:
     """`measure_case` in the mask of the fixed image, and the error at landmarks in mm."""
     fixed_mask = (images or labels)[0].data > 0
     if labels:
@@ -265,13 +257,12 @@ def _measure_default(displacement, asked, images, labels, landmarks) -> Measured
     return {"mask": "fixed image" if images else "fixed labels"} | measures, table
 
 
-def _measure_lumir24(displacement, asked, images, labels, landmarks) -> Measured:
+def _measure_lumir24(displacement, asked, images, labels, landmarks) -> tuple[dict, pd.DataFrame]:
     moving_image = images[1].data
     if labels:
         fixed, moving = (volume.data for volume in labels)
-        measures, table = measure_lumir24(
-            fixed, moving, displacement, moving_image, asked or LUMIR24_LABELS
-        )
+        asked = asked or LUMIR24_LABELS
+        measures, table = measure_lumir24(fixed, moving, displacement, moving_image, asked)
     else:
         measures, table = measure_lumir24_field(displacement, moving_image), pd.DataFrame()
     if landmarks:
@@ -281,10 +272,7 @@ def _measure_lumir24(displacement, asked, images, labels, landmarks) -> Measured
     return {"mask": "moving image"} | measures, table
 
 
-PROTOCOLS: dict[str, Callable[..., Measured]] = {
-    "default": _measure_default,
-    "lumir24": _measure_lumir24,
-}
+PROTOCOLS: dict[str, Callable] = {"default": _measure_default, "lumir24": _measure_lumir24}
 
 
 def _fingerprint(paths: list[Path], settings: list) -> str:
@@ -296,9 +284,9 @@ def _fingerprint(paths: list[Path], settings: list) -> str:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file() or not path.stat().st_size > 1:
+    if not path.is_file() or path.stat().st_size < 2:  # an empty table is a line break
         return pd.DataFrame()
-    return pd.read_csv(path, float_precision="round_trip", dtype={"reason": str, "mask": str})
+    return pd.read_csv(path, float_precision="round_trip")
 
 
 def _of(table: pd.DataFrame, cases: list[str]) -> pd.DataFrame:
@@ -310,10 +298,3 @@ def _write(table: pd.DataFrame, path: Path) -> None:
     scratch = path.with_name(path.name + ".part")
     table.to_csv(scratch, index=False)
     os.replace(scratch, path)
-
-
-def _to_json(value: float) -> float | str | None:
-    """Numbers as they are; NaN is null and infinity a word, since JSON has neither."""
-    if pd.isna(value):
-        return None
-    return float(value) if np.isfinite(value) else str(value)

@@ -98,38 +98,44 @@ def warp_labels(labels: np.ndarray, displacement: np.ndarray, rule: str = "neare
     -------
     ndarray of the labels' type, shape (X, Y, Z)
     """
-    displacement = check_displacement(displacement)
-    coordinates = identity_grid(displacement.shape[1:]) + displacement
-    if rule == "nearest":
-        return _take(labels, np.floor(coordinates + 0.5).astype(np.int32))
-    if rule != "linear":
+    if rule not in ("nearest", "linear"):
         raise InputError(f"label rule {rule!r}: expected 'nearest' or 'linear'")
-    shape, coordinates = coordinates.shape[1:], coordinates.reshape(3, -1)
-    base = np.floor(coordinates).astype(np.int32)
-    corners = np.array(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij")).reshape(3, 8)
-    values = np.stack([_take(labels, base + c[:, None]) for c in corners.T])
-    out = values[0].copy()
+    displacement = check_displacement(displacement)
+    coordinates = (identity_grid(displacement.shape[1:]) + displacement).reshape(3, -1)
+    # A border of background makes every index valid: what lies outside is moved onto the border.
+    padded = np.pad(labels, 1)
+    strides = np.array(padded.strides) // padded.itemsize
+    flat = padded.ravel()
+
+    def lookup(index):
+        last = np.array(labels.shape, np.int32)[:, None]
+        return strides @ (np.clip(index, -1, last, out=index).astype(np.int32) + 1)
+
+    if rule == "nearest":
+        index = lookup(np.floor(coordinates + np.float32(0.5)))
+        return flat[index].reshape(displacement.shape[1:])
+    low = np.floor(coordinates)
+    fraction = coordinates - low
+    corners = np.array(list(np.ndindex(2, 2, 2)))
+    high = np.array(labels.shape, np.float32)[:, None] - 1
+    # A cell wholly outside would be clipped onto one that is not; its eight corners are background.
+    outside = ((low < -1) | (low > high)).any(axis=0)
+    base = lookup(np.minimum(low, high))
+    out = flat[base]
+    out[outside] = 0
     # Only where the eight corners disagree is there anything to decide.
-    mixed = np.flatnonzero((values != values[0]).any(axis=0))
-    values = values[:, mixed]
-    fraction = (coordinates[:, mixed] - base[:, mixed]).astype(np.float32)
-    weights = np.prod(
-        np.where(corners[:, :, None] == 1, fraction[:, None], 1 - fraction[:, None]), axis=0
-    )
+    mixed = np.zeros(out.size, bool)
+    for corner in corners[1:]:
+        mixed |= flat[base + strides @ corner] != out
+    mixed = np.flatnonzero(mixed & ~outside)
+    values = np.stack([flat[base[mixed] + strides @ corner] for corner in corners])
+    fraction = fraction[:, mixed]
+    weights = np.stack([np.prod(np.where(c[:, None], fraction, 1 - fraction), 0) for c in corners])
     score = np.stack([(weights * (values == v)).sum(axis=0) for v in values])
-    best = score.max(axis=0)
     # Smallest label among those that reach the maximum (up to rounding of the sums).
-    tied = np.where(score >= best - 1e-6, values, np.iinfo(values.dtype).max)
-    out[mixed] = tied.min(axis=0)
-    return out.reshape(shape)
-
-
-def _take(array: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """``array[index]`` with 0 outside the array; index has shape (3, ...)."""
-    bounds = np.array(array.shape, np.int32).reshape(3, *[1] * (index.ndim - 1))
-    inside = ((index >= 0) & (index < bounds)).all(axis=0)
-    i, j, k = np.clip(index, 0, bounds - 1)
-    return np.where(inside, array[i, j, k], array.dtype.type(0))
+    reached = score >= score.max(axis=0) - 1e-6
+    out[mixed] = np.where(reached, values, np.iinfo(values.dtype).max).min(axis=0)
+    return out.reshape(displacement.shape[1:])
 
 
 def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
