@@ -15,7 +15,8 @@ def check_labels(labels: np.ndarray, name: str) -> np.ndarray:
     if labels.dtype == bool:
         return labels.astype(np.uint8)
     if labels.dtype.kind == "f":
-        whole = labels.astype(np.int32)
+        with np.errstate(invalid="ignore"):  # NaN: unequal below
+            whole = labels.astype(np.int32)
         if not np.array_equal(whole, labels):
             raise InputError(
                 f"{name}: expected whole numbers, got fractions or NaN; was the label map "

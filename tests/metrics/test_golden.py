@@ -12,6 +12,8 @@ from lumirage_lib.metrics import (
     compute_hd95,
     compute_jacobian_determinant,
     compute_overlap,
+    compute_tre,
+    measure_lumir24,
 )
 
 pytestmark = pytest.mark.golden
@@ -29,7 +31,7 @@ def official(golden) -> dict:
 
 def test_dice(arrays, official):
     table = compute_overlap(arrays["fixed_labels"], arrays["warped_labels"], official["labels"])
-    expected = np.array(official["dice"], float)  # null where the moving image lacked the label
+    expected = np.array(official["dice"], float)  # null where the moving image lacks the label
     known = ~np.isnan(expected)
     np.testing.assert_allclose(table["dice"][known], expected[known], rtol=0, atol=1e-9)
 
@@ -64,3 +66,32 @@ def test_central_determinant(arrays, official):
     assert list(determinant.shape) == official["jacobian_central_shape"]
     folded = float((determinant <= 0).mean())
     assert folded == pytest.approx(official["jacobian_nonpositive_fraction"], rel=1e-4)
+
+
+def test_tre_of_points(arrays, official):
+    tre = compute_tre(
+        arrays["displacement"],
+        official["tre_fixed_points_vox"],
+        official["tre_moving_points_vox"],
+        official["tre_spacing_moving_mm"],
+        order=3,
+    )
+    np.testing.assert_allclose(tre, official["tre_mm"], rtol=0, atol=1e-6)
+
+
+def test_lumir24_protocol(arrays, official):
+    """From the labels before warping to the challenge's means, its own warp included."""
+    measures, table = measure_lumir24(
+        arrays["fixed_labels"],
+        arrays["moving_labels"],
+        arrays["displacement"],
+        arrays["moving_labels"],
+        official["labels"],
+    )
+    for column, theirs, atol in (("dice", "dice", 1e-9), ("hd95_voxel", "hd95_voxel", 1e-6)):
+        expected = np.array(official[theirs], float)
+        np.testing.assert_allclose(table[column], expected, rtol=0, atol=atol)
+    assert measures["dice"] == pytest.approx(official["mean_dice"], abs=1e-9)
+    assert measures["hd95_voxel"] == pytest.approx(official["mean_hd95"], abs=1e-6)
+    assert measures["ndv_percent"] == pytest.approx(official["ndv_percent_of_mask"], rel=1e-4)
+    assert measures["sd_log_j_plus3"] == pytest.approx(official["sdlogj_official_plus3"], abs=1e-6)
