@@ -101,8 +101,9 @@ def test_a_common_translation_changes_nothing(definition, fixed, moved, axis):
 
 
 @few
-@given(label_maps, label_maps, st.floats(0.25, 8))
+@given(label_maps, label_maps, st.sampled_from([0.25, 0.5, 2.0, 8.0]))
 def test_distances_scale_with_the_spacing(fixed, moved, scale):
+    """Powers of two, which round nothing: areas that sum to 95 % exactly may tip either way."""
     before = compute_hd95(fixed, moved, [1, 2], ISOTROPIC)
     after = compute_hd95(fixed, moved, [1, 2], np.multiply(scale, ISOTROPIC))
     np.testing.assert_allclose(after, scale * before)
