@@ -38,7 +38,9 @@ def check_displacement(displacement: np.ndarray, shape=None, where="displacement
         )
     field = field.astype(np.float32, copy=False)
     if not np.isfinite(field).all():
-        raise InputError(f"{where}: the field has NaN or infinite values; the registration diverged")
+        raise InputError(
+            f"{where}: the field has NaN or infinite values; the registration diverged"
+        )
     return field
 
 
@@ -103,7 +105,8 @@ def warp_labels(labels: np.ndarray, displacement: np.ndarray, rule: str = "neare
     displacement = check_displacement(displacement)
     coordinates = (identity_grid(displacement.shape[1:]) + displacement).reshape(3, -1)
     # A border of background makes every index valid: what lies outside is moved onto the border.
-    padded = np.pad(labels, 1)
+    # np.pad keeps the order of axes in memory, and nibabel's is Fortran's; ravel's is C's.
+    padded = np.ascontiguousarray(np.pad(labels, 1))
     strides = np.array(padded.strides) // padded.itemsize
     flat = padded.ravel()
 
