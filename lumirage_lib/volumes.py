@@ -107,30 +107,36 @@ def load_volume(path: str | Path, *, labels: bool = False, dtype=None) -> Volume
             "replace them (e.g. numpy.nan_to_num) before registering"
         )
     if labels:
-        whole = np.rint(data)
+        whole = np.rint(data).astype(np.int32)
         if not np.array_equal(whole, data):
-            raise InputError(f"{path}: label values must be whole numbers; this looks like an image")
-        data = whole.astype(np.int32)
+            raise InputError(
+                f"{path}: label values must be whole numbers below 2^31; this looks like an image"
+            )
+        data = whole
     return Volume(data if dtype is None else data.astype(dtype), image.affine, path.name)
 
 
 def save_volume(volume: Volume, path: str | Path) -> Path:
     """Write a NIfTI file atomically: the path holds the whole file or is left as it was."""
     data = volume.data
-    if data.dtype == bool:
-        data = data.astype(np.uint8)
+    # Types that NIfTI, or the tools that read it, do not know: numpy's default integer is one.
+    known = {"bool": np.uint8, "int64": np.int32, "uint64": np.int32, "float16": np.float32}
+    data = data.astype(known.get(data.dtype.name, data.dtype), copy=False)
     return save_nifti(nib.Nifti1Image(data, volume.affine), path)
 
 
 def save_nifti(image: nib.Nifti1Image, path: str | Path) -> Path:
-    """Write a nibabel image atomically."""
+    """Write a nibabel image atomically; the name must end in .nii or .nii.gz."""
     path = Path(path)
+    suffix = next((s for s in (".nii.gz", ".nii") if path.name.endswith(s)), None)
+    if suffix is None:
+        raise InputError(f"{path}: expected a name that ends in .nii or .nii.gz; rename it so")
     path.parent.mkdir(parents=True, exist_ok=True)
-    suffix = ".nii.gz" if path.name.endswith(".gz") else ".nii"
     handle, temporary = tempfile.mkstemp(suffix=suffix, dir=path.parent)
     os.close(handle)
     try:
         nib.save(image, temporary)
+        os.chmod(temporary, 0o644)  # mkstemp's 0600 would keep colleagues out
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -139,13 +145,13 @@ def save_nifti(image: nib.Nifti1Image, path: str | Path) -> Path:
 
 
 def _ornt(codes: str) -> np.ndarray:
-    try:
-        return orientations.axcodes2ornt(tuple(codes))
-    except Exception:
+    # nibabel takes "RRS" and "RA" without complaint, and later steps go wrong in silence.
+    if sorted({"L": "R", "P": "A", "I": "S"}.get(c, c) for c in codes) != ["A", "R", "S"]:
         raise InputError(
             f"orientation {codes!r}: expected three letters, one of each of L/R, A/P, I/S, "
             'such as "RAS" or "LIA"'
-        ) from None
+        )
+    return orientations.axcodes2ornt(tuple(codes))
 
 
 def reorientation(shape: tuple[int, int, int], source: str, target: str) -> np.ndarray:
@@ -234,7 +240,14 @@ def resample(volume: Volume, affine: np.ndarray, shape, order: int = 1, fill=0.0
     matrix = np.linalg.inv(volume.affine) @ affine
     dtype = volume.data.dtype if order == 0 else np.float32
     data = ndimage.affine_transform(
-        volume.data, matrix[:3, :3], matrix[:3, 3], tuple(shape), dtype, order, cval=fill
+        volume.data,
+        matrix[:3, :3],
+        matrix[:3, 3],
+        tuple(shape),
+        dtype,
+        order,
+        mode="grid-constant",  # "constant" drops an edge voxel that rounding puts at -1e-16
+        cval=fill,
     )
     return replace(volume, data=data, affine=np.asarray(affine, float))
 
