@@ -155,7 +155,9 @@ def score(cohort, pair: Pair, displacement: np.ndarray) -> tuple[dict, pd.DataFr
             raise InputError(
                 f"{pair.id}: the maps {label_set!r} share no label; are they of the same protocol?"
             )
-        moved = {rule: warp_labels(moving.data, displacement, rule) for rule in ("nearest", "linear")}
+        moved = {
+            rule: warp_labels(moving.data, displacement, rule) for rule in ("nearest", "linear")
+        }
         for rule, labels in moved.items():
             table = metrics.compute_overlap(fixed.data, labels, [0, *common])
             if rule == "nearest":
@@ -167,7 +169,9 @@ def score(cohort, pair: Pair, displacement: np.ndarray) -> tuple[dict, pd.DataFr
         tables.append(soft.assign(label_set=label_set, rule="soft"))
         if number == 0:
             brain = fixed.data > 0
-            whole = metrics.compute_overlap(brain.astype(int), (moved["nearest"] > 0).astype(int), [1])
+            whole = metrics.compute_overlap(
+                brain.astype(int), (moved["nearest"] > 0).astype(int), [1]
+            )
             tables.append(whole.assign(label_set="brain", rule="nearest"))
             first = tables[0].drop(index=0)
             measures = {
@@ -274,7 +278,11 @@ def _row(task: Task, status: str, reason: str, usage, threads: int, working=None
         "weights": spec.weights.sha256 if spec.weights else None,
         "status": status,
         "reason": reason,
-        **(asdict(usage) if usage else dict.fromkeys(("seconds", "cpu_seconds", "peak_mb", "method_mb"))),
+        **(
+            asdict(usage)
+            if usage
+            else dict.fromkeys(("seconds", "cpu_seconds", "peak_mb", "method_mb"))
+        ),
         "threads": threads,
         **(working or {"working_shape": None, "spacing_mm": None}),
         "measures": measures,

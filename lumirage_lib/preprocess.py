@@ -131,9 +131,9 @@ def percentile(volume: Volume, low: float = 1.0, high: float = 99.0) -> Volume:
 
 def bias_field(volume: Volume, shrink: int = 4) -> Volume:
     """Correct intensity inhomogeneity by N4 (Tustison et al. 2010), antspyx."""
-    from .methods.ants import from_ants, to_ants  # antspyx takes seconds to import
-
     import ants
+
+    from .methods.ants import from_ants, to_ants  # antspyx takes seconds to import
 
     image = to_ants(volume.data, volume.affine)
     mask = to_ants((volume.data > 0).astype(np.float32), volume.affine)

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from ..errors import InputError
 from .base import Cohort, Pair, Scan, balanced_pairs, rescan_pairs
 from .oasis import oasis
+from .template import template
 
 __all__ = ["COHORTS", "Cohort", "Pair", "Scan", "balanced_pairs", "get_cohort", "rescan_pairs"]
 
-COHORTS: dict[str, Callable[..., Cohort]] = {"oasis": oasis}
+COHORTS: dict[str, Callable[..., Cohort]] = {"oasis": oasis, "template": template}
 
 
 @functools.cache

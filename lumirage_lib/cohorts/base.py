@@ -11,6 +11,21 @@ import pandas as pd
 from ..errors import InputError
 from ..volumes import Volume
 
+# Structures of the Neuromorphometrics protocol that are neither cortex nor deep grey matter.
+OTHER = ("exterior", "vessel", "lesion", "chiasm", "brain stem")
+
+
+def structure_group(number: int, name: str) -> str:
+    """Cortical, subcortical, white matter, CSF or other, for a Neuromorphometrics label."""
+    low = name.lower()
+    if number >= 100:
+        return "cortical"
+    if "white matter" in low:
+        return "white matter"
+    if "vent" in low.replace("ventral", "") or low == "csf":
+        return "CSF"
+    return "other" if any(word in low for word in OTHER) else "subcortical"
+
 
 @dataclass(frozen=True)
 class Scan:

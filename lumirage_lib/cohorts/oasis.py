@@ -12,28 +12,15 @@ import pandas as pd
 
 from ..sources import fetch, find_sources, get_source
 from ..volumes import Volume, load_volume, reorient
-from .base import Cohort, Scan
+from .base import Cohort, Scan, structure_group
 
 REPOSITORY = "muschellij2/malf.templates"
 FILES = {"image": "SS", "manual": "glm", "tissues": "tissues"}
 TISSUES = {1: "CSF", 2: "grey matter", 3: "white matter"}
-# Structures of the challenge's table that are neither cortex nor deep grey matter.
-OTHER = ("vent", "csf", "white matter", "exterior", "vessel", "lesion", "chiasm", "brain stem")
 
 
 def _source(scan: str, kind: str):
     return get_source(REPOSITORY, f"inst/extdata/{scan}_{FILES[kind]}.nii.gz")
-
-
-def _structure_group(number: int, name: str) -> str:
-    if number >= 100:
-        return "cortical"
-    low = name.lower()
-    if "white matter" in low:
-        return "white matter"
-    if "vent" in low or low == "csf":
-        return "CSF"
-    return "other" if any(word in low for word in OTHER) else "subcortical"
 
 
 @functools.cache
@@ -43,7 +30,7 @@ def manual_labels() -> pd.DataFrame:
         fetch(get_source(REPOSITORY, "inst/MICCAI-Challenge-2012-Label-Information.csv"))
     )
     table = table.set_axis(["label", "name", "class"], axis=1).set_index("label")
-    group = [_structure_group(n, str(name)) for n, name in table["name"].items()]
+    group = [structure_group(n, str(name)) for n, name in table["name"].items()]
     return table.assign(group=group)[["name", "group"]]
 
 

@@ -86,7 +86,9 @@ def _published(name: str, citation: str, multiple_of: int, **parameters) -> Meth
 
 
 METHODS = {
-    "affine": lambda: MethodSpec("affine", "baseline", _identity, _version("antspyx"), "avants2011"),
+    "affine": lambda: MethodSpec(
+        "affine", "baseline", _identity, _version("antspyx"), "avants2011"
+    ),
     "syn": lambda: MethodSpec(
         "syn",
         "iterative",

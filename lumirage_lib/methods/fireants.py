@@ -6,8 +6,6 @@ import contextlib
 import io
 import logging
 
-import numpy as np
-
 from ..warp import from_fireants
 from .greedy import to_sitk
 

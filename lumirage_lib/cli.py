@@ -1,0 +1,282 @@
+"""The `lumirage` command. Exit codes: 0 done, 1 refused or failed (one sentence on stderr), 2 usage."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from .errors import InputError, LumirageError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Rerun, extend and check the LUMirage evaluation of brain image registration.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Public files: list, fetch, check.")
+results_app = typer.Typer(no_args_is_help=True, help="The results store and its exports.")
+app.add_typer(data_app, name="data")
+app.add_typer(results_app, name="results")
+console, errors = Console(), Console(stderr=True)
+
+ProfileOption = Annotated[
+    str, typer.Option("--profile", "-p", help="Column of experiments.yml: smoke, demo, open, paper.")
+]
+
+
+def main() -> None:
+    """Entry point: one clear sentence instead of a traceback for what the library refuses."""
+    try:
+        app()
+    except LumirageError as error:
+        errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("interrupted; what was finished is stored, the same command goes on from there")
+        sys.exit(130)
+
+
+@contextlib.contextmanager
+def _progress(total: int, title: str):
+    """A bar that shows the last pair and method, mean Dice so far and the time left."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+
+    values = []
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+        TextColumn("{task.fields[last]}"),
+        console=errors,
+    ) as bar:
+        task = bar.add_task(title, total=total, last="")
+
+        def on_row(row: dict) -> None:
+            if row["status"] == "ok":
+                values.append(row["measures"]["dice"])
+                shown = f"Dice {values[-1]:.3f}, mean {sum(values) / len(values):.3f}"
+            else:
+                shown = f"[red]{row['status']}[/]: {row['reason']}"
+            bar.update(task, advance=1, last=f"{row['moving']}→{row['fixed']} {row['method']} {shown}")
+            if not errors.is_terminal:
+                errors.print(f"{row['moving']}->{row['fixed']} {row['method']}: {shown}")
+
+        yield on_row
+
+
+def _given(pairs: list[tuple[str, str]] | None) -> dict[str, str]:
+    return dict(pairs or [])
+
+
+@app.command()
+def run(
+    notebook: Annotated[str, typer.Argument(help="Name of a notebook, e.g. 01_in_distribution.")],
+    profile: ProfileOption = "demo",
+    parameter: Annotated[
+        list[str] | None, typer.Option("--set", "-P", metavar="NAME=VALUE", help="Override one.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The executed page.")] = None,
+    compute_only: Annotated[bool, typer.Option(help="Fill the store, draw no page.")] = False,
+) -> None:
+    """Compute what a notebook lacks (resumable) and execute it by papermill."""
+    from . import evaluate, experiments, notebooks
+
+    given = {}
+    for item in parameter or []:
+        name, separator, value = item.partition("=")
+        if not separator:
+            raise InputError(f"-P {item!r}: expected NAME=VALUE, e.g. -P n_pairs=4")
+        given[name] = value
+    parameters = notebooks.resolve_parameters(notebook, profile, given)
+    if notebook in experiments.PLANS:
+        tasks = experiments.plan_notebook(notebook, parameters)
+        todo = evaluate.pending(tasks, experiments.store_path(profile))
+        if todo:
+            with _progress(len(todo), f"{notebook} {profile}") as on_row:
+                counts = experiments.compute_notebook(notebook, parameters, on_row)
+        else:
+            counts = {"reused": len(tasks), "new": 0, "failed": 0, "skipped": 0}
+        console.print(", ".join(f"{value} {name}" for name, value in counts.items()))
+    if not compute_only:
+        folder = experiments.project_root() / "book" / "experiments"
+        page = output or folder / f"{notebook}_{profile}.ipynb"
+        console.print(f"page: {notebooks.execute_notebook(notebook, parameters, page)}")
+
+
+@app.command()
+def book(
+    profiles: Annotated[str, typer.Option(help="Profiles whose pages the book has.")] = "open,demo",
+    recompute: Annotated[bool, typer.Option(help="Execute pages that are up to date.")] = False,
+) -> None:
+    """Execute the notebooks whose pages are out of date and build the book into _build/html."""
+    from . import book as builder
+
+    index = builder.build(profiles.split(","), recompute=recompute, console=errors, run=run)
+    console.print(f"book: {index}")
+
+
+@app.command()
+def methods() -> None:
+    """The registered methods: family, parameters, what they need."""
+    from .methods import list_methods, missing
+
+    table = Table("method", "family", "version", "sees", "here", "parameters")
+    for spec in list_methods():
+        need = spec.input
+        grid = "x".join(map(str, need.grid)) if need.grid else "any grid"
+        parameters = ", ".join(f"{k}={v}" for k, v in spec.parameters.items())
+        here = missing(spec) or "yes"
+        table.add_row(
+            spec.id, spec.family, spec.version, f"{need.orientation}, {grid}", here, parameters
+        )
+    console.print(table)
+
+
+@app.command()
+def register(
+    fixed: Annotated[Path, typer.Argument(help="Fixed image, NIfTI.")],
+    moving: Annotated[Path, typer.Argument(help="Moving image, NIfTI.")],
+    method: Annotated[str, typer.Option("--method", "-m", help="See `lumirage methods`.")] = "greedy",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the result.")] = Path("out"),
+    moving_labels: Annotated[Path | None, typer.Option(help="Label map to carry along.")] = None,
+    fixed_labels: Annotated[Path | None, typer.Option(help="To report Dice.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--set", "-P", metavar="NAME=VALUE", help="Method parameter.")
+    ] = None,
+    threads: Annotated[int, typer.Option(help="0: as many as there are cores.")] = 0,
+) -> None:
+    """Register two images: moved image, displacement, moved labels and a line of summary."""
+    import yaml
+
+    from .register import register_files
+
+    given = {k: yaml.safe_load(v) for k, _, v in (p.partition("=") for p in parameter or [])}
+    done = register_files(
+        fixed,
+        moving,
+        method,
+        out,
+        moving_labels=moving_labels,
+        fixed_labels=fixed_labels,
+        parameters=given,
+        threads=threads or os.cpu_count(),
+    )
+    line = (
+        f"{method}: {done.usage.seconds:.1f} s, {done.usage.peak_mb:.0f} MB; correlation "
+        f"{done.correlation_before:.3f} -> {done.correlation_after:.3f} after the affine"
+    )
+    if done.n_labels:
+        line += f"; mean Dice of {done.n_labels} labels {done.dice_before:.3f} -> {done.dice_after:.3f}"
+    console.print(line, highlight=False, soft_wrap=True)
+    console.print(f"written: {out}/", highlight=False)
+
+
+@app.command()
+def score(
+    displacements: Annotated[Path, typer.Argument(help="Folder of disp_FIXED_MOVING.nii.gz.")],
+    ground_truth: Annotated[Path, typer.Argument(help="The challenge's JSON: pairs and labels.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables.")] = Path("score"),
+    protocol: Annotated[str, typer.Option(help="lumir24 or default.")] = "default",
+) -> None:
+    """Score a folder of displacement fields, resumably, as the LUMIR challenge does or by default."""
+    from .score import score_folder
+
+    table = score_folder(displacements, ground_truth, out, protocol)
+    console.print(table.describe().loc[["count", "mean", "std", "min", "max"]].round(4).to_string())
+    console.print(f"written: {out}/", highlight=False)
+
+
+@data_app.command("list")
+def data_list(repository: Annotated[str | None, typer.Argument()] = None) -> None:
+    """Repositories with number of files, size and licence; with a repository, its files."""
+    from .sources import check_sources
+
+    table = check_sources(repository)
+    if repository is None:
+        table["repository"] = table["name"].str.split("/").str[:2].str.join("/")
+        groups = table.groupby("repository").agg(
+            files=("name", "size"),
+            size_mb=("size_mb", "sum"),
+            here=("state", lambda s: int((s == "present").sum())),
+            licence=("licence", lambda s: ", ".join(sorted(set(s)))),
+        )
+        table = groups.reset_index()
+    console.print(table.round(1).to_string(index=False), soft_wrap=True, highlight=False)
+
+
+@data_app.command("fetch")
+def data_fetch(repository: Annotated[str, typer.Argument(help="owner/name")]) -> None:
+    """Fetch all files of a repository, verified; its size and licence are said first."""
+    from .sources import fetch_all, find_sources
+
+    paths = fetch_all(find_sources(repository))
+    console.print(f"{len(paths)} files verified")
+
+
+@data_app.command("check")
+def data_check(repository: Annotated[str | None, typer.Argument()] = None) -> None:
+    """Verify what is here; exit code 1 if a file is corrupt."""
+    from .sources import check_sources
+
+    table = check_sources(repository)
+    for row in table[table["state"] != "present"].itertuples():
+        console.print(f"{row.state}: {row.name}", highlight=False, soft_wrap=True)
+    counts = table["state"].value_counts()
+    console.print(", ".join(f"{n} {state}" for state, n in counts.items()))
+    if (table["state"] == "corrupt").any():
+        raise typer.Exit(1)
+
+
+@results_app.command("status")
+def results_status(profile: ProfileOption = "open") -> None:
+    """What the store of a profile holds, and what its notebooks still lack."""
+    from . import evaluate, experiments, notebooks, results
+
+    store = experiments.store_path(profile)
+    table = results.read_registrations(store)
+    if not table.empty:
+        console.print(table.pivot_table("key", ["cohort", "method"], "status", "count").to_string())
+    for notebook in experiments.notebooks_of(profile):
+        if notebook in experiments.PLANS:
+            parameters = notebooks.resolve_parameters(notebook, profile)
+            tasks = experiments.plan_notebook(notebook, parameters)
+            todo = len(evaluate.pending(tasks, store))
+            console.print(f"{notebook}: {len(tasks) - todo} of {len(tasks)} registrations there")
+
+
+@results_app.command("export")
+def results_export(
+    folder: Annotated[Path | None, typer.Argument(help="Default: results/PROFILE.")] = None,
+    profile: ProfileOption = "open",
+) -> None:
+    """Write the store of a profile as Parquet with run.json."""
+    from . import experiments, results
+    from .provenance import describe_run
+
+    folder = folder or experiments.project_root() / "results" / profile
+    counts = results.export_store(experiments.store_path(profile), folder, describe_run(profile))
+    console.print(", ".join(f"{n} {name}" for name, n in counts.items()) + f" -> {folder}")
+
+
+@results_app.command("import")
+def results_import(folder: Path, profile: ProfileOption = "open") -> None:
+    """Merge an export into the store of a profile, without duplicates or loss."""
+    from . import experiments, results
+
+    added = results.import_store(folder, experiments.store_path(profile))
+    console.print(", ".join(f"{n} {name} added" for name, n in added.items()))
+
+
+if __name__ == "__main__":
+    main()

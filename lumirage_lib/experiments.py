@@ -1,0 +1,172 @@
+"""Experiments: parameters of experiments.yml -> the registrations a notebook needs -> its tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from . import evaluate, results
+from .cohorts import balanced_pairs, get_cohort, rescan_pairs
+from .errors import InputError, SourceError
+from .evaluate import Task
+from .methods import get_method, missing
+
+PROFILES = ("smoke", "demo", "open", "paper")
+
+
+def project_root() -> Path:
+    """Folder with experiments.yml: ``LUMIRAGE_ROOT``, or found upward from the working folder."""
+    if os.environ.get("LUMIRAGE_ROOT"):
+        return Path(os.environ["LUMIRAGE_ROOT"])
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "experiments.yml").exists():
+            return folder
+    raise InputError(
+        f"no experiments.yml in {here} or above it; run from the repository or set LUMIRAGE_ROOT"
+    )
+
+
+def load_profile(notebook: str, profile: str) -> dict:
+    """Parameters of a notebook under a profile, as experiments.yml has them.
+
+    Raises
+    ------
+    InputError
+        Unknown notebook or profile, or the notebook has no such profile.
+    """
+    table = yaml.safe_load((project_root() / "experiments.yml").read_text())
+    if notebook not in table:
+        raise InputError(f"no notebook {notebook!r} in experiments.yml; there are {', '.join(table)}")
+    if profile not in table[notebook]:
+        raise InputError(
+            f"notebook {notebook} has no profile {profile!r}; it has {', '.join(table[notebook])}"
+        )
+    return {"profile": profile, **(table[notebook][profile] or {})}
+
+
+def notebooks_of(profile: str) -> list[str]:
+    """Notebooks that have a profile, in order."""
+    table = yaml.safe_load((project_root() / "experiments.yml").read_text())
+    return [name for name, profiles in table.items() if profile in profiles]
+
+
+def store_path(profile: str) -> Path:
+    """The store of a profile; the open store starts from the committed tables."""
+    path = project_root() / "store" / f"{profile}.sqlite"
+    published = project_root() / "results" / profile
+    if not path.exists() and (published / "registrations.parquet").exists():
+        results.import_store(published, path)
+    return path
+
+
+def cohort_options(parameters: Mapping) -> dict:
+    """What the cohort of an experiment is made with."""
+    if parameters["cohort"] != "template":
+        return {}
+    return {k: parameters[k] for k in ("spacing_mm", "n_subjects", "seed")}
+
+
+def plan_pairs(parameters: Mapping) -> list[Task]:
+    """Balanced pairs of a cohort's test scans by every method (notebook 01)."""
+    options = cohort_options(parameters)
+    cohort = get_cohort(parameters["cohort"], **options)
+    scans = [s for s in cohort.scans if s.group == "test"]
+    common = {"cohort_options": options}
+    tasks = evaluate.plan(
+        cohort.name,
+        balanced_pairs(scans, parameters["n_pairs"], parameters["seed"]),
+        parameters["methods"],
+        limits=parameters["limits"],
+        **common,
+    )
+    if parameters["rescan"]:
+        quick = [m for m in parameters["methods"] if m not in parameters["limits"]]
+        tasks += evaluate.plan(cohort.name, rescan_pairs(scans), quick, **common)
+    return tasks
+
+
+PLANS: dict[str, Callable[[Mapping], list[Task]]] = {"01_in_distribution": plan_pairs}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a notebook works with.
+
+    Attributes
+    ----------
+    registrations : DataFrame
+        One row per registration that was done or failed.
+    structures : DataFrame
+        One row per registration, label set, rule and label, with method, pair and subjects.
+    counts : dict
+        reused, new, failed, skipped.
+    absent : dict
+        Method -> why it could not run here.
+    tasks : list of Task
+    store : Path
+    """
+
+    registrations: pd.DataFrame
+    structures: pd.DataFrame
+    counts: dict
+    absent: dict
+    tasks: list[Task]
+    store: Path
+
+
+def panel_tasks(tasks: list[Task], n_panels: int) -> set[str]:
+    """Keys of the first pairs, whose display slices are kept."""
+    pairs = list(dict.fromkeys(t.pair for t in tasks))[:n_panels]
+    return {t.key for t in tasks if t.pair in pairs}
+
+
+def plan_notebook(notebook: str, parameters: Mapping) -> list[Task]:
+    """Every registration a notebook needs under these parameters."""
+    return PLANS[notebook](parameters)
+
+
+def compute_notebook(notebook: str, parameters: Mapping, on_row=lambda row: None) -> dict:
+    """Compute what a notebook's run still lacks; returns the counts of :func:`evaluate.compute`."""
+    tasks = plan_notebook(notebook, parameters)
+    keep = panel_tasks(tasks, parameters["n_panels"])
+    return evaluate.compute(
+        tasks,
+        store_path(parameters["profile"]),
+        jobs=parameters["jobs"] or os.cpu_count(),
+        slices_of=lambda task: task.key in keep,
+        on_row=on_row,
+    )
+
+
+def load_or_compute(notebook: str, parameters: Mapping) -> Run:
+    """The tables of a notebook: from the store where they are there, computed where they are not.
+
+    A registration that cannot be computed here, because its images or weights are absent, is left
+    out and counted as skipped.
+    """
+    tasks = plan_notebook(notebook, parameters)
+    store = store_path(parameters["profile"])
+    try:
+        counts = compute_notebook(notebook, parameters)
+    except SourceError as error:  # images not to be had: what the store has is shown
+        lacking = len(evaluate.pending(tasks, store))
+        counts = {"reused": len(tasks) - lacking, "new": 0, "failed": 0, "skipped": lacking}
+        counts["why"] = str(error)
+    keys = [t.key for t in tasks]
+    registrations = results.read_registrations(store, keys)
+    order = {key: number for number, key in enumerate(keys)}
+    registrations = registrations.sort_values("key", key=lambda k: k.map(order), ignore_index=True)
+    names = ["key", "method", "family", "kind", "fixed", "moving", "fixed_subject"]
+    structures = results.read_structures(store, keys).merge(
+        registrations[[*names, "moving_subject"]], on="key"
+    )
+    absent = {m: missing(get_method(m)) for m in dict.fromkeys(t.method for t in tasks)}
+    done = set(registrations["method"])
+    absent = {m: why for m, why in absent.items() if why and m not in done}
+    return Run(registrations, structures, counts, absent, tasks, store)

@@ -1,0 +1,19 @@
+"""One function per figure: tidy table in, matplotlib figure out."""
+
+from .accuracy import plot_cost, plot_dice_by_method, plot_structure_differences
+from .panels import load_slices, plot_panel
+from .style import METHOD_COLOURS, METHOD_NAMES, colour_of, name_of, order_of, use_style
+
+__all__ = [
+    "METHOD_COLOURS",
+    "METHOD_NAMES",
+    "colour_of",
+    "load_slices",
+    "name_of",
+    "order_of",
+    "plot_cost",
+    "plot_dice_by_method",
+    "plot_panel",
+    "plot_structure_differences",
+    "use_style",
+]

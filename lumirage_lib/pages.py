@@ -1,0 +1,101 @@
+"""What a notebook's cells call to speak to the reader: tables, figures with captions, sentences."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+
+import pandas as pd
+from IPython.display import Markdown, display
+
+from .notebooks import read_parameters
+
+VERSIONS = ("torch", "antspyx", "picsl-greedy", "fireants", "numpy", "scipy", "pandas", "nibabel")
+
+
+def say(text: str) -> None:
+    """Show a sentence whose numbers were computed (MyST Markdown)."""
+    display(Markdown(text))
+
+
+def gather(notebook: str, namespace: Mapping) -> dict:
+    """The values of the notebook's parameters, as they stand after papermill's injection."""
+    return {name: namespace[name] for name in read_parameters(notebook)}
+
+
+def show_parameters(notebook: str, parameters: Mapping) -> None:
+    """Table of name, value and meaning, made from the parameters cell."""
+    known = read_parameters(notebook)
+    rows = ["| parameter | value | meaning |", "|---|---|---|"]
+    for name, value in parameters.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        rows.append(f"| `{name}` | {shown} | {known[name][2]} |")
+    say("\n".join(rows))
+
+
+def show_counts(run) -> None:
+    """How much was reused, computed and failed, and which methods are absent and why."""
+    counts = run.counts
+    text = (
+        f"{len(run.tasks)} registrations planned: {counts['reused']} reused from the store, "
+        f"{counts['new']} computed now, {counts['failed']} failed now, "
+        f"{counts['skipped']} not computed here."
+    )
+    failed = run.registrations.query("status != 'ok'")
+    for row in failed.itertuples():
+        text += f"\n- **{row.method}** on {row.moving} → {row.fixed}: {row.status}, {row.reason}"
+    for method, why in run.absent.items():
+        text += f"\n- **{method}** is missing: {why}."
+    say(text)
+
+
+def show(figure, name: str, caption: str, alt: str) -> None:
+    """Show a figure with its caption.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+    name : str
+        Target for cross-references, unique in the book.
+    caption : str
+        With n pairs and n subjects; in the book it becomes the caption of a numbered figure.
+    alt : str
+        What a reader who cannot see the figure is told.
+    """
+    import io
+
+    import matplotlib.pyplot as plt
+    from IPython.display import Image
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=140)
+    plt.close(figure)
+    about = {"name": name, "caption": caption, "alt": alt}
+    display(Image(buffer.getvalue(), alt=alt), metadata={"lumirage": about})
+    display(Markdown(caption), metadata={"lumirage": {"caption_text": True}})
+
+
+def show_reproduce(notebook: str, parameters: Mapping, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write each table as CSV beside the page and say how to get it again."""
+    profile, lines = parameters["profile"], []
+    for name, table in tables.items():
+        path = f"{notebook}_{profile}_{name}.csv"
+        table.to_csv(path, index=False)
+        lines.append(f"- [{path}]({path}), {len(table)} rows")
+    command = f"lumirage run {notebook} -p {profile}"
+    say(
+        f"This page is the output of one command, run in the repository:\n\n```sh\n{command}\n```\n\n"
+        "The numbers behind its figures:\n\n" + "\n".join(lines)
+    )
+
+
+def show_versions() -> None:
+    """Software versions and the machine."""
+    rows = ["| software | version |", "|---|---|", f"| Python | {platform.python_version()} |"]
+    for package in VERSIONS:
+        try:
+            rows.append(f"| {package} | {metadata.version(package)} |")
+        except metadata.PackageNotFoundError:
+            rows.append(f"| {package} | not installed |")
+    say("\n".join(rows))
