@@ -12,12 +12,14 @@ from torch import nn
 
 from lumirage_lib.errors import InputError
 from lumirage_lib.networks.lapirn import ConditionalLapIRN, LapIRN
+from lumirage_lib.networks.symnet import SYMNet
 
 BUILDERS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
     {
         "lapirn-disp": partial(LapIRN, diffeomorphic=False),
         "lapirn-diff": partial(LapIRN, diffeomorphic=True),
         "clapirn": ConditionalLapIRN,
+        "symnet": SYMNet,
     }
 )
 
@@ -72,6 +74,18 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
             licence="MIT",
             repository="cwmok/Conditional_LapIRN",
             path="Model/LDR_OASIS_NCC_unit_disp_add_fea4_reg01_10_lite_stagelvl3_60000.pth",
+            training_data=NEURITE_OASIS,
+            orientation="LIA",
+            shape=(160, 192, 224),
+            intensity="minmax",
+        ),
+        "symnet": Published(
+            citation="Mok & Chung, Fast symmetric diffeomorphic image registration with "
+            "convolutional neural networks, CVPR 2020, arXiv:2003.09514",
+            licence="MIT",
+            repository="cwmok/Fast-Symmetric-Diffeomorphic-Image-Registration-with-"
+            "Convolutional-Neural-Networks",
+            path="Model/SYMNet_neurite_oasis_smo30_update_80000.pth",
             training_data=NEURITE_OASIS,
             orientation="LIA",
             shape=(160, 192, 224),

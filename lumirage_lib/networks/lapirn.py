@@ -157,7 +157,7 @@ class PyramidLevel(nn.Module):
         first = self.output_lvl1[0]
         weights = first.weight.split((features.shape[1], narrow.shape[1]), dim=1)
         hidden = F.conv3d(features, weights[0], padding=1)
-        hidden = hidden + F.conv3d(narrow, weights[1], padding=1)
+        hidden += F.conv3d(narrow, weights[1], padding=1)
         return self.output_lvl1[1:](hidden) * MAX_FLOW
 
 

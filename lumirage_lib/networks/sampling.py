@@ -18,17 +18,21 @@ def make_unit_grid(shape: tuple[int, int, int], like: Tensor) -> Tensor:
     return torch.stack((z, y, x), dim=-1).unsqueeze(0)
 
 
-def warp_by_unit_flow(image: Tensor, flow: Tensor) -> Tensor:
-    """`image(x + flow(x))`, trilinear, edge values repeated outside; (N, C, X, Y, Z)."""
+def warp_by_unit_flow(image: Tensor, flow: Tensor, padding_mode: str = "border") -> Tensor:
+    """`image(x + flow(x))`, trilinear, (N, C, X, Y, Z); outside, edge values or `zeros`."""
     grid = make_unit_grid(flow.shape[2:], flow).add(flow.permute(0, 2, 3, 4, 1))
-    return F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return F.grid_sample(
+        image, grid, mode="bilinear", padding_mode=padding_mode, align_corners=True
+    )
 
 
-def integrate_unit_velocity(velocity: Tensor, steps: int = 7) -> Tensor:
+def integrate_unit_velocity(
+    velocity: Tensor, steps: int = 7, padding_mode: str = "border"
+) -> Tensor:
     """Displacement of a stationary velocity by scaling and squaring (Arsigny et al. 2006)."""
     flow = velocity / 2**steps
     for _ in range(steps):
-        flow = flow + warp_by_unit_flow(flow, flow)
+        flow = flow + warp_by_unit_flow(flow, flow, padding_mode)
     return flow
 
 
@@ -38,6 +42,13 @@ def convert_unit_to_voxels(flow: Tensor) -> Tensor:
     The span from -1 to 1 is n - 1 voxels. (The published LapIRN scripts save flow * n, which is
     not the displacement their own warping applies.)
     """
-    half_extent = [(n - 1) / 2 for n in flow.shape[2:]]
-    scale = flow.new_tensor(half_extent).view(1, 3, 1, 1, 1)
-    return flow.flip(1).mul_(scale)
+    return flow.flip(1).mul_(_half_extent(flow))
+
+
+def convert_voxels_to_unit(displacement: Tensor) -> Tensor:
+    """Inverse of `convert_unit_to_voxels`."""
+    return (displacement / _half_extent(displacement)).flip(1)
+
+
+def _half_extent(field: Tensor) -> Tensor:
+    return field.new_tensor([(n - 1) / 2 for n in field.shape[2:]]).view(1, 3, 1, 1, 1)
