@@ -38,7 +38,7 @@ def read_parameters(name: str) -> dict[str, tuple[type, object, str]]:
         The notebook has no cell tagged "parameters", or an assignment without type.
     """
     text = notebook_source(name).read_text()
-    cell = re.search(r'^# %% .*"parameters".*\n(.*?)(?=^# %%|\Z)', text, re.M | re.S)
+    cell = re.search(r'^# %%[^\n]*"parameters"[^\n]*\n(.*?)(?=^# %%|\Z)', text, re.M | re.S)
     if cell is None:
         raise InputError(f"{name}: no cell is tagged parameters")
     lines, found = cell.group(1).splitlines(), {}

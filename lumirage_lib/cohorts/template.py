@@ -31,7 +31,7 @@ from .base import Cohort, Pair, Scan, structure_group
 
 GENERATOR = 1  # raised when the same seed gives another population
 COARSE_MM = 4.0  # grid of the velocity fields; they are smooth at twice this
-SCALES_MM = {20.0: 3.5, 9.0: 2.0}  # smoothing sigma -> root mean square of the velocity, mm
+SCALES_MM = {20.0: 1.8, 9.0: 1.2}  # smoothing sigma -> rms of each velocity component, mm
 SQUARINGS = 7
 
 
