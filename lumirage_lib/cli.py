@@ -27,7 +27,8 @@ app.add_typer(results_app, name="results")
 console, errors = Console(), Console(stderr=True)
 
 ProfileOption = Annotated[
-    str, typer.Option("--profile", "-p", help="Column of experiments.yml: smoke, demo, open, paper.")
+    str,
+    typer.Option("--profile", "-p", help="Column of experiments.yml: smoke, demo, open, paper."),
 ]
 
 
@@ -39,15 +40,23 @@ def main() -> None:
         errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        errors.print("interrupted; what was finished is stored, the same command goes on from there")
+        errors.print(
+            "interrupted; what was finished is stored, the same command goes on from there"
+        )
         sys.exit(130)
 
 
 @contextlib.contextmanager
 def _progress(total: int, title: str):
     """A bar that shows the last pair and method, mean Dice so far and the time left."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     values = []
     with Progress(
@@ -68,15 +77,38 @@ def _progress(total: int, title: str):
                 shown = f"Dice {values[-1]:.3f}, mean {sum(values) / len(values):.3f}"
             else:
                 shown = f"[red]{row['status']}[/]: {row['reason']}"
-            bar.update(task, advance=1, last=f"{row['moving']}→{row['fixed']} {row['method']} {shown}")
+            bar.update(
+                task, advance=1, last=f"{row['moving']}→{row['fixed']} {row['method']} {shown}"
+            )
             if not errors.is_terminal:
                 errors.print(f"{row['moving']}->{row['fixed']} {row['method']}: {shown}")
 
         yield on_row
 
 
-def _given(pairs: list[tuple[str, str]] | None) -> dict[str, str]:
-    return dict(pairs or [])
+def _given(items: list[str] | None) -> dict[str, str]:
+    given = {}
+    for item in items or []:
+        name, separator, value = item.partition("=")
+        if not separator:
+            raise InputError(f"-P {item!r}: expected NAME=VALUE, e.g. -P n_pairs=4")
+        given[name] = value
+    return given
+
+
+def _compute(notebook: str, parameters: dict) -> None:
+    """Fill the store for one notebook, with a bar, and say what was reused, new and failed."""
+    from . import evaluate, experiments
+
+    if notebook not in experiments.PLANS:
+        return
+    tasks = experiments.plan_notebook(notebook, parameters)
+    todo = evaluate.pending(tasks, experiments.store_path(parameters["profile"]))
+    counts = {"reused": len(tasks), "new": 0, "failed": 0, "skipped": 0}
+    if todo:
+        with _progress(len(todo), f"{notebook} {parameters['profile']}") as on_row:
+            counts = experiments.compute_notebook(notebook, parameters, on_row)
+    console.print(", ".join(f"{value} {name}" for name, value in counts.items()))
 
 
 @app.command()
@@ -86,28 +118,16 @@ def run(
     parameter: Annotated[
         list[str] | None, typer.Option("--set", "-P", metavar="NAME=VALUE", help="Override one.")
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The executed page.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The executed page.")
+    ] = None,
     compute_only: Annotated[bool, typer.Option(help="Fill the store, draw no page.")] = False,
 ) -> None:
     """Compute what a notebook lacks (resumable) and execute it by papermill."""
-    from . import evaluate, experiments, notebooks
+    from . import experiments, notebooks
 
-    given = {}
-    for item in parameter or []:
-        name, separator, value = item.partition("=")
-        if not separator:
-            raise InputError(f"-P {item!r}: expected NAME=VALUE, e.g. -P n_pairs=4")
-        given[name] = value
-    parameters = notebooks.resolve_parameters(notebook, profile, given)
-    if notebook in experiments.PLANS:
-        tasks = experiments.plan_notebook(notebook, parameters)
-        todo = evaluate.pending(tasks, experiments.store_path(profile))
-        if todo:
-            with _progress(len(todo), f"{notebook} {profile}") as on_row:
-                counts = experiments.compute_notebook(notebook, parameters, on_row)
-        else:
-            counts = {"reused": len(tasks), "new": 0, "failed": 0, "skipped": 0}
-        console.print(", ".join(f"{value} {name}" for name, value in counts.items()))
+    parameters = notebooks.resolve_parameters(notebook, profile, _given(parameter))
+    _compute(notebook, parameters)
     if not compute_only:
         folder = experiments.project_root() / "book" / "experiments"
         page = output or folder / f"{notebook}_{profile}.ipynb"
@@ -147,12 +167,15 @@ def methods() -> None:
 def register(
     fixed: Annotated[Path, typer.Argument(help="Fixed image, NIfTI.")],
     moving: Annotated[Path, typer.Argument(help="Moving image, NIfTI.")],
-    method: Annotated[str, typer.Option("--method", "-m", help="See `lumirage methods`.")] = "greedy",
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="See `lumirage methods`.")
+    ] = "greedy",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the result.")] = Path("out"),
     moving_labels: Annotated[Path | None, typer.Option(help="Label map to carry along.")] = None,
     fixed_labels: Annotated[Path | None, typer.Option(help="To report Dice.")] = None,
     parameter: Annotated[
-        list[str] | None, typer.Option("--set", "-P", metavar="NAME=VALUE", help="Method parameter.")
+        list[str] | None,
+        typer.Option("--set", "-P", metavar="NAME=VALUE", help="Method parameter."),
     ] = None,
     threads: Annotated[int, typer.Option(help="0: as many as there are cores.")] = 0,
 ) -> None:
@@ -161,7 +184,7 @@ def register(
 
     from .register import register_files
 
-    given = {k: yaml.safe_load(v) for k, _, v in (p.partition("=") for p in parameter or [])}
+    given = {name: yaml.safe_load(value) for name, value in _given(parameter).items()}
     done = register_files(
         fixed,
         moving,
@@ -177,7 +200,9 @@ def register(
         f"{done.correlation_before:.3f} -> {done.correlation_after:.3f} after the affine"
     )
     if done.n_labels:
-        line += f"; mean Dice of {done.n_labels} labels {done.dice_before:.3f} -> {done.dice_after:.3f}"
+        line += (
+            f"; mean Dice of {done.n_labels} labels {done.dice_before:.3f} -> {done.dice_after:.3f}"
+        )
     console.print(line, highlight=False, soft_wrap=True)
     console.print(f"written: {out}/", highlight=False)
 
@@ -253,6 +278,16 @@ def results_status(profile: ProfileOption = "open") -> None:
             tasks = experiments.plan_notebook(notebook, parameters)
             todo = len(evaluate.pending(tasks, store))
             console.print(f"{notebook}: {len(tasks) - todo} of {len(tasks)} registrations there")
+
+
+@results_app.command("compute")
+def results_compute(profile: ProfileOption = "open") -> None:
+    """Compute what the notebooks of a profile still lack, resumably; draws nothing."""
+    from . import experiments, notebooks
+
+    for notebook in experiments.notebooks_of(profile):
+        console.print(notebook)
+        _compute(notebook, notebooks.resolve_parameters(notebook, profile))
 
 
 @results_app.command("export")

@@ -42,7 +42,9 @@ def load_profile(notebook: str, profile: str) -> dict:
     """
     table = yaml.safe_load((project_root() / "experiments.yml").read_text())
     if notebook not in table:
-        raise InputError(f"no notebook {notebook!r} in experiments.yml; there are {', '.join(table)}")
+        raise InputError(
+            f"no notebook {notebook!r} in experiments.yml; there are {', '.join(table)}"
+        )
     if profile not in table[notebook]:
         raise InputError(
             f"notebook {notebook} has no profile {profile!r}; it has {', '.join(table[notebook])}"
@@ -91,7 +93,10 @@ def plan_pairs(parameters: Mapping) -> list[Task]:
     return tasks
 
 
-PLANS: dict[str, Callable[[Mapping], list[Task]]] = {"01_in_distribution": plan_pairs}
+PLANS: dict[str, Callable[[Mapping], list[Task]]] = {
+    "01_in_distribution": plan_pairs,
+    "06_label_protocol": plan_pairs,
+}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,16 @@ from .experiments import notebooks_of, project_root, store_path
 from .notebooks import resolve_parameters
 from .sources import load_sources
 
-PACKAGES = ("torch", "antspyx", "picsl-greedy", "fireants", "SimpleITK", "numpy", "scipy", "nibabel")
+PACKAGES = (
+    "torch",
+    "antspyx",
+    "picsl-greedy",
+    "fireants",
+    "SimpleITK",
+    "numpy",
+    "scipy",
+    "nibabel",
+)
 
 
 def revision() -> str:

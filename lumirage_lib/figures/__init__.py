@@ -2,6 +2,7 @@
 
 from .accuracy import plot_cost, plot_dice_by_method, plot_structure_differences
 from .panels import load_slices, plot_panel
+from .rulers import plot_ranks
 from .style import METHOD_COLOURS, METHOD_NAMES, colour_of, name_of, order_of, use_style
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "plot_cost",
     "plot_dice_by_method",
     "plot_panel",
+    "plot_ranks",
     "plot_structure_differences",
     "use_style",
 ]

@@ -69,11 +69,21 @@ def plot_structure_differences(differences: pd.DataFrame, first: str, second: st
     figure, (curve, bars) = plt.subplots(1, 2, figsize=(9.5, 5.2), width_ratios=(1, 1.15))
     rank = np.arange(len(table))
     curve.fill_between(rank, table["low"], table["high"], color="0.8", lw=0)
-    for group, marker in (("cortical", "."), ("subcortical", "^"), ("white matter", "s"), ("CSF", "v")):
+    for group, marker in (
+        ("cortical", "."),
+        ("subcortical", "^"),
+        ("white matter", "s"),
+        ("CSF", "v"),
+    ):
         mine = (table["group"] == group).to_numpy()
         colour = {"cortical": "#0072B2", "subcortical": "#D55E00", "white matter": "#000000"}
         curve.plot(
-            rank[mine], table["mean"][mine], marker, ms=5, color=colour.get(group, "#009E73"), label=group
+            rank[mine],
+            table["mean"][mine],
+            marker,
+            ms=5,
+            color=colour.get(group, "#009E73"),
+            label=group,
         )
     curve.axhline(0, color="black", lw=0.8)
     curve.set_xlabel("structures, ordered")
@@ -104,7 +114,10 @@ def plot_cost(registrations: pd.DataFrame):
     use_style()
     done = registrations.query("status == 'ok' and kind == 'between' and method != 'affine'")
     figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.6), sharey=True)
-    units = (("cpu_seconds", "processor seconds per pair"), ("method_mb", "memory of the method, MB"))
+    units = (
+        ("cpu_seconds", "processor seconds per pair"),
+        ("method_mb", "memory of the method, MB"),
+    )
     for panel, (column, label) in zip(axes, units, strict=True):
         for method in order_of(done["method"]):
             rows = done[done["method"] == method]

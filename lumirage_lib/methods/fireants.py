@@ -5,9 +5,57 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+from unittest import mock
+
+import numpy as np
 
 from ..warp import from_fireants
 from .greedy import to_sitk
+
+
+def filter_separably(image, kernels, *_):
+    """FireANTs' separable filter (zero padding), same numbers, several times faster on a CPU.
+
+    Four fifths of FireANTs' time on a CPU goes into three-dimensional convolutions with kernels of
+    shape (7, 1, 1), for which torch has no fast path. Adding shifted copies takes a quarter to a
+    tenth of that and differs by the rounding of float32 (tested). Kernels must be symmetric, as the
+    box and the Gaussian that FireANTs uses are: then the filter is its own adjoint.
+
+    Parameters
+    ----------
+    image : tensor, shape (N, C, X, Y, Z)
+    kernels : list of 1-D tensors of odd length, one per spatial axis
+    """
+    import torch
+
+    def along(values, kernel, axis):
+        half = len(kernel) // 2
+        size = values.shape[axis]
+        out = values * kernel[half]
+        for step in range(1, min(half + 1, size)):
+            weight, rest = kernel[half + step], size - step
+            out.narrow(axis, step, rest).add_(values.narrow(axis, 0, rest), alpha=weight)
+            out.narrow(axis, 0, rest).add_(values.narrow(axis, step, rest), alpha=weight)
+        return out
+
+    def every_axis(values):
+        for axis, kernel in enumerate(weights, start=2):
+            values = along(values, kernel, axis)
+        return values
+
+    class Filter(torch.autograd.Function):
+        @staticmethod
+        def forward(_, values):
+            return every_axis(values)
+
+        @staticmethod
+        def backward(_, gradient):
+            return every_axis(gradient)
+
+    weights = [kernel.tolist() for kernel in kernels]
+    if any(k != k[::-1] for k in weights):
+        raise ValueError("filter_separably: the kernel is not symmetric")
+    return Filter.apply(image)
 
 
 def run_fireants(
@@ -37,7 +85,9 @@ def run_fireants(
             smooth_grad_sigma=gradient_sigma,
             progress_bar=False,
         )
-        registration.optimize()
+        faster = mock.patch("fireants.losses.cc._separable_filtering_conv", filter_separably)
+        with faster if device == "cpu" else contextlib.nullcontext():
+            registration.optimize()
         with torch.no_grad():
             grid = registration.get_warped_coordinates(*images)
     return from_fireants(grid.float().cpu().numpy())

@@ -1,0 +1,178 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # In distribution: T1w to T1w
+#
+# **Question.** On the kind of image they were trained on, T1-weighted brains of healthy adults, are
+# registration networks as accurate as iterative optimisation?
+
+# %% tags=["parameters"]
+profile: str = "demo"  # column of experiments.yml these values come from
+cohort: str = "template"  # whose brains: template (generated) or oasis (30 real T1w scans)
+spacing_mm: float = 2.0  # voxel size of the generated cohort; real cohorts keep their own
+n_subjects: int = 5  # subjects of the generated cohort
+n_pairs: int = 5  # ordered pairs, every subject equally often fixed and moving
+rescan: bool = False  # also register the second scan of a subject to the first: the ceiling
+methods: list = ["affine", "syn", "greedy"]  # names in the registry, or module:attribute
+limits: dict = {}  # method -> number of pairs, for methods too slow for all
+margin: float = 0.01  # mean Dice difference within which two methods count as equal
+n_panels: int = 1  # pairs of which slices are kept for the pictures
+seed: int = 0  # of the pair design, the generated cohort and the bootstrap
+jobs: int = 0  # registrations at a time; 0: one per core
+
+# %% tags=["hide-input"]
+from lumirage_lib import figures, pages
+from lumirage_lib.analyses import in_distribution
+from lumirage_lib.experiments import load_or_compute
+
+NOTEBOOK = "01_in_distribution"
+parameters = pages.gather(NOTEBOOK, globals())
+run = load_or_compute(NOTEBOOK, parameters)
+result = in_distribution.analyse(run, margin, seed)
+here = f"01-{profile}"
+
+# %% tags=["remove-input"]
+pages.say(result.answer)
+
+# %% [markdown]
+# ```{admonition} What you will see
+# :class: note
+# Overlap of anatomical structures after registration, pair by pair and structure by structure; what
+# each method costs; and one pair in pictures. You should know what a displacement field and the Dice
+# coefficient are (see the [protocol](../protocol.md)).
+# ```
+
+# %% tags=["remove-input"]
+pages.show_parameters(NOTEBOOK, parameters)
+pages.show_counts(run)
+
+# %% [markdown]
+# ## Accuracy of every pair
+#
+# Every point is one registration. All methods of a pair start from the same affine alignment and see
+# the same images, so they differ in the deformable part alone.
+
+# %% tags=["hide-input"]
+pages.show(
+    figures.plot_dice_by_method(run.registrations),
+    f"fig-{here}-dice",
+    f"Mean Dice over structures by method; {result.design} Bars: quartiles, ticks: medians. "
+    "Circles are iterative, triangles deep, squares the baseline; open symbols are two scans of "
+    "one subject.",
+    "Strip chart of mean Dice per registered pair, one row per method. " + result.summary_text,
+)
+
+# %% tags=["remove-input"]
+pages.say(result.summary_table)
+
+# %% [markdown]
+# ## Is the difference zero?
+#
+# Equal means: the whole 90 % interval of the mean difference lies within the margin that was fixed
+# before the run. Pairs share subjects, so intervals come from resampling subjects, not pairs.
+
+# %% tags=["remove-input"]
+pages.say(result.comparison_text)
+
+# %% [markdown]
+# ## Which structures decide
+#
+# The same comparison, structure by structure, for the best method of either family.
+
+# %% tags=["hide-input"]
+if result.differences is not None:
+    pages.show(
+        figures.plot_structure_differences(result.differences, *result.best),
+        f"fig-{here}-structures",
+        f"Difference in Dice of each structure, {result.best_names}; mean over pairs and 95 % "
+        f"interval over pairs (not corrected for multiplicity). {result.design} "
+        "Left: all structures in order. Right: the largest differences.",
+        f"Curve and bar chart of the mean Dice difference per structure. {result.structure_text}",
+    )
+    pages.say(result.structure_text)
+else:
+    pages.say(result.structure_text)
+
+# %% [markdown]
+# ## What it costs
+
+# %% tags=["hide-input"]
+pages.show(
+    figures.plot_cost(run.registrations),
+    f"fig-{here}-cost",
+    "Processor seconds and additional memory of one registration against mean Dice; median and "
+    f"quartiles across, mean and standard deviation over pairs upward. {result.design} "
+    "The affine alignment, common to all, is not counted.",
+    f"Two scatter plots of cost against accuracy, one point per method. {result.cost_text}",
+)
+
+# %% tags=["remove-input"]
+pages.say(result.cost_text)
+
+# %% [markdown]
+# ## One pair in pictures
+
+# %% tags=["hide-input"]
+panel = in_distribution.panel(run)
+pages.show(
+    figures.plot_panel(panel.slices, panel.dice),
+    f"fig-{here}-panel",
+    f"One pair ({panel.pair}, 2 subjects), coronal slice through the middle. Blue: label borders "
+    "of the fixed image; orange: the moved labels. Where they part, the registration missed.",
+    f"Coronal brain slices of pair {panel.pair}: the fixed image, then the moved image of every "
+    "method with the label borders of both.",
+)
+
+# %% [markdown]
+# ## Limits
+
+# %% tags=["remove-input"]
+pages.say(result.limits)
+
+# %% [markdown]
+# ## Reproduce these figures
+
+# %% tags=["remove-input"]
+pages.show_reproduce(
+    NOTEBOOK,
+    parameters,
+    {"pairs": result.pairs, "structures": result.structures},
+)
+
+# %% [markdown]
+# ## Exercise
+#
+# Dice weighs every structure alike, whatever its size. Weigh each structure by its volume in the
+# fixed image instead (column `n_fixed` of the structures table). Does the order of the methods change,
+# and why do all values rise?
+#
+# ```{admonition} A solution
+# :class: dropdown
+# Large structures such as the white matter overlap well even when the cortex does not, so weighing by
+# volume lifts every method and hides differences between small structures:
+# ```
+
+# %% tags=["hide-cell"]
+weighted = (
+    result.structures.query("kind == 'between' and dice == dice")
+    .assign(weighted=lambda t: t["dice"] * t["n_fixed"])
+    .groupby("method")[["weighted", "n_fixed"]]
+    .sum()
+)
+(weighted["weighted"] / weighted["n_fixed"]).sort_values(ascending=False).round(3)
+
+# %% [markdown]
+# ## Versions
+
+# %% tags=["remove-input"]
+pages.show_versions()
