@@ -1,0 +1,68 @@
+"""Parameters of notebooks, and what papermill's result becomes."""
+
+from __future__ import annotations
+
+import nbformat
+import pytest
+
+from lumirage_lib import experiments, notebooks
+from lumirage_lib.errors import InputError
+
+NAMES = sorted(p.stem for p in (experiments.project_root() / "notebooks").glob("[0-9]*.py"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_has_type_and_comment(name):
+    parameters = notebooks.read_parameters(name)
+    assert "profile" in parameters
+    assert all(isinstance(value, kind) for kind, value, _ in parameters.values())
+    assert all(comment for _, _, comment in parameters.values())
+
+
+@pytest.mark.parametrize("profile", ["smoke", "demo", "open"])
+def test_every_profile_resolves(profile):
+    for name in experiments.notebooks_of(profile):
+        assert notebooks.resolve_parameters(name, profile)["profile"] == profile
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"n_pair": 3}, "no parameter n_pair"),
+        ({"n_pairs": "many"}, "expected int, got 'many'"),
+        ({"n_pairs": 2.5}, "expected int"),
+        ({"n_pairs": True}, "expected int"),
+        ({"methods": "greedy"}, "expected list"),
+    ],
+)
+def test_bad_parameters_are_refused_by_name(given, message):
+    with pytest.raises(InputError, match=message):
+        notebooks.resolve_parameters("01_in_distribution", "smoke", given)
+
+
+def test_command_line_text_becomes_typed_values():
+    given = {"n_pairs": "3", "methods": "[affine, greedy]", "margin": "1"}
+    found = notebooks.resolve_parameters("01_in_distribution", "smoke", given)
+    assert found["n_pairs"] == 3
+    assert found["methods"] == ["affine", "greedy"]
+    assert isinstance(found["margin"], float)
+
+
+@pytest.mark.parametrize(("name", "profile"), [("99_nothing", "demo"), ("01_in_distribution", "x")])
+def test_unknown_notebook_or_profile_lists_those_there_are(name, profile):
+    with pytest.raises(InputError, match=r"01_in_distribution|demo"):
+        notebooks.resolve_parameters(name, profile)
+
+
+@pytest.mark.parametrize("name", experiments.notebooks_of("smoke"))
+def test_smoke_profile_executes(name, tmp_path, monkeypatch):
+    """The whole road: plan, children, store, papermill, page with captioned figures."""
+    monkeypatch.setattr(experiments, "store_path", lambda profile: tmp_path / "smoke.sqlite")
+    parameters = notebooks.resolve_parameters(name, "smoke")
+    page = notebooks.execute_notebook(name, parameters, tmp_path / "page.ipynb")
+    cells = nbformat.read(page, as_version=4).cells
+    figures = [c.metadata["mystnb"] for c in cells if "mystnb" in c.metadata]
+    assert figures
+    assert all(f["figure"]["caption"] and f["image"]["alt"] for f in figures)
+    assert all("subjects" in f["figure"]["caption"] for f in figures)
+    assert not [o for c in cells for o in c.get("outputs", []) if o.output_type == "error"]
