@@ -12,7 +12,7 @@ import resource
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,8 @@ def measure():
     resident when it began.
     """
     usage = Usage()
-    try:
+    with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark (Linux)
-    except OSError:
-        pass
     before, wall, cpu = _status_mb("VmRSS"), time.perf_counter(), time.process_time()
     try:
         yield usage

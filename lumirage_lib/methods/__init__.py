@@ -80,7 +80,7 @@ def _published(name: str, citation: str, multiple_of: int, **parameters) -> Meth
         f"lumirage {WRAPPER}",
         citation,
         parameters,
-        InputSpec(known.orientation, known.shape, multiple_of, NEURITE_P99),
+        InputSpec(known.orientation, known.shape, multiple_of, NEURITE_P99, 1.0),
         get_source(known.repository, known.path),
     )
 

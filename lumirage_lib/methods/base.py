@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..errors import InputError, RegistrationError
-from ..preprocess import PairImages, pair_window
+from ..preprocess import PairImages, pair_window, set_spacing
 from ..volumes import reorient_array, round_up
-from ..warp import reorient_displacement
+from ..warp import reorient_displacement, to_native
 
 FAMILIES = ("baseline", "iterative", "deep")
 
@@ -31,12 +31,16 @@ class InputSpec:
     intensity : {"as given", "minmax"} or float
         "minmax" scales both images to [0, 1]; a number scales each so that the 99th percentile of
         its foreground (> 0) has that value.
+    spacing_mm : float, optional
+        Voxel size a network was trained at; images of another are resampled to it and the field
+        back.
     """
 
     orientation: str = "RAS"
     grid: tuple[int, int, int] | None = None
     multiple_of: int = 1
     intensity: str | float = "as given"
+    spacing_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,12 @@ def run_method(spec: MethodSpec, pair: PairImages, parameters: Mapping) -> np.nd
         The field has another shape than the images, or NaN or infinite values.
     """
     need = spec.input
+    if need.spacing_mm and not np.allclose(pair.spacing_mm, need.spacing_mm, rtol=1e-3):
+        resampled = set_spacing(pair, need.spacing_mm)
+        met = replace(spec, input=replace(need, spacing_mm=None))
+        to_pair = np.linalg.inv(pair.affine) @ resampled.affine
+        found = run_method(met, resampled, parameters)
+        return to_native(found, to_pair, to_pair, pair.fixed.shape)
     codes = need.orientation
     # Space first in RAS, as the working grid is; only then are the axes turned.
     shape = np.array(pair.fixed.shape)

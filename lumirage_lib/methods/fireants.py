@@ -7,8 +7,6 @@ import io
 import logging
 from unittest import mock
 
-import numpy as np
-
 from ..warp import from_fireants
 from .greedy import to_sitk
 
