@@ -137,7 +137,8 @@ def bias_field(volume: Volume, shrink: int = 4) -> Volume:
 
     image = to_ants(volume.data, volume.affine)
     mask = to_ants((volume.data > 0).astype(np.float32), volume.affine)
-    return replace(volume, data=from_ants(ants.n4_bias_field_correction(image, mask, shrink)))
+    corrected = ants.n4_bias_field_correction(image, mask, shrink_factor=shrink)
+    return replace(volume, data=from_ants(corrected))
 
 
 IMAGE_STEPS: dict[str, Callable[..., Volume]] = {
