@@ -59,8 +59,8 @@ def open_store(path: str | Path) -> Iterator[sqlite3.Connection]:
                 f"{path}: store version {found}, this library writes {VERSION}; "
                 "export it with the library that wrote it, or move it away"
             )
-        connection.executescript(SCHEMA)
-        connection.execute(f"PRAGMA user_version={VERSION}")
+        if found == 0:
+            connection.executescript(f"{SCHEMA} PRAGMA user_version={VERSION};")
         yield connection
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path}: {error}; move the file away to start afresh") from error
@@ -101,9 +101,9 @@ def write_registration(
 
 
 def write_alignment(path: str | Path, row: Mapping) -> None:
-    """Store one linear alignment; `row` has the columns of the table."""
+    """Store one linear alignment unless one is there; `row` has the columns of the table."""
     with open_store(path) as connection:
-        _insert(connection, "alignments", [row])
+        _insert(connection, "alignments", [row], "IGNORE")
 
 
 def read_alignment(path: str | Path, key: str) -> Mapping | None:
@@ -126,13 +126,18 @@ def read_keys(path: str | Path, ruler: int | None = None) -> dict[str, str]:
     return dict(rows)
 
 
-def _select(connection, table: str, keys: Iterable[str] | None) -> pd.DataFrame:
-    if keys is None:
-        return pd.read_sql(f"SELECT * FROM {table}", connection)
-    connection.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (key TEXT PRIMARY KEY)")
-    connection.execute("DELETE FROM wanted")
-    connection.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", [(k,) for k in keys])
-    return pd.read_sql(f"SELECT * FROM {table} JOIN wanted USING (key)", connection)
+def _select(connection, table: str, keys: Iterable[str] | None = None) -> pd.DataFrame:
+    """Rows in the order of their primary key, all or those of some keys."""
+    query = f"SELECT * FROM {table}"
+    if keys is not None:
+        connection.execute("CREATE TEMP TABLE wanted (key TEXT PRIMARY KEY)")
+        connection.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", [(k,) for k in keys])
+        query += " JOIN wanted USING (key)"
+    columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
+    primary = [c[1] for c in sorted(columns, key=lambda c: c[5]) if c[5]]
+    frame = pd.read_sql(f"{query} ORDER BY {', '.join(primary)}", connection)
+    # A column of nothing but NULL would else come as objects, which no mean can be taken of.
+    return frame.astype({c[1]: float for c in columns if c[2] == "REAL"})
 
 
 def read_registrations(path: str | Path, keys: Iterable[str] | None = None) -> pd.DataFrame:
@@ -159,9 +164,22 @@ def read_slices(path: str | Path, key: str) -> bytes | None:
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:
     handle, temporary = tempfile.mkstemp(suffix=".parquet", dir=path.parent)
     os.close(handle)
-    table.to_parquet(temporary, index=False, compression="zstd")
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, path)
+    try:
+        table.to_parquet(temporary, index=False, compression="zstd")
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        raise StoreError(f"{path.parent}: no {path.name}; expected a folder made by export")
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors are among these
+        raise StoreError(f"{path}: not readable ({error}); export or copy it again") from error
 
 
 def export_store(path: str | Path, folder: str | Path, run: Mapping) -> dict[str, int]:
@@ -174,8 +192,7 @@ def export_store(path: str | Path, folder: str | Path, run: Mapping) -> dict[str
     counts = {}
     with open_store(path) as connection:
         for name in TABLES:
-            order = "key, label_set, rule, label" if name == "structures" else "key"
-            table = pd.read_sql(f"SELECT * FROM {name} ORDER BY {order}", connection)
+            table = _select(connection, name)
             _write_parquet(table, folder / f"{name}.parquet")
             counts[name] = len(table)
     (folder / "run.json").write_text(json.dumps({**run, "rows": counts}, indent=1) + "\n")
@@ -190,22 +207,21 @@ def import_store(folder: str | Path, path: str | Path) -> dict[str, int]:
     Raises
     ------
     StoreError
-        The folder holds no export.
+        The folder holds no export, or one of its files is missing or damaged.
     """
-    folder = Path(folder)
-    if not (folder / "registrations.parquet").exists():
-        raise StoreError(f"{folder}: no registrations.parquet; expected a folder made by export")
-    tables = {n: pd.read_parquet(folder / f"{n}.parquet") for n in TABLES}
+    tables = {n: _read_parquet(Path(folder) / f"{n}.parquet") for n in TABLES}
     added = {}
     with open_store(path) as connection:
-        have = dict(connection.execute("SELECT key, status FROM registrations").fetchall())
-        new = tables["registrations"]
-        better = [k for k, s in zip(new["key"], new["status"], strict=True) if s == "ok"]
-        replaced = [k for k in better if have.get(k, "ok") != "ok"]
         connection.execute("BEGIN IMMEDIATE")
+        have = dict(connection.execute("SELECT key, status FROM registrations").fetchall())
+        new = tables["registrations"].set_index("key")["status"]
+        replaced = [k for k in new.index[new == "ok"] if have.get(k, "ok") != "ok"]
         for key in replaced:
             for name in ("registrations", "structures", "slices"):
                 connection.execute(f"DELETE FROM {name} WHERE key = ?", [key])
+        # Structures belong to their row: those of a row that stays are not added to.
+        stays = tables["structures"]["key"].isin(set(have) - set(replaced))
+        tables["structures"] = tables["structures"][~stays]
         for name, table in tables.items():
             before = connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
             rows = table.astype(object).where(table.notna(), None).to_dict("records")
