@@ -78,7 +78,8 @@ class Task:
                 "preprocessing": self.preprocessing.as_dict(),
                 "alignment": ALIGNMENT,
                 "method": spec.id,
-                "input": asdict(spec.input),
+                # What is None is not said, so that a new field leaves old results valid.
+                "input": {k: v for k, v in asdict(spec.input).items() if v is not None},
                 "parameters": self.full_parameters(),
                 "version": spec.version,
                 "weights": spec.weights.sha256 if spec.weights else None,

@@ -132,14 +132,22 @@ def _design(table: pd.DataFrame) -> str:
 
 def _compare(table, first: str, second: str, margin: float, rng) -> dict:
     matched = stats.match_pairs(table, first, second)
-    effects = stats.compute_effect_sizes(matched, rng=rng).set_index("name")
+    effects = stats.compute_effect_sizes(matched, rng=rng)
     equal = stats.tost(matched, margin, rng=rng)
-    return {"first": first, "second": second, "effects": effects, "equal": equal, "n": matched}
+    return {"first": first, "second": second, "effects": effects, "equal": equal}
 
 
-def _decide(table, deep: list[str], iterative: list[str], margin: float, rng):
-    claim = stats.Claim("T1w", CLAIM, "equivalence", margin)
-    return stats.decide(claim, stats.match_pairs(table, deep, iterative), rng=rng)
+def _decide(table, deep: list[str], iterative: list[str], margin: float, rng) -> stats.Verdict:
+    claim = stats.Claim(
+        "in-distribution",
+        CLAIM,
+        "equivalent",
+        tuple(deep),
+        tuple(iterative),
+        margin=margin,
+        where="on T1w brains",
+    )
+    return stats.decide(claim, table, rng=rng)
 
 
 def _answer(table: pd.DataFrame, verdict, run: Run) -> str:
@@ -156,7 +164,8 @@ def _summary_text(table: pd.DataFrame) -> str:
 
 def _summary_table(table: pd.DataFrame) -> str:
     lines = [
-        "| method | family | pairs | failed | mean Dice | SD over pairs | HD95 mm | folding % | lost labels | rescan Dice |",
+        "| method | family | pairs | failed | mean Dice | SD over pairs | HD95 mm | folding % "
+        "| lost labels | rescan Dice |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for method in order_of(table["method"]):
@@ -177,15 +186,17 @@ def _comparison_text(rows: list[dict], verdict, margin: float, run: Run) -> str:
         why = "; ".join(f"{name_of(m)}: {reason}" for m, reason in run.absent.items())
         return f"There is no network to compare on this page ({why or 'none was asked for'})."
     lines = [
-        f"| deep | iterative | difference in Dice | 90 % interval | within ±{margin:g} | d_z | d_av |",
+        f"| deep | iterative | difference in Dice | 90 % interval | within ±{margin:g} "
+        "| d_z (95 %) | d_av (95 %) |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        effects, equal = row["effects"], row["equal"]
+        inside = row["equal"].interval
         lines.append(
-            f"| {name_of(row['first'])} | {name_of(row['second'])} | {equal.estimate:+.4f} "
-            f"| {equal.low:+.4f} to {equal.high:+.4f} | {'yes' if equal.equivalent else 'no'} "
-            f"| {effects.loc['d_z', 'estimate']:+.2f} | {effects.loc['d_av', 'estimate']:+.2f} |"
+            f"| {name_of(row['first'])} | {name_of(row['second'])} | {inside.estimate:+.4f} "
+            f"| {inside.low:+.4f} to {inside.high:+.4f} "
+            f"| {'yes' if row['equal'].equivalent else 'no'} "
+            f"| {_effect(row['effects'].g_z)} | {_effect(row['effects'].g_av)} |"
         )
     return "\n".join(lines) + (
         f"\n\n{verdict.sentence} The rule compares the mean over the deep methods with the mean over "
@@ -193,6 +204,10 @@ def _comparison_text(rows: list[dict], verdict, margin: float, run: Run) -> str:
         "standard deviation of the differences, d_av by that of the methods themselves; both are "
         "Hedges-corrected."
     )
+
+
+def _effect(interval: stats.Interval) -> str:
+    return f"{interval.estimate:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
 
 
 def _by_structure(structures: pd.DataFrame, run: Run, best: tuple[str, str]) -> pd.DataFrame:
