@@ -140,7 +140,7 @@ def run_child(
         if not receive.poll(timeout_seconds):
             return Outcome("timeout", reason=f"stopped after {timeout_seconds:g} s")
         return receive.recv()
-    except EOFError:
+    except (EOFError, OSError):  # it ended before, or in the middle of, its message
         process.join(10)
         code = process.exitcode
         killed = code in (-9, 137)

@@ -1,0 +1,208 @@
+"""What the tests run in child processes: a tiny cohort, methods that take no time or misbehave.
+
+A child knows only what it can import. Methods are named "fakes:NAME"; the cohort is registered by
+importing this module, which unpickling one of its scans does.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import struct
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+from synthetic import brain, smooth_field
+
+from lumirage_lib.child import measure
+from lumirage_lib.cohorts import COHORTS, Cohort, Scan
+from lumirage_lib.errors import InputError, RegistrationError
+from lumirage_lib.methods import MethodSpec
+from lumirage_lib.preprocess import Preprocessing
+from lumirage_lib.volumes import Volume
+from lumirage_lib.warp import warp_image, warp_labels
+
+SHAPE = (22, 26, 20)
+AFFINE = np.diag([1.0, 1.5, 2.0, 1.0])
+# No registration for the alignment: it would take longer than all the rest.
+QUICK = Preprocessing("quick", (), "centre", ())
+
+
+class TinyScan(Scan):
+    """A scan of the tiny cohort."""
+
+
+def load_image(scan: Scan) -> Volume:
+    field = smooth_field(SHAPE, 0.6, int(scan.id))
+    return Volume(warp_image(brain(SHAPE), field), AFFINE, scan.id)
+
+
+def load_labels(scan: Scan, label_set: str) -> Volume:
+    labels = np.digitize(brain(SHAPE), [0.3, 0.5, 0.6, 0.7]).astype(np.int32)
+    field = smooth_field(SHAPE, 0.6, int(scan.id))
+    return Volume(warp_labels(labels, field), AFFINE, f"{scan.id} {label_set}")
+
+
+def tiny(n_subjects: int = 3, release: str = "1") -> Cohort:
+    """Subjects that differ by a smooth deformation; four labels."""
+    table = pd.DataFrame({"name": list("abcd"), "group": "cortical"}, index=[1, 2, 3, 4])
+    return Cohort(
+        "tiny",
+        tuple(TinyScan(str(i), f"S{i}") for i in range(1, n_subjects + 1)),
+        load_image,
+        load_labels,
+        {"manual": table.rename_axis("label")},
+        lambda scan: f"tiny-{release}-{scan.id}",
+    )
+
+
+COHORTS["tiny"] = tiny
+
+
+# ---- methods
+
+
+def shift(fixed, moving, affine, *, shift, seconds, log) -> np.ndarray:
+    """The same displacement everywhere; leaves a line in a file for every call."""
+    if log:
+        with open(log, "a") as file:
+            file.write(f"{os.getpid()}\n")
+    time.sleep(seconds)
+    return np.full((3, *fixed.shape), np.reshape(shift, (3, 1, 1, 1)), np.float32)
+
+
+def misbehave(fixed, moving, affine, *, how: str) -> np.ndarray:
+    field = np.zeros((3, *fixed.shape), np.float32)
+    if how == "nan":
+        field[1, 3, 4, 5] = np.nan
+    if how == "shape":
+        field = field[:, :-1]
+    if how == "raise":
+        raise ZeroDivisionError("the step size vanished")
+    if how == "give up":
+        raise RegistrationError("no overlap between the images", status="failed")
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "sleep":
+        time.sleep(600)
+    if how == "memory":
+        exhaust_memory()
+    return field
+
+
+PARAMETERS = {"shift": [0.0, 0.0, 0.0], "seconds": 0.0, "log": ""}
+SHIFT = MethodSpec("shift", "iterative", shift, "1", "nobody2026", PARAMETERS)
+SHIFT_2 = MethodSpec("shift", "iterative", shift, "2", "nobody2026", PARAMETERS)
+BAD = MethodSpec("bad", "deep", misbehave, "1", "nobody2026", {"how": ""}, timeout_seconds=3.0)
+NOT_A_METHOD = 7
+
+
+# ---- functions for children
+
+
+def add(a, b):
+    return a + b
+
+
+def get_pid() -> int:
+    return os.getpid()
+
+
+def get_threads() -> tuple[int, str]:
+    import torch
+
+    return torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]
+
+
+def raise_(error: Exception):
+    raise error
+
+
+def refuse():
+    raise InputError("expected a brain, got a banana")
+
+
+def exit_(code: int):
+    os._exit(code)
+
+
+def kill_self(number: int):
+    os.kill(os.getpid(), number)
+
+
+def hang(pid_file: str):
+    """Sleep for ever, deaf to polite requests."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with open(pid_file, "w") as file:
+        file.write(str(os.getpid()))
+    time.sleep(600)
+
+
+def break_off():
+    """End in the middle of the message to the parent."""
+    connection = sys._getframe(1).f_locals["connection"]
+    os.write(connection.fileno(), struct.pack("!i", 1000) + b"the first part of the outcome")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def shout(megabytes: int) -> str:
+    """Print more than any pipe holds, from Python and from below it."""
+    line = "x" * (1 << 20)
+    for _ in range(megabytes):
+        print(line)
+        print(line, file=sys.stderr)
+        os.write(1, line.encode())
+        os.write(2, line.encode())
+    return "done"
+
+
+def return_what_cannot_be_pickled():
+    return lambda: None
+
+
+def limit_memory(megabytes: int) -> None:
+    """Let this process take that much more address space than it has."""
+    with open("/proc/self/statm") as file:
+        now = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + megabytes * 2**20,) * 2)
+
+
+def exhaust_memory(library: str = "numpy"):
+    limit_memory(200)
+    if library == "numpy":
+        return np.ones(2**30)
+    import torch
+
+    return torch.ones(2**30)
+
+
+def allocate(megabytes: int, before: int = 0):
+    """Usage of a block that holds that much, after some more was held and let go."""
+    np.ones(before * 2**17).sum()
+    with measure() as usage:
+        np.ones(megabytes * 2**17).sum()
+    return usage
+
+
+def work(seconds: float, sleep: float):
+    """Usage of a block that computes, then waits."""
+    with measure() as usage:
+        end = time.process_time() + seconds
+        while time.process_time() < end:
+            pass
+        time.sleep(sleep)
+    return usage
+
+
+def raise_inside_measure():
+    """Usage of a block that failed: what it took until then is still known."""
+    try:
+        with measure() as usage:
+            time.sleep(0.1)
+            raise ValueError
+    except ValueError:
+        return usage
