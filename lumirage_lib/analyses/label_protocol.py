@@ -121,9 +121,12 @@ def analyse(run: Run) -> Result:
     structures = structures.assign(group=structures["label"].map(names))
     rulers = [*RULERS, POOLED]
     values = pd.DataFrame({r.name: measure(structures, r) for r in rulers}).loc[methods]
-    ranks = pd.DataFrame({r.name: values[r.name].rank(ascending=r.better == "low") for r in rulers})
-    winners = {r.name: ranks[r.name].idxmin() for r in rulers}
-    reference = winners["default"]
+    ranks = pd.DataFrame(
+        {r.name: values[r.name].rank(method="min", ascending=r.better == "low") for r in rulers}
+    )
+    reference = ranks["default"].idxmin()
+    # A tie for the first place does not change the winner.
+    winners = {n: reference if ranks.loc[reference, n] == 1 else ranks[n].idxmin() for n in ranks}
     changed = [name for name, winner in winners.items() if winner != reference]
     pairs = len(between[["fixed", "moving"]].drop_duplicates())
     subjects = len({*between["fixed_subject"], *between["moving_subject"]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from .style import FAMILY_MARKERS, colour_of, name_of, order_of, use_style
 
@@ -134,6 +135,9 @@ def plot_cost(registrations: pd.DataFrame):
                 label=name_of(method),
             )
         panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_xlabel(label)
     axes[0].set_ylabel("mean Dice")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")

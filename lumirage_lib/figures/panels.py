@@ -37,7 +37,7 @@ def plot_panel(slices: Mapping[str, bytes], dice: Mapping[str, float], plane: st
     figure, axes = plt.subplots(rows, columns, figsize=(2.6 * columns, 2.75 * rows), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
-    unpacked = {m: load_slices(slices[m]) for m in methods}
+    unpacked = {m: _crop(load_slices(slices[m]), plane) for m in methods}
     first = unpacked[methods[0]]
     _draw(axes.flat[0], first, plane, "fixed", "fixed", FIXED_COLOUR)
     axes.flat[0].set_title("fixed", fontsize=9)
@@ -46,6 +46,15 @@ def plot_panel(slices: Mapping[str, bytes], dice: Mapping[str, float], plane: st
         _draw(axis, unpacked[method], plane, None, "moved", MOVED_COLOUR)
         axis.set_title(f"{name_of(method)}\nDice {dice[method]:.3f}", fontsize=9)
     return figure
+
+
+def _crop(arrays: Mapping[str, np.ndarray], plane: str, margin: int = 4) -> dict[str, np.ndarray]:
+    """The slices of one plane, cut to the fixed brain."""
+    box = []
+    for axis in (1, 0):
+        hit = np.flatnonzero((arrays[f"fixed_{plane}"] > 0).any(axis=axis))
+        box.append(slice(max(0, hit[0] - margin), hit[-1] + 1 + margin))
+    return {name: cut[tuple(box)] for name, cut in arrays.items() if name.endswith(plane)}
 
 
 def _draw(axis, arrays, plane: str, image: str | None, labels: str, colour: str) -> None:
