@@ -151,15 +151,16 @@ def methods() -> None:
     """The registered methods: family, parameters, what they need."""
     from .methods import list_methods, missing
 
-    table = Table("method", "family", "version", "sees", "here", "parameters")
+    table = Table(show_lines=False)
+    for column in ("method", "family", "sees", "here"):
+        table.add_column(column, no_wrap=column != "here")
+    table.add_column("parameters", overflow="fold")
     for spec in list_methods():
         need = spec.input
         grid = "x".join(map(str, need.grid)) if need.grid else "any grid"
-        parameters = ", ".join(f"{k}={v}" for k, v in spec.parameters.items())
+        parameters = " ".join(f"{k}={v}".replace(", ", ",") for k, v in spec.parameters.items())
         here = missing(spec) or "yes"
-        table.add_row(
-            spec.id, spec.family, spec.version, f"{need.orientation}, {grid}", here, parameters
-        )
+        table.add_row(spec.id, spec.family, f"{need.orientation} {grid}", here, parameters)
     console.print(table)
 
 

@@ -120,7 +120,9 @@ METHODS = {
     "fireants-greedy": lambda: _fireants("greedy", 0.75),
     "fireants-syn": lambda: _fireants("syn", 0.375),
     "lapirn-disp": lambda: _published("lapirn-disp", "mok2020lapirn", 16),
+    "lapirn-diff": lambda: _published("lapirn-diff", "mok2020lapirn", 16),
     "clapirn": lambda: _published("clapirn", "mok2021clapirn", 16, regularity=0.1),
+    "symnet": lambda: _published("symnet", "mok2020symnet", 16),
 }
 
 PACKAGES = {
