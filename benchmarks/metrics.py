@@ -17,9 +17,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import tempfile
-import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from itertools import product
@@ -31,7 +29,7 @@ import numpy as np
 import surface_distance
 from scipy import ndimage
 
-from lumirage_lib import metrics
+from lumirage_lib import child, metrics
 from lumirage_lib.sources import fetch, get_source
 from lumirage_lib.volumes import load_volume
 from lumirage_lib.warp import warp_labels
@@ -126,12 +124,9 @@ def measure_with_monai(fixed, moved, displacement, labels) -> Result:
 def run(measure: Callable[..., Result], pair: Path, queue) -> None:
     with np.load(pair) as arrays:
         arguments = [arrays[name] for name in ("fixed", "moved", "displacement", "labels")]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    wall, cpu = time.perf_counter(), time.process_time()
-    result = measure(*arguments)
-    seconds = time.perf_counter() - wall, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes on Linux
-    queue.put((result, seconds, before / 1024, peak / 1024))
+    with child.measure() as usage:
+        result = measure(*arguments)
+    queue.put((result, usage))
 
 
 def run_alone(measure: Callable[..., Result], pair: Path):
@@ -155,14 +150,17 @@ def main() -> None:
         fixed, moved, displacement, labels = load_pair()
         np.savez(pair, fixed=fixed, moved=moved, displacement=displacement, labels=labels)
         results = {name: run_alone(measure, pair) for name, measure in contenders.items()}
-    (dice, hd95, ndv, sd_log_j), ours, _, _ = results["ours"]
+    (dice, hd95, ndv, sd_log_j), ours = results["ours"]
     print(
         f"{len(dice)} labels: Dice {dice.mean():.4f}, HD95 {np.nanmean(hd95):.2f} voxels, "
         f"NDV {ndv:.2f} voxels, SD log J {sd_log_j:.4f}"
     )
-    print("contender  wall s  CPU s  peak MB  (loaded MB)  CPU of it / ours")
-    for name, (_, (wall, cpu), before, peak) in results.items():
-        print(f"{name:9} {wall:7.2f} {cpu:6.2f} {peak:8.0f} {before:12.0f} {cpu / ours[1]:17.1f}")
+    print("contender  wall s  CPU s  peak MB   wall / ours  CPU / ours")
+    for name, (_, it) in results.items():
+        print(
+            f"{name:9} {it.seconds:7.2f} {it.cpu_seconds:6.2f} {it.peak_mb:8.0f} "
+            f"{it.seconds / ours.seconds:13.1f} {it.cpu_seconds / ours.cpu_seconds:11.1f}"
+        )
     other = results["usual"][0]
     print(
         f"largest difference to the usual way: Dice {np.abs(dice - other[0]).max():.1e}, "

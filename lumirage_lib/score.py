@@ -1,10 +1,4 @@
-"""Score a folder of displacement fields against a Learn2Reg ground truth, resumably.
-
-The ground truth is the challenge's own JSON next to its images: either the data set file
-(`LUMIR_dataset.json`, pairs under "validation") or an evaluation configuration (pairs under
-"eval_pairs", labels under "evaluation_methods"). A pair names two images, `./imagesVal/A.nii.gz`;
-their labels lie in `labelsVal/` and their landmarks in `landmarksVal/` under the same name.
-"""
+"""Score a folder of displacement fields against the ground truth of a task, resumably."""
 
 from __future__ import annotations
 
@@ -12,46 +6,18 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lumirage_lib import __version__
-from lumirage_lib.errors import InputError
-from lumirage_lib.metrics import (
-    LUMIR24_LABELS,
-    compute_centroid_tre,
-    compute_field_measures,
-    compute_lumir24_tre,
-    find_common_labels,
-    measure_case,
-    measure_lumir24,
-    measure_lumir24_field,
-)
-from lumirage_lib.volumes import load_volume
-from lumirage_lib.warp import load_displacement
+from . import __version__, metrics
+from .errors import InputError
+from .learn2reg import Case, load_cases, load_field
+from .volumes import Volume, load_volume, reorient
+from .warp import check_displacement
 
 KEYS = ["case", "file", "status", "reason", "protocol", "mask", "fingerprint"]  # not measures
-
-
-@dataclass(frozen=True)
-class Case:
-    """One pair of the ground truth, and the names its displacement may have."""
-
-    name: str
-    files: tuple[str, ...]
-    fixed: Path
-    moving: Path
-
-    def find(self, kind: str) -> tuple[Path, Path] | None:
-        """Fixed and moving file of a kind, "images", "labels" or "landmarks", if both exist."""
-        pair = tuple(
-            path.parent.parent / path.parent.name.replace("images", kind) / path.name
-            for path in (self.fixed, self.moving)
-        )
-        return pair if all(path.is_file() for path in pair) else None
 
 
 def score_folder(
@@ -62,11 +28,12 @@ def score_folder(
     Parameters
     ----------
     displacements : path
-        Folder of `disp_FIXED_MOVING.nii.gz`, or `disp_FIXED_FMOD_MOVING_MMOD.nii.gz` with the
-        modalities, float16 or float32, shape (X, Y, Z, 3) or (3, X, Y, Z), in voxels of the
-        fixed image as stored. The short name serves pairs of one modality, and 0000 with 0001.
+        Folder of `disp_FIXED_MOVING.nii.gz`, named as `load_cases` says, shape (X, Y, Z, 3) or
+        (3, X, Y, Z), float16 or float32, in voxels of the images as stored. A field whose header
+        has the affine of the fixed image turned to RAS, as `lumirage register` writes it, is in
+        voxels of the images turned so.
     ground_truth_json : path
-        See the module; paths in it are relative to its folder.
+        The task's JSON, see :mod:`lumirage_lib.learn2reg`; paths in it start at its folder.
     out : path
         Folder for `cases.csv` (a row for each pair), `labels.csv` (a row for each pair and
         label), both written after each case, `summary.csv` and `summary.json`.
@@ -122,31 +89,6 @@ def score_folder(
     return scored
 
 
-def load_cases(path: Path) -> tuple[list[Case], list[int] | None]:
-    """Pairs of a ground truth, and the labels it asks for, if it says.
-
-    Raises
-    ------
-    InputError
-        If the file is not the JSON of a data set or of an evaluation.
-    """
-    path = Path(path)
-    try:
-        truth = json.loads(path.read_text(encoding="utf-8"))
-        pairs = truth["eval_pairs"] if "eval_pairs" in truth else truth["validation"]
-        cases = [_to_case(path.parent, pair["fixed"], pair["moving"]) for pair in pairs]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: expected JSON with a list 'validation' or 'eval_pairs' of pairs "
-            f'{{"fixed": ..., "moving": ...}}, got {type(error).__name__}: {error}.'
-        ) from error
-    if not cases:
-        raise InputError(f"{path}: the list of pairs is empty; is it the training file?")
-    methods = truth.get("evaluation_methods", [])
-    labels = (m["labels"] for m in methods if m.get("metric") == "dice" and "labels" in m)
-    return cases, next(labels, None)
-
-
 def list_problems(scored: pd.DataFrame) -> list[str]:
     """One line for each case that was not scored."""
     failed = scored[scored["status"] != "scored"]
@@ -174,23 +116,6 @@ def summarise(scored: pd.DataFrame, protocol: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["n", "mean", "sd", "quantile_30"])
 
 
-def _to_case(root: Path, fixed: str, moving: str) -> Case:
-    (f, f_mod), (m, m_mod) = _identify(fixed), _identify(moving)
-    long, short = f"disp_{f}_{f_mod}_{m}_{m_mod}.nii.gz", f"disp_{f}_{m}.nii.gz"
-    has_short = f_mod == m_mod or (f_mod, m_mod) == ("0000", "0001")
-    files = (short, long) if has_short else (long,)
-    return Case(f"{f}_{f_mod}<--{m}_{m_mod}", files, root / fixed, root / moving)
-
-
-def _identify(image: str) -> tuple[str, str]:
-    """Subject and modality in the name of an image, `NAME_SUBJECT_MODALITY.nii.gz`."""
-    stem = Path(image).name.removesuffix(".gz").removesuffix(".nii")
-    parts = stem.split("_")
-    if len(parts) >= 3 and len(parts[-1]) == 4 and parts[-1].isdigit():
-        return parts[-2], parts[-1]
-    return stem, "0000"
-
-
 def _score(
     case: Case,
     folder: Path,
@@ -207,11 +132,15 @@ def _score(
 
     row["file"] = next((name for name in case.files if (folder / name).is_file()), "")
     if not row["file"]:
-        return fail("missing", f"expected {' or '.join(case.files)} in {folder}")
+        return fail(
+            "missing", f"expected {case.files[0]} in {folder}, or {', '.join(case.files[1:])}"
+        )
     truth = {kind: case.find(kind) for kind in ("images", "labels", "landmarks")}
     if not (truth["labels"] or truth["landmarks"]):
         return fail("no ground truth", f"{case.name} has neither labels nor landmarks")
-    if not truth["images"] and (protocol == "lumir24" or not truth["labels"]):
+    if protocol == "default" and truth["labels"]:
+        truth["images"] = None  # the fixed labels are the mask
+    elif not truth["images"]:
         return fail("no ground truth", f"{case.name} has no images, which give the mask")
     read = [folder / row["file"], *(path for pair in truth.values() for path in pair or ())]
     fingerprint = _fingerprint(read, [__version__, protocol, case.name, labels])
@@ -223,9 +152,11 @@ def _score(
         volumes = {k: [load_volume(p, labels=k != "images") for p in truth[k] or ()] for k in truth}
     except InputError as error:
         return fail("no ground truth", error)
-    shape = (volumes["labels"] or volumes["landmarks"])[0].shape
     try:
-        displacement = load_displacement(folder / row["file"], shape)
+        displacement, affine = load_field(folder / row["file"])
+        volumes = _turn_to(affine, volumes)
+        shape = (volumes["labels"] or volumes["landmarks"])[0].shape
+        check_displacement(displacement, shape, row["file"])
     except InputError as error:
         return fail("malformed", error)
     try:
@@ -237,37 +168,48 @@ def _score(
     return row | {"status": "scored", "fingerprint": fingerprint} | measures, table
 
 
+def _turn_to(affine: np.ndarray | None, volumes: dict[str, list[Volume]]) -> dict:
+    """The volumes in RAS if that is where the affine of a displacement says it lives."""
+    fixed = (volumes["labels"] or volumes["landmarks"])[0]
+    if affine is None or not np.allclose(affine, reorient(fixed).affine, atol=1e-3):
+        return volumes
+    return {kind: [reorient(volume) for volume in pair] for kind, pair in volumes.items()}
+
+
 def _measure_default(displacement, asked, images, labels, landmarks) -> tuple[dict, pd.DataFrame]:
-    """`measure_case` in the mask of the fixed image, and the error at landmarks in mm."""
-    fixed_mask = (images or labels)[0].data > 0
+    """`measure_case`, and the error at landmarks in mm."""
+    mask, table = (labels or images)[0].data > 0, pd.DataFrame()
     if labels:
         fixed, moving = labels
-        common = find_common_labels(fixed.data, moving.data)
+        common = metrics.find_common_labels(fixed.data, moving.data)
         common = [label for label in common if asked is None or label in asked]
-        measures, table = measure_case(
-            fixed.data, moving.data, displacement, fixed_mask, fixed.spacing_mm, common
+        measures, table = metrics.measure_case(
+            fixed.data, moving.data, displacement, mask, fixed.spacing_mm, common
         )
     else:
-        measures, table = compute_field_measures(displacement, fixed_mask), pd.DataFrame()
+        measures = metrics.compute_field_measures(displacement, mask)
     if landmarks:
         fixed, moving = landmarks
-        common = find_common_labels(fixed.data, moving.data)
-        tre = compute_centroid_tre(fixed.data, moving.data, displacement, common, moving.spacing_mm)
+        common = metrics.find_common_labels(fixed.data, moving.data)
+        tre = metrics.compute_centroid_tre(
+            fixed.data, moving.data, displacement, common, moving.spacing_mm
+        )
         measures |= {"tre_mm": float(tre.mean()), "n_landmarks": len(common)}
-    return {"mask": "fixed image" if images else "fixed labels"} | measures, table
+    return {"mask": "fixed labels" if labels else "fixed image"} | measures, table
 
 
 def _measure_lumir24(displacement, asked, images, labels, landmarks) -> tuple[dict, pd.DataFrame]:
-    moving_image = images[1].data
+    """`measure_lumir24`, and the challenge's error at landmarks in voxels."""
+    moving_image, table = images[1].data, pd.DataFrame()
     if labels:
         fixed, moving = (volume.data for volume in labels)
-        asked = asked or LUMIR24_LABELS
-        measures, table = measure_lumir24(fixed, moving, displacement, moving_image, asked)
+        asked = asked or metrics.LUMIR24_LABELS
+        measures, table = metrics.measure_lumir24(fixed, moving, displacement, moving_image, asked)
     else:
-        measures, table = measure_lumir24_field(displacement, moving_image), pd.DataFrame()
+        measures = metrics.measure_lumir24_field(displacement, moving_image)
     if landmarks:
         fixed, moving = (volume.data for volume in landmarks)
-        measures["tre_voxel"] = compute_lumir24_tre(fixed, moving, displacement)
+        measures["tre_voxel"] = metrics.compute_lumir24_tre(fixed, moving, displacement)
         measures["n_landmarks"] = len(np.unique(fixed)) - 1
     return {"mask": "moving image"} | measures, table
 

@@ -11,7 +11,10 @@ import pytest
 
 from lumirage_lib import score
 from lumirage_lib.errors import InputError
-from lumirage_lib.score import load_cases, score_folder
+from lumirage_lib.learn2reg import load_cases
+from lumirage_lib.score import score_folder
+from lumirage_lib.volumes import Volume, reorient
+from lumirage_lib.warp import save_displacement
 
 SHAPE = (16, 20, 18)
 SPACING_MM = (2.0, 2.0, 2.0)
@@ -64,9 +67,8 @@ def displacements(tmp_path):
     folder = tmp_path / "displacements"
     save(np.moveaxis(field(-1), 0, -1), folder / "disp_3455_3454.nii.gz")
     save(field(-1), folder / "disp_3456_0000_3455_0000.nii.gz")
-    # NIfTI has no half precision: float16 values are stored as float32.
-    half = field(-1, np.float16).astype(np.float32)
-    save(np.moveaxis(half, 0, -1), folder / "disp_3485_3484.nii.gz")
+    # NIfTI has no half precision; the challenge takes it as NumPy's npz.
+    np.savez(folder / "disp_3485_3484.npz", np.moveaxis(field(-1, np.float16), 0, -1))
     return folder
 
 
@@ -96,8 +98,9 @@ def test_outputs_hold_the_returned_rows(truth, displacements, tmp_path):
 
 
 def test_distances_are_in_mm_by_default_and_in_voxels_in_lumir24(truth, displacements, tmp_path):
-    for name in ("disp_3455_3454.nii.gz", "disp_3485_3484.nii.gz"):
-        save(field(1), displacements / name)  # two voxels off, on a grid of 2 mm
+    # Two voxels off, on a grid of 2 mm.
+    save(field(1), displacements / "disp_3455_3454.nii.gz")
+    np.savez(displacements / "disp_3485_3484.npz", field(1))
     right = score_folder(displacements, truth, tmp_path / "default")
     official = score_folder(displacements, truth, tmp_path / "lumir24", "lumir24")
     assert right["hd95_mm"][0] == pytest.approx(4)
@@ -155,6 +158,15 @@ def test_non_finite_field_is_malformed(truth, displacements, tmp_path):
     assert list(scored["status"]) == ["malformed", "scored", "scored"]
 
 
+@pytest.mark.parametrize("content", [b"", b"PK no zip", None])
+def test_npz_that_holds_no_field_is_malformed(truth, displacements, tmp_path, content):
+    path = displacements / "disp_3485_3484.npz"
+    path.write_bytes(content) if content is not None else np.savez(path, other=field(-1))
+    scored = score_folder(displacements, truth, tmp_path / "out")
+    assert list(scored["status"]) == ["scored", "scored", "malformed"]
+    assert path.name in scored["reason"][2]
+
+
 def test_missing_labels_are_reported(truth, displacements, tmp_path):
     (truth.parent / "labelsVal" / "LUMIRMRI_3454_0000.nii.gz").unlink()
     scored = score_folder(displacements, truth, tmp_path / "out")
@@ -163,7 +175,7 @@ def test_missing_labels_are_reported(truth, displacements, tmp_path):
 
 def test_second_run_computes_nothing(truth, displacements, tmp_path, monkeypatch):
     first = score_folder(displacements, truth, tmp_path / "out")
-    monkeypatch.setattr(score, "load_displacement", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(score, "load_field", lambda *_: pytest.fail("computed again"))
     again = score_folder(displacements, truth, tmp_path / "out")
     pd.testing.assert_frame_equal(first, again, check_dtype=False, check_like=True)
     assert len(pd.read_csv(tmp_path / "out" / "labels.csv")) == 4
@@ -223,8 +235,32 @@ def test_names_with_two_modalities_need_the_long_form(tmp_path):
     swapped = {"fixed": names["moving"], "moving": names["fixed"]}
     path.write_text(json.dumps({"validation": [names, swapped]}))
     (long_only, both), _ = load_cases(path)
-    assert long_only.files == ("disp_0001_0001_0002_0000.nii.gz",)
-    assert both.files == ("disp_0002_0001.nii.gz", "disp_0002_0000_0001_0001.nii.gz")
+    assert long_only.files[0] == "disp_0001_0001_0002_0000.nii.gz"
+    assert "disp_0001_0002.nii.gz" not in long_only.files
+    assert both.files[::2] == (
+        "disp_0002_0001.nii.gz",
+        "disp_0002_0000_0001_0001.nii.gz",
+        "disp_L2R_0002_0000_L2R_0001_0001.nii.gz",  # as `lumirage register` names it
+    )
+
+
+@pytest.mark.parametrize("codes", ["LAS", "LIA", "PSR"])
+def test_fields_on_arrays_turned_to_ras_are_recognised(truth, displacements, tmp_path, codes):
+    """What `lumirage register` writes for files stored otherwise; by header, not by guess."""
+    fixed = None
+    for path in [*truth.parent.glob("*Val/*.nii.gz")]:
+        data = nib.load(path).get_fdata().astype(np.int16)
+        turned = reorient(Volume(data, np.diag([*SPACING_MM, 1])), codes)
+        nib.save(nib.Nifti1Image(turned.data, turned.affine), path)
+        if "labelsVal/LUMIRMRI_3455" in str(path):
+            fixed = reorient(turned)
+    save_displacement(field(-1), fixed.affine, displacements / "disp_3455_3454.nii.gz")
+    scored = score_folder(displacements, truth, tmp_path / "out")
+    assert (scored["status"][0], scored["dice"][0]) == ("scored", 1)
+    # The same numbers without that header are in voxels of the stored arrays: another mapping.
+    save_displacement(field(-1), np.eye(4), displacements / "disp_3455_3454.nii.gz")
+    scored = score_folder(displacements, truth, tmp_path / "out")
+    assert scored["status"][0] == "malformed" or scored["dice"][0] < 1
 
 
 @pytest.mark.parametrize("content", ["not json", "{}", '{"validation": []}', '{"validation": [1]}'])
