@@ -96,6 +96,7 @@ def plan_pairs(parameters: Mapping) -> list[Task]:
 PLANS: dict[str, Callable[[Mapping], list[Task]]] = {
     "01_in_distribution": plan_pairs,
     "06_label_protocol": plan_pairs,
+    "08_statistics": plan_pairs,
 }
 
 

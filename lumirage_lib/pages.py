@@ -90,6 +90,17 @@ def show_reproduce(notebook: str, parameters: Mapping, tables: Mapping[str, pd.D
     )
 
 
+def to_table(table: pd.DataFrame | None, digits: int = 3) -> str:
+    """A Markdown table of a DataFrame; a sentence where there is none."""
+    if table is None:
+        return "The table is not there; the benchmark that writes it has not been run."
+    lines = ["| " + " | ".join(map(str, table.columns)) + " |", "|---" * table.shape[1] + "|"]
+    for row in table.itertuples(index=False):
+        cells = [f"{v:.{digits}g}" if isinstance(v, float) else str(v) for v in row]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def show_versions() -> None:
     """Software versions and the machine."""
     rows = ["| software | version |", "|---|---|", f"| Python | {platform.python_version()} |"]

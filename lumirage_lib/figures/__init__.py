@@ -1,6 +1,7 @@
 """One function per figure: tidy table in, matplotlib figure out."""
 
 from .accuracy import plot_cost, plot_dice_by_method, plot_structure_differences
+from .intervals import plot_comparisons
 from .panels import load_slices, plot_panel
 from .rulers import plot_ranks
 from .style import METHOD_COLOURS, METHOD_NAMES, colour_of, name_of, order_of, use_style
@@ -12,6 +13,7 @@ __all__ = [
     "load_slices",
     "name_of",
     "order_of",
+    "plot_comparisons",
     "plot_cost",
     "plot_dice_by_method",
     "plot_panel",
