@@ -12,6 +12,7 @@ import signal
 import struct
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -96,7 +97,8 @@ def misbehave(fixed, moving, affine, *, how: str) -> np.ndarray:
 PARAMETERS = {"shift": [0.0, 0.0, 0.0], "seconds": 0.0, "log": ""}
 SHIFT = MethodSpec("shift", "iterative", shift, "1", "nobody2026", PARAMETERS)
 SHIFT_2 = MethodSpec("shift", "iterative", shift, "2", "nobody2026", PARAMETERS)
-BAD = MethodSpec("bad", "deep", misbehave, "1", "nobody2026", {"how": ""}, timeout_seconds=3.0)
+BAD = MethodSpec("bad", "deep", misbehave, "1", "nobody2026", {"how": ""})
+HURRIED = replace(BAD, timeout_seconds=2.0)
 NOT_A_METHOD = 7
 
 
