@@ -140,6 +140,16 @@ def test_missing_and_malformed_files_are_named_and_the_rest_is_scored(
     assert len(summary["problems"]) == 2
 
 
+@pytest.mark.parametrize("protocol", ["default", "lumir24"])
+def test_folder_without_any_field_is_a_list_of_missing_files(truth, tmp_path, protocol):
+    (tmp_path / "empty").mkdir()
+    scored = score_folder(tmp_path / "empty", truth, tmp_path / "out", protocol)
+    assert list(scored["status"]) == ["missing"] * 3
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["aggregates"] == {}
+    assert score_folder(tmp_path / "empty", truth, tmp_path / "out", protocol).equals(scored)
+
+
 def test_trap_width_196_in_the_text_192_in_the_data(truth, displacements, tmp_path):
     """A field of the advertised size, not of the images': refused by name with both sizes."""
     wide = np.zeros((*SHAPE[:2], SHAPE[2] + 4, 3), np.float32)
