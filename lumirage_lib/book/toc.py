@@ -1,0 +1,52 @@
+"""Which pages the book has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from .. import experiments
+from ..errors import InputError
+
+PAGES = "book/experiments"
+PROFILE_NAMES = {
+    "open": "published run",
+    "demo": "live demo",
+    "paper": "the paper's data",
+    "smoke": "smoke test",
+}
+
+
+def list_files(toc: Mapping) -> Iterator[str]:
+    """Every page of a table of contents, without suffix."""
+    yield toc["root"]
+    for part in toc["parts"]:
+        yield from (chapter["file"] for chapter in part["chapters"])
+
+
+def select_toc(toc: Mapping, profiles: Sequence[str]) -> dict:
+    """The table of contents for these profiles: pages of the others out, unlisted profiles in.
+
+    Raises
+    ------
+    InputError
+        A profile is unknown or no notebook has it.
+    """
+    for profile in profiles:
+        if profile not in experiments.PROFILES or not experiments.notebooks_of(profile):
+            known = [p for p in experiments.PROFILES if experiments.notebooks_of(p)]
+            raise InputError(f"no notebook has a profile {profile!r}; there are {', '.join(known)}")
+
+    def profile_of(file: str) -> str | None:
+        end = file.rsplit("_", 1)[-1]
+        return end if file.startswith(f"{PAGES}/") and end in experiments.PROFILES else None
+
+    parts = []
+    for part in toc["parts"]:
+        chapters = [c for c in part["chapters"] if profile_of(c["file"]) in (None, *profiles)]
+        if chapters:
+            parts.append({**part, "chapters": chapters})
+    listed = {profile_of(file) for file in list_files(toc)}
+    for profile in dict.fromkeys(p for p in profiles if p not in listed):
+        found = [{"file": f"{PAGES}/{n}_{profile}"} for n in experiments.notebooks_of(profile)]
+        parts.append({"caption": PROFILE_NAMES[profile].capitalize(), "chapters": found})
+    return {**toc, "parts": parts}

@@ -1,0 +1,126 @@
+"""Jupyter Book is run so that nothing it complains of passes, and the result needs no network."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+import shutil
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+from rich.console import Console
+
+from lumirage_lib.book.html import build_html
+from lumirage_lib.errors import InputError, LumirageError
+from lumirage_lib.experiments import project_root
+
+TOC = {
+    "format": "jb-book",
+    "root": "book/index",
+    "parts": [{"caption": "Part", "chapters": [{"file": "book/page"}]}],
+}
+BUILT = project_root() / "_build" / "html"
+PAGES = sorted(BUILT.rglob("*.html"))
+needs_build = pytest.mark.skipif(not PAGES, reason="no book was built here (make book)")
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    """A book of two pages with the configuration of the real one; returns its root."""
+    shutil.copy(project_root() / "_config.yml", tmp_path)
+    shutil.copytree(project_root() / "book" / "_static", tmp_path / "book" / "_static")
+    shutil.copy(project_root() / "book" / "references.bib", tmp_path / "book")
+    (tmp_path / "book" / "index.md").write_text("# Small\n\nSee [the page](page.md).\n")
+    (tmp_path / "book" / "page.md").write_text(
+        "# Page\n\n{cite}`dice1945`\n\n```{bibliography}\n```\n"
+    )
+    return tmp_path
+
+
+def build(root) -> tuple[str, str]:
+    said = io.StringIO()
+    try:
+        return str(build_html(root, TOC, Console(file=said, width=200))), said.getvalue()
+    except LumirageError as error:
+        return str(error), said.getvalue()
+
+
+@pytest.mark.slow
+def test_a_warning_is_an_error_that_no_second_build_hides_and_a_sound_book_is_built(small_book):
+    page = small_book / "book" / "page.md"
+    sound = page.read_text()
+    page.write_text(f"{sound}\n[nowhere](nowhere.md)\n")
+    result, said = build(small_book)
+    log = (small_book / "_build" / "book.log").read_text()
+    assert "1 warnings" in result
+    assert "book.log" in result
+    assert "nowhere" in said
+    assert "nowhere" in log
+    assert "\x1b" not in log
+    # With what was read kept, the next build would read changed pages only and warn of no others.
+    assert not (small_book / "_build" / ".doctrees").exists()
+    page.write_text(sound)
+    result, said = build(small_book)
+    assert result.endswith("_build/html/index.html"), said
+    assert "no warnings" in said
+
+
+def test_a_page_that_does_not_exist_is_named_before_anything_is_built(small_book):
+    (small_book / "book" / "page.md").unlink()
+    with pytest.raises(InputError, match=r"do not exist: book/page$"):
+        build_html(small_book, TOC, Console(file=io.StringIO()))
+    assert not (small_book / "_build").exists()
+
+
+def test_another_jupyter_book_is_refused(small_book, monkeypatch):
+    monkeypatch.setattr("lumirage_lib.book.html.metadata.version", lambda package: "2.0.0")
+    with pytest.raises(LumirageError, match=r"jupyter-book 1, found 2\.0\.0"):
+        build_html(small_book, TOC, Console(file=io.StringIO()))
+
+
+def test_no_notebook_is_executed_by_the_book_tool():
+    config = yaml.safe_load((project_root() / "_config.yml").read_text())
+    assert config["execute"]["execute_notebooks"] == "off"
+
+
+# ---- the built book, where there is one ----------------------------------------------------------
+
+
+def is_remote(address: str | None) -> bool:
+    return bool(re.match(r"(https?:)?//", address or ""))
+
+
+@needs_build
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(BUILT).as_posix())
+def test_a_page_loads_nothing_from_the_network(page):
+    soup = BeautifulSoup(page.read_text(), "html.parser")
+    loaded = [tag.get("src") for tag in soup(["script", "img", "iframe", "source", "video"])]
+    loaded += [tag.get("href") for tag in soup("link") if "canonical" not in tag.get("rel", [])]
+    loaded += re.findall(r"url\(\s*[\"']?([^)\"']+)", " ".join(t.text for t in soup("style")))
+    assert loaded
+    assert [address for address in loaded if is_remote(address)] == []
+
+
+@needs_build
+def test_style_sheets_load_nothing_from_the_network():
+    sheets = list(BUILT.rglob("*.css"))
+    assert sheets
+    for sheet in sheets:
+        text = sheet.read_text()
+        loaded = re.findall(r"url\(\s*[\"']?([^)\"']+)", text)
+        loaded += re.findall(r"@import\s+[\"']([^\"']+)", text)
+        assert [address for address in loaded if is_remote(address)] == [], sheet.name
+
+
+@needs_build
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(BUILT).as_posix())
+def test_images_say_what_they_show_and_headings_keep_their_order(page):
+    article = BeautifulSoup(page.read_text(), "html.parser").find("article")
+    if article is None:
+        pytest.skip("no article: a redirect or an index")
+    assert [img["src"] for img in article("img") if not img.get("alt", "").strip()] == []
+    levels = [int(tag.name[1]) for tag in article(re.compile(r"^h[1-6]$"))]
+    assert levels[:1] in ([1], [])
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels)), levels

@@ -1,0 +1,24 @@
+"""Numbers that the prose fixes in advance are those the code decides by."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from lumirage_lib.experiments import project_root
+from lumirage_lib.notebooks import read_parameters
+
+PROTOCOL = (project_root() / "book" / "protocol.md").read_text()
+EXPERIMENTS = yaml.safe_load((project_root() / "experiments.yml").read_text())
+
+
+@pytest.mark.parametrize("notebook", EXPERIMENTS)
+def test_the_margin_of_equivalence_is_the_one_fixed_in_the_protocol(notebook):
+    fixed = float(re.search(r"lies within ±([\d.]+)", PROTOCOL).group(1))
+    parameters = read_parameters(notebook)
+    if "margin" not in parameters:
+        pytest.skip("decides nothing by equivalence")
+    given = {p: v.get("margin", parameters["margin"][1]) for p, v in EXPERIMENTS[notebook].items()}
+    assert given == dict.fromkeys(given, fixed)

@@ -1,0 +1,123 @@
+"""What the prose takes from the code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pybtex.database import parse_file
+
+from lumirage_lib.book.snippets import (
+    describe_answers,
+    describe_cohorts,
+    describe_methods,
+    describe_preprocessing,
+    describe_sources,
+    read_answer,
+    write_snippets,
+)
+from lumirage_lib.cohorts import COHORTS
+from lumirage_lib.errors import InputError
+from lumirage_lib.experiments import project_root
+from lumirage_lib.methods import get_method, list_methods
+from lumirage_lib.preprocess import STANDARD, step
+from lumirage_lib.sources import Source, load_sources
+
+
+def table_rows(text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_the_answer_is_the_first_paragraph_that_was_computed(tmp_path, write_page):
+    page = write_page(tmp_path / "p.ipynb", "**Yes**, by\n0.01.\n\nMore of it.")
+    assert read_answer(page) == ("A title", "**Yes**, by 0.01.")
+
+
+@pytest.mark.parametrize("change", [{"answer": None}, {"title": "no heading"}])
+def test_a_page_without_title_or_answer_is_refused(tmp_path, write_page, change):
+    with pytest.raises(InputError, match="expected a heading and an answer"):
+        read_answer(write_page(tmp_path / "p.ipynb", **change))
+
+
+def test_answers_of_one_notebook_stand_together_with_links_to_their_pages(tmp_path, write_page):
+    folder = tmp_path / "experiments"
+    for profile, answer in {"open": "Published.", "demo": "Live."}.items():
+        write_page(folder / f"01_a_{profile}.ipynb", answer)
+    text = describe_answers(folder, [("01_a", "open"), ("01_a", "demo")])
+    assert text.count("A title") == 1
+    assert ":   Published. ([published run](experiments/01_a_open.ipynb))" in text
+    assert ":   Live. ([live demo](experiments/01_a_demo.ipynb))" in text
+
+
+def test_sources_are_counted_once_each_with_their_licence():
+    sources = load_sources()
+    rows = table_rows(describe_sources(sources))
+    assert sum(int(row[1]) for row in rows) == len(sources)
+    megabytes = sum(s.size_mb for s in sources.values())
+    assert sum(float(row[2]) for row in rows) == pytest.approx(megabytes, abs=0.05 * len(rows))
+    assert {licence for row in rows for licence in row[3].split("; ")} >= {"MIT"}
+
+
+def test_a_repository_at_two_commits_has_two_rows():
+    one = Source("o/n", "a" * 40, "x", "0", 2_000_000, "MIT")
+    other = replace(one, commit="b" * 40, bytes=500_000)
+    rows = table_rows(describe_sources({"1": one, "2": other}))
+    assert [row[1:3] for row in rows] == [["1", "2.0"], ["1", "0.5"]]
+
+
+def test_every_cohort_says_what_it_is():
+    rows = table_rows(describe_cohorts(COHORTS))
+    assert [row[0] for row in rows] == [f"`{name}`" for name in COHORTS]
+    assert all(len(row[1]) > 20 for row in rows)
+
+
+def test_methods_show_what_they_are_given():
+    network, classic = get_method("lapirn-disp"), get_method("greedy")
+    rows = table_rows(describe_methods([network, classic]))
+    assert rows[0][2] == network.input.orientation
+    assert "×".join(map(str, network.input.grid)) in rows[0][3]
+    assert f"{network.input.intensity:g}" in rows[0][4]
+    assert rows[1][1:] == ["iterative", "RAS", "any", "as given"]
+
+
+def test_methods_show_their_parameters_and_whose_weights_they_read():
+    text = describe_methods(list_methods())
+    for spec in list_methods():
+        assert all(f"{name} = {value}" in text for name, value in spec.parameters.items())
+        assert spec.weights is None or spec.weights.repository in text
+
+
+def test_preprocessing_shows_the_values_that_hold_not_the_defaults():
+    text = describe_preprocessing(replace(STANDARD, pair_steps=(step("crop", margin_mm=7.5),)))
+    assert "margin_mm = 7.5" in text
+    assert "high = 99.9" in text  # a default of `robust`, which the condition leaves alone
+
+
+def test_an_unchanged_snippet_is_not_written_again(tmp_path):
+    write_snippets(tmp_path, [])
+    before = {p.name: p.stat().st_mtime_ns for p in tmp_path.iterdir()}
+    (tmp_path / "methods.md").write_text("stale")
+    write_snippets(tmp_path, [])
+    after = {p.name: p.stat().st_mtime_ns for p in tmp_path.iterdir()}
+    assert {name for name in before if before[name] != after[name]} == {"methods.md"}
+    assert (tmp_path / "methods.md").read_text() != "stale"
+
+
+def test_prose_includes_only_what_is_written(tmp_path):
+    write_snippets(tmp_path, [])
+    written = {f"experiments/{p.name}" for p in tmp_path.iterdir()}
+    prose = "".join(p.read_text() for p in (project_root() / "book").glob("*.md"))
+    included = re.findall(r"```\{include\} (\S+)", prose)
+    assert set(included) == written
+
+
+def test_every_key_the_code_cites_is_in_the_bibliography():
+    known = parse_file(str(project_root() / "book" / "references.bib")).entries
+    cited = {spec.citation for spec in list_methods()}
+    for path in Path(project_root(), "lumirage_lib", "cohorts").glob("*.py"):
+        for keys in re.findall(r'reference="([\w,]+)"', path.read_text()):
+            cited |= set(keys.split(","))
+    assert cited <= set(known)
