@@ -3,15 +3,19 @@
 from lumirage_lib.networks.catalogue import PUBLISHED, Published, build, required_multiple
 from lumirage_lib.networks.lapirn import ConditionalLapIRN, LapIRN
 from lumirage_lib.networks.symnet import SYMNet
-from lumirage_lib.networks.weights import load_weights
+from lumirage_lib.networks.vfa import VFA, infer_options
+from lumirage_lib.networks.weights import load_weights, read_state
 
 __all__ = [
     "PUBLISHED",
+    "VFA",
     "ConditionalLapIRN",
     "LapIRN",
     "Published",
     "SYMNet",
     "build",
+    "infer_options",
     "load_weights",
+    "read_state",
     "required_multiple",
 ]

@@ -13,6 +13,7 @@ from torch import nn
 from lumirage_lib.errors import InputError
 from lumirage_lib.networks.lapirn import ConditionalLapIRN, LapIRN
 from lumirage_lib.networks.symnet import SYMNet
+from lumirage_lib.networks.vfa import VFA
 
 BUILDERS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
     {
@@ -20,6 +21,7 @@ BUILDERS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
         "lapirn-diff": partial(LapIRN, diffeomorphic=True),
         "clapirn": ConditionalLapIRN,
         "symnet": SYMNet,
+        "vfa": VFA,
     }
 )
 

@@ -11,19 +11,42 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def make_unit_grid(shape: tuple[int, int, int], like: Tensor) -> Tensor:
-    """Identity sampling grid, (1, X, Y, Z, 3), last array axis first, from -1 to 1."""
-    axes = [torch.linspace(-1, 1, n, dtype=like.dtype, device=like.device) for n in shape]
-    x, y, z = torch.meshgrid(*axes, indexing="ij")
+def make_unit_grid(shape: tuple[int, int, int], like: Tensor, rows: slice = slice(None)) -> Tensor:
+    """Identity sampling grid, (1, X, Y, Z, 3), last array axis first, from -1 to 1.
+
+    `rows` picks along the first array axis.
+    """
+    x, y, z = (torch.linspace(-1, 1, n, dtype=like.dtype, device=like.device) for n in shape)
+    x, y, z = torch.meshgrid(x[rows], y, z, indexing="ij")
     return torch.stack((z, y, x), dim=-1).unsqueeze(0)
 
 
-def warp_by_unit_flow(image: Tensor, flow: Tensor, padding_mode: str = "border") -> Tensor:
-    """`image(x + flow(x))`, trilinear, (N, C, X, Y, Z); outside, edge values or `zeros`."""
-    grid = make_unit_grid(flow.shape[2:], flow).add(flow.permute(0, 2, 3, 4, 1))
-    return F.grid_sample(
-        image, grid, mode="bilinear", padding_mode=padding_mode, align_corners=True
+def warp_by_unit_flow(
+    image: Tensor, flow: Tensor, rows: slice = slice(None), padding_mode: str = "border"
+) -> Tensor:
+    """`image(x + flow(x))`, trilinear, (N, C, X, Y, Z); outside, edge values or `zeros`.
+
+    Only the `rows` of the first array axis are computed and returned.
+    """
+    grid = make_unit_grid(flow.shape[2:], flow, rows)
+    grid = grid + flow[:, :, rows].permute(0, 2, 3, 4, 1)
+    options = {"mode": "bilinear", "padding_mode": padding_mode, "align_corners": True}
+    n_parts = _count_parts(grid)
+    if n_parts == 1:
+        return F.grid_sample(image, grid, **options)
+    # On a CPU a batch is what grid_sample shares among threads: make one of the rows.
+    parts = F.grid_sample(
+        image.expand(n_parts, -1, -1, -1, -1), grid.view(n_parts, -1, *grid.shape[2:]), **options
     )
+    return parts.transpose(0, 1).reshape(1, image.shape[1], *grid.shape[1:4])
+
+
+def _count_parts(grid: Tensor) -> int:
+    """Into how many equal batches of rows to divide one sample's sampling."""
+    if grid.device.type != "cpu" or grid.shape[0] > 1 or torch.is_grad_enabled():
+        return 1
+    n_rows = grid.shape[1]
+    return max(n for n in range(1, torch.get_num_threads() + 1) if n_rows % n == 0)
 
 
 def integrate_unit_velocity(
@@ -32,7 +55,7 @@ def integrate_unit_velocity(
     """Displacement of a stationary velocity by scaling and squaring (Arsigny et al. 2006)."""
     flow = velocity / 2**steps
     for _ in range(steps):
-        flow = flow + warp_by_unit_flow(flow, flow, padding_mode)
+        flow = flow + warp_by_unit_flow(flow, flow, padding_mode=padding_mode)
     return flow
 
 
@@ -51,4 +74,4 @@ def convert_voxels_to_unit(displacement: Tensor) -> Tensor:
 
 
 def _half_extent(field: Tensor) -> Tensor:
-    return field.new_tensor([(n - 1) / 2 for n in field.shape[2:]]).view(1, 3, 1, 1, 1)
+    return field.new_tensor([max(n - 1, 1) / 2 for n in field.shape[2:]]).view(1, 3, 1, 1, 1)

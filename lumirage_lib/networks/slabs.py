@@ -1,0 +1,62 @@
+"""Convolution slab by slab, so that no temporary is as large as the volume.
+
+A convolution of the whole makes copies of its input and output in the layout its library wants,
+and what is concatenated, upsampled or warped only to be convolved is a copy of its own. Here the
+input exists one slab of the first axis at a time. The result is that of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLAB_VOXELS = 2**19
+
+# Rows start to stop of the first spatial axis of a tensor (N, C, X, Y, Z) that need not exist.
+Rows = Callable[[int, int], Tensor]
+
+
+def convolve(conv: nn.Conv3d, rows: Rows, n_rows: int) -> Tensor:
+    """`conv` (kernel 3, stride 1) of the tensor whose rows are given, zeros outside it.
+
+    With gradients recorded the tensor is taken in one piece: autograd would keep the slabs anyway.
+    """
+    if torch.is_grad_enabled():
+        return F.conv3d(rows(0, n_rows), conv.weight, conv.bias, padding=1)
+    out, start, step = None, 0, 1
+    while start < n_rows:
+        stop = min(start + step, n_rows)
+        first, last = max(start - 1, 0), min(stop + 1, n_rows)
+        slab = rows(first, last).to(conv.weight.dtype)
+        slab = F.pad(slab, (0, 0, 0, 0, first - start + 1, stop + 1 - last))
+        part = F.conv3d(slab, conv.weight, conv.bias, padding=(0, 1, 1))
+        if out is None:  # the first row tells the size of a row
+            out = part.new_empty((*part.shape[:2], n_rows, *part.shape[3:]))
+            step = max(1, SLAB_VOXELS // (part.shape[3] * part.shape[4]))
+        out[:, :, start:stop] = part
+        start = stop
+    return out
+
+
+def take_rows(*parts: Tensor) -> Rows:
+    """Rows of the tensors concatenated along their channels."""
+    return lambda start, stop: torch.cat([part[:, :, start:stop] for part in parts], dim=1)
+
+
+def take_doubled_rows(x: Tensor) -> Rows:
+    """Rows of `x` at twice the resolution, trilinear, end voxels on end voxels."""
+    n = x.shape[2]
+
+    def rows(start: int, stop: int) -> Tensor:
+        position = torch.arange(start, stop, device=x.device) * ((n - 1) / (2 * n - 1))
+        below = position.long().clamp(max=max(n - 2, 0))
+        above = (below + 1).clamp(max=n - 1)
+        weight = (position - below).to(x.dtype).view(-1, 1, 1)
+        planes = torch.lerp(x[:, :, below], x[:, :, above], weight)
+        size = (stop - start, 2 * x.shape[3], 2 * x.shape[4])
+        return F.interpolate(planes, size=size, mode="trilinear", align_corners=True)
+
+    return rows
