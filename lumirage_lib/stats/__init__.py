@@ -11,6 +11,7 @@ from ._external import compute_ixi_table, load_ixi
 from ._mixed import CrossedModel, VarianceComponents, estimate_components, fit_crossed_model
 from ._pairs import Matched, is_error, match_changes, match_conditions, match_pairs
 from ._power import compute_detectable_effect, compute_power, plan_subjects
+from ._simulate import draw_pairs, simulate_differences, simulate_pairs
 from ._statistics import STATISTICS, cliffs_delta, d_av, d_z, hedges_factor, mean_difference
 from ._summary import compute_drops, compute_worst, summarise, summarise_drops
 from ._tests import Equivalence, compare_changes, holm, sign_flip_subjects, tost
@@ -38,6 +39,7 @@ __all__ = [
     "d_av",
     "d_z",
     "decide",
+    "draw_pairs",
     "estimate_components",
     "fit_crossed_model",
     "hedges_factor",
@@ -50,6 +52,8 @@ __all__ = [
     "mean_difference",
     "plan_subjects",
     "sign_flip_subjects",
+    "simulate_differences",
+    "simulate_pairs",
     "summarise",
     "summarise_drops",
     "tost",

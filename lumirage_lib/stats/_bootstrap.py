@@ -101,8 +101,8 @@ def resample_pivot(
     """Studentised bootstrap over subjects by resampling their effects.
 
     The influence values are split into subject effects, one per role, and a residual. A replicate
-    draws n subjects with replacement, each bringing its effects in both roles together, and gives
-    the residual of every couple of subjects a random sign; effects are scaled to the variance left
+    draws n subjects with replacement, each bringing its effects in both roles together, and
+    multiplies every residual by a standard normal number; effects are scaled to the variance left
     after removing noise, since effects estimated from few pairs spread too much. Each replicate is
     studentised by its own dyadic cluster-robust standard error.
 
@@ -123,8 +123,7 @@ def resample_pivot(
     parts = decompose(influence, design)
     n = design.n_subjects
     drawn = rng.integers(0, n, (n_resamples, n))
-    signs = rng.choice([-1.0, 1.0], (n_resamples, design.dyad.max() + 1))
-    values = parts.residuals * signs[:, design.dyad]
+    values = parts.residuals * rng.standard_normal((n_resamples, design.n_pairs))
     for role, effect, scale in zip(design.roles, parts.effects, parts.scales, strict=True):
         values += (scale * effect)[drawn[:, role]]
     return Pivot(estimate, error, _studentise(values, design))
@@ -168,7 +167,8 @@ def _bca_levels(
     with all pairs it takes part in.
     """
     estimate = statistic(values, np.ones((1, len(values))))[0]
-    share = np.mean(replicates < estimate) + np.mean(replicates == estimate) / 2
+    ties = np.abs(replicates - estimate) <= 1e-9 * np.ptp(replicates)
+    share = np.mean((replicates < estimate) & ~ties) + np.mean(ties) / 2
     bias = stats.norm.ppf(np.clip(share, 1 / len(replicates), 1 - 1 / len(replicates)))
     without = 1.0 - design.membership.T
     left = statistic(values, without[without.any(1)])

@@ -192,7 +192,7 @@ def compute_pair_values(
     rows = rows[rows["condition"].isin(conditions)]
     groups = rows.groupby(list(PAIR), sort=True)
     out = groups[[*SUBJECTS]].first()
-    failed = groups["value"].agg(lambda v: v.isna().any())
+    failed = groups["value"].count() < groups.size()
     return out.assign(
         value=groups["value"].mean().where(~failed),
         failed=failed,

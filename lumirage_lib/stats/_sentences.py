@@ -151,8 +151,9 @@ def _sensitive(v: Verdict) -> str:
     who, margin = name_group(c.first), format_number(c.margin, c.margin)
     lose = "lose" if is_plural(c.first) else "loses"
     n = count(v.details["n_conditions"], "perturbation")
+    cost = "costs" if v.details["n_clear"] == 1 else "cost"
     head = {
-        "supported": f"{v.details['n_clear']} of {n} cost {who} more than {margin} {_measure(c)}",
+        "supported": f"{v.details['n_clear']} of {n} {cost} {who} more than {margin} {_measure(c)}",
         "not supported": f"no perturbation costs {who} as much as {margin} {_measure(c)}",
         "undecided": f"whether a perturbation costs {who} more than {margin} {_measure(c)} "
         "cannot be told",
