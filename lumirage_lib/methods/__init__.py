@@ -115,6 +115,8 @@ METHODS = {
             "gradient_sigma": "1.732vox",
             "warp_sigma": "0.7071vox",
             "step": 1.0,
+            "precision": 0.0,
+            "seed": 20261122,
         },
     ),
     "fireants-greedy": lambda: _fireants("greedy", 0.75),

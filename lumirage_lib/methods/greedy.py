@@ -23,8 +23,14 @@ def to_sitk(data: np.ndarray, affine: np.ndarray):
     return image
 
 
-def run_greedy(fixed, moving, affine, *, metric, iterations, gradient_sigma, warp_sigma, step):
-    """Run greedy's command line on images in memory; sigmas as greedy takes them ("1.732vox")."""
+def run_greedy(
+    fixed, moving, affine, *, metric, iterations, gradient_sigma, warp_sigma, step, precision, seed
+):
+    """Run greedy's command line on images in memory; sigmas as greedy takes them ("1.732vox").
+
+    By default greedy rounds the warp it returns to a tenth of a voxel and adds unseeded noise to the
+    images before it correlates them; `precision` 0 keeps the warp as it is, `seed` fixes the noise.
+    """
     import SimpleITK as sitk
     from picsl_greedy import Greedy3D
 
@@ -32,7 +38,8 @@ def run_greedy(fixed, moving, affine, *, metric, iterations, gradient_sigma, war
     threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count())
     command = (
         f"-d 3 -threads {threads} -i fixed moving -o warp -m {metric} -n {iterations} "
-        f"-s {gradient_sigma} {warp_sigma} -e {step}"
+        f"-s {gradient_sigma} {warp_sigma} -e {step} "
+        f"-wp {precision} -seed {seed}"
     )
     greedy.execute(
         command,
