@@ -13,7 +13,7 @@ from .. import stats
 from ..experiments import Run, project_root
 from ..figures.style import name_of, order_of
 
-COVERAGE = "results/simulation/coverage.csv"  # written by benchmarks/coverage.py
+COVERAGE = "benchmarks/coverage.csv"  # written by benchmarks/coverage.py
 
 
 @dataclass(frozen=True)
