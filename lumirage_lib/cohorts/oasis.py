@@ -7,6 +7,7 @@ skull-stripped, 15 training scans and 15 test scans of 10 subjects, five of them
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import pandas as pd
 
@@ -14,6 +15,7 @@ from ..sources import fetch, find_sources, get_source
 from ..volumes import Volume, load_volume, reorient
 from .base import Cohort, Scan, structure_group
 
+DATA = Path(__file__).parents[1] / "data"
 REPOSITORY = "muschellij2/malf.templates"
 FILES = {"image": "SS", "manual": "glm", "tissues": "tissues"}
 TISSUES = {1: "CSF", 2: "grey matter", 3: "white matter"}
@@ -23,29 +25,40 @@ def _source(scan: str, kind: str):
     return get_source(REPOSITORY, f"inst/extdata/{scan}_{FILES[kind]}.nii.gz")
 
 
+def read_source_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scans (id, subject, group) and labels (name, group) as the source's own tables have them.
+
+    They are kept in `data/`, so that published tables can be read without any download; a test
+    holds the two equal.
+    """
+    table = pd.read_excel(
+        fetch(get_source(REPOSITORY, "inst/demographics.xlsx")), dtype={"id": str}
+    )
+    files = find_sources(REPOSITORY, "inst/extdata")
+    there = {s.path.rsplit("/", 1)[1].split("_")[0] for s in files}
+    scans = table[table["id"].isin(there)].rename(columns={"Subject": "subject"})
+    labels = pd.read_csv(
+        fetch(get_source(REPOSITORY, "inst/MICCAI-Challenge-2012-Label-Information.csv"))
+    )
+    labels = labels.set_axis(["label", "name", "class"], axis=1).set_index("label")
+    group = [structure_group(n, str(name)) for n, name in labels["name"].items()]
+    return (
+        scans[["id", "subject", "group"]].reset_index(drop=True),
+        labels.assign(group=group)[["name", "group"]],
+    )
+
+
 @functools.cache
 def manual_labels() -> pd.DataFrame:
     """Label number -> name and group, from the challenge's table."""
-    table = pd.read_csv(
-        fetch(get_source(REPOSITORY, "inst/MICCAI-Challenge-2012-Label-Information.csv"))
-    )
-    table = table.set_axis(["label", "name", "class"], axis=1).set_index("label")
-    group = [structure_group(n, str(name)) for n, name in table["name"].items()]
-    return table.assign(group=group)[["name", "group"]]
+    return pd.read_csv(DATA / "oasis_labels.csv", index_col="label")
 
 
 @functools.cache
 def scans() -> tuple[Scan, ...]:
     """The 30 scans that are published, with subject and group of demographics.xlsx."""
-    table = pd.read_excel(fetch(get_source(REPOSITORY, "inst/demographics.xlsx")))
-    there = {
-        s.path.rsplit("/", 1)[1].split("_")[0] for s in find_sources(REPOSITORY, "inst/extdata")
-    }
-    return tuple(
-        Scan(str(row.id), row.Subject, row.group)
-        for row in table.itertuples()
-        if str(row.id) in there
-    )
+    table = pd.read_csv(DATA / "oasis_scans.csv", dtype=str)
+    return tuple(Scan(row.id, row.subject, row.group) for row in table.itertuples())
 
 
 def load_image(scan: Scan) -> Volume:
@@ -61,7 +74,7 @@ def fingerprint(scan: Scan) -> str:
 
 
 def oasis() -> Cohort:
-    """The cohort; needs the two small tables of the source, not yet the images."""
+    """The cohort; nothing is fetched before an image or a label map is asked for."""
     tissues = pd.DataFrame({"name": TISSUES, "group": "tissue"})
     tissues.index.name = "label"
     return Cohort(
