@@ -277,6 +277,7 @@ def test_bounding_box_is_tight_and_widened_by_the_margin():
         bounding_box(np.zeros(SHAPE, bool))
 
 
+@settings(deadline=None)
 @given(st.tuples(*[st.integers(1, 400)] * 3), st.integers(1, 64))
 def test_round_up_is_the_next_multiple(shape, multiple):
     rounded = round_up(shape, multiple)
