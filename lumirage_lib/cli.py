@@ -96,9 +96,10 @@ def _given(items: list[str] | None) -> dict[str, str]:
     return given
 
 
-def _compute(notebook: str, parameters: dict) -> None:
+def _compute(notebook: str, parameters: dict, fetch: bool) -> None:
     """Fill the store for one notebook, with a bar, and say what was reused, new and failed."""
     from . import evaluate, experiments
+    from .sources import fetch_all, is_local
 
     if notebook not in experiments.PLANS:
         return
@@ -106,9 +107,13 @@ def _compute(notebook: str, parameters: dict) -> None:
     todo = evaluate.pending(tasks, experiments.store_path(parameters["profile"]))
     counts = {"reused": len(tasks), "new": 0, "failed": 0, "skipped": 0}
     if todo:
+        if fetch:
+            fetch_all([s for s in evaluate.needs(todo) if not is_local(s)])
         with _progress(len(todo), f"{notebook} {parameters['profile']}") as on_row:
             counts = experiments.compute_notebook(notebook, parameters, on_row)
     console.print(", ".join(f"{value} {name}" for name, value in counts.items()))
+    if counts["skipped"]:
+        console.print("skipped: a package, images or weights are not here (--fetch downloads)")
 
 
 @app.command()
@@ -122,12 +127,13 @@ def run(
         Path | None, typer.Option("--output", "-o", help="The executed page.")
     ] = None,
     compute_only: Annotated[bool, typer.Option(help="Fill the store, draw no page.")] = False,
+    fetch: Annotated[bool, typer.Option(help="Download public images and weights first.")] = False,
 ) -> None:
     """Compute what a notebook lacks (resumable) and execute it by papermill."""
     from . import experiments, notebooks
 
     parameters = notebooks.resolve_parameters(notebook, profile, _given(parameter))
-    _compute(notebook, parameters)
+    _compute(notebook, parameters, fetch)
     if not compute_only:
         folder = experiments.project_root() / "book" / "experiments"
         page = output or folder / f"{notebook}_{profile}.ipynb"
@@ -216,11 +222,19 @@ def score(
     protocol: Annotated[str, typer.Option(help="lumir24 or default.")] = "default",
 ) -> None:
     """Score a folder of displacement fields, resumably, as the LUMIR challenge does or by default."""
-    from .score import score_folder
+    from .score import list_problems, score_folder
 
     table = score_folder(displacements, ground_truth, out, protocol)
-    console.print(table.describe().loc[["count", "mean", "std", "min", "max"]].round(4).to_string())
+    numbers = table.select_dtypes("number")
+    if not numbers.empty:
+        shown = numbers.describe().loc[["count", "mean", "std", "min", "max"]]
+        console.print(shown.T.round(4).to_string(), highlight=False)
+    problems = list_problems(table)
+    for line in problems:
+        console.print(line, highlight=False, soft_wrap=True)
     console.print(f"written: {out}/", highlight=False)
+    if problems:
+        raise typer.Exit(1)
 
 
 @data_app.command("list")
@@ -283,12 +297,12 @@ def results_status(profile: ProfileOption = "open") -> None:
 
 @results_app.command("compute")
 def results_compute(profile: ProfileOption = "open") -> None:
-    """Compute what the notebooks of a profile still lack, resumably; draws nothing."""
+    """Compute what the notebooks of a profile still lack, resumably, fetching what they need."""
     from . import experiments, notebooks
 
     for notebook in experiments.notebooks_of(profile):
         console.print(notebook)
-        _compute(notebook, notebooks.resolve_parameters(notebook, profile))
+        _compute(notebook, notebooks.resolve_parameters(notebook, profile), fetch=True)
 
 
 @results_app.command("export")
@@ -302,7 +316,19 @@ def results_export(
 
     folder = folder or experiments.project_root() / "results" / profile
     counts = results.export_store(experiments.store_path(profile), folder, describe_run(profile))
+    _draw_overview(profile, folder / "01_in_distribution_dice.png")
     console.print(", ".join(f"{n} {name}" for name, n in counts.items()) + f" -> {folder}")
+
+
+def _draw_overview(profile: str, path: Path) -> None:
+    """The one figure of the README, from the rows of notebook 01."""
+    from . import experiments, figures, notebooks, results
+
+    parameters = notebooks.resolve_parameters("01_in_distribution", profile)
+    keys = [t.key for t in experiments.plan_notebook("01_in_distribution", parameters)]
+    table = results.read_registrations(experiments.store_path(profile), keys)
+    if not table.empty:
+        figures.plot_dice_by_method(table).savefig(path, dpi=110)
 
 
 @results_app.command("import")

@@ -23,7 +23,7 @@ from .errors import InputError
 from .methods import get_method, missing, run_method
 from .methods.ants import align
 from .preprocess import STANDARD, Preprocessing, prepare_image, prepare_pair
-from .sources import fetch
+from .sources import Source, fetch, is_local
 from .warp import to_native, warp_image, warp_labels
 
 # Raised when what is measured of a displacement changes; rows of an older ruler are measured again.
@@ -299,6 +299,17 @@ def pending(tasks: Sequence[Task], store: str | Path, *, retry_failed: bool = Fa
     return [t for t in tasks if t.key not in have or (retry_failed and have[t.key] != "ok")]
 
 
+def needs(tasks: Iterable[Task], *, weights: bool = True) -> list[Source]:
+    """Public files the tasks read, each once: images, label maps and, if asked, weights."""
+    found: dict[str, Source] = {}
+    for task in tasks:
+        cohort, spec = task.get_cohort(), get_method(task.method)
+        files = [*cohort.sources(task.pair.fixed), *cohort.sources(task.pair.moving)]
+        files += [spec.weights] if weights and spec.weights is not None else []
+        found |= {source.name: source for source in files}
+    return list(found.values())
+
+
 def compute(
     tasks: Sequence[Task],
     store: str | Path,
@@ -329,11 +340,18 @@ def compute(
     Returns
     -------
     dict
-        How many were reused, new and failed, and skipped for want of a package or weights.
+        How many were reused, new and failed, and skipped for want of a package, weights or images;
+        nothing is downloaded here (see :func:`needs`).
     """
     todo = pending(tasks, store, retry_failed=retry_failed)
     absent = {t.method: missing(get_method(t.method)) for t in todo}
-    runnable = [t for t in todo if absent[t.method] is None]
+    remote = {s.name for s in needs(todo, weights=False) if not is_local(s)}
+    runnable = [
+        t
+        for t in todo
+        if absent[t.method] is None
+        and not remote.intersection(s.name for s in needs([t], weights=False))
+    ]
     counts = {
         "reused": len(tasks) - len(todo),
         "new": 0,

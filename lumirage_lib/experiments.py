@@ -12,7 +12,7 @@ import yaml
 
 from . import evaluate, results
 from .cohorts import balanced_pairs, get_cohort, rescan_pairs
-from .errors import InputError, SourceError
+from .errors import InputError
 from .evaluate import Task
 from .methods import get_method, missing
 
@@ -158,12 +158,7 @@ def load_or_compute(notebook: str, parameters: Mapping) -> Run:
     """
     tasks = plan_notebook(notebook, parameters)
     store = store_path(parameters["profile"])
-    try:
-        counts = compute_notebook(notebook, parameters)
-    except SourceError as error:  # images not to be had: what the store has is shown
-        lacking = len(evaluate.pending(tasks, store))
-        counts = {"reused": len(tasks) - lacking, "new": 0, "failed": 0, "skipped": lacking}
-        counts["why"] = str(error)
+    counts = compute_notebook(notebook, parameters)
     keys = [t.key for t in tasks]
     registrations = results.read_registrations(store, keys)
     order = {key: number for number, key in enumerate(keys)}

@@ -72,6 +72,9 @@ class Cohort:
         ``true_displacement(pair)`` on the fixed grid, where the correspondence is known.
     reference : str
         Citation key of the data.
+    sources : callable
+        ``sources(scan) -> list of Source``: the public files a scan needs; none where it is
+        generated or read from the user's disk.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Cohort:
     options: Mapping = field(default_factory=dict)
     true_displacement: Callable[[Pair], np.ndarray] | None = None
     reference: str = ""
+    sources: Callable[[Scan], list] = lambda scan: []
 
     def scan(self, id: str) -> Scan:
         for scan in self.scans:

@@ -85,4 +85,5 @@ def oasis() -> Cohort:
         {"manual": manual_labels(), "tissues": tissues},
         fingerprint,
         reference="landman2012,marcus2007",
+        sources=lambda scan: [_source(scan.id, kind) for kind in FILES],
     )
