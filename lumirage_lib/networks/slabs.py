@@ -19,25 +19,25 @@ SLAB_VOXELS = 2**19
 Rows = Callable[[int, int], Tensor]
 
 
-def convolve(conv: nn.Conv3d, rows: Rows, n_rows: int) -> Tensor:
-    """`conv` (kernel 3, stride 1) of the tensor whose rows are given, zeros outside it.
+def convolve(conv: nn.Conv3d, rows: Rows, shape: tuple[int, int, int]) -> Tensor:
+    """`conv` (kernel 3, stride 1) of the tensor of that shape whose rows are given, zeros outside.
 
     With gradients recorded the tensor is taken in one piece: autograd would keep the slabs anyway.
     """
+    n = shape[0]
     if torch.is_grad_enabled():
-        return F.conv3d(rows(0, n_rows), conv.weight, conv.bias, padding=1)
-    out, start, step = None, 0, 1
-    while start < n_rows:
-        stop = min(start + step, n_rows)
-        first, last = max(start - 1, 0), min(stop + 1, n_rows)
+        return F.conv3d(rows(0, n), conv.weight, conv.bias, padding=1)
+    step = max(1, SLAB_VOXELS // (shape[1] * shape[2]))
+    out = None
+    for start in range(0, n, step):
+        stop = min(start + step, n)
+        first, last = max(start - 1, 0), min(stop + 1, n)
         slab = rows(first, last).to(conv.weight.dtype)
         slab = F.pad(slab, (0, 0, 0, 0, first - start + 1, stop + 1 - last))
         part = F.conv3d(slab, conv.weight, conv.bias, padding=(0, 1, 1))
-        if out is None:  # the first row tells the size of a row
-            out = part.new_empty((*part.shape[:2], n_rows, *part.shape[3:]))
-            step = max(1, SLAB_VOXELS // (part.shape[3] * part.shape[4]))
+        if out is None:
+            out = part.new_empty((*part.shape[:2], *shape))
         out[:, :, start:stop] = part
-        start = stop
     return out
 
 

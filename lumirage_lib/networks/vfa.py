@@ -43,11 +43,11 @@ class ConvBlock(nn.Module):
         self.conv2 = nn.Conv3d(out_channels, out_channels, 3, padding=1)
         self.norm2 = nn.InstanceNorm3d(out_channels, affine=True)
 
-    def apply_first(self, rows: Rows, n_rows: int) -> Tensor:
-        return normalise(convolve(self.conv1, rows, n_rows), self.norm1)
+    def apply_first(self, rows: Rows, shape: tuple[int, int, int]) -> Tensor:
+        return normalise(convolve(self.conv1, rows, shape), self.norm1)
 
     def apply_second(self, x: Tensor) -> Tensor:
-        return normalise(convolve(self.conv2, take_rows(x), x.shape[2]), self.norm2)
+        return normalise(convolve(self.conv2, take_rows(x), x.shape[2:]), self.norm2)
 
 
 class Upsampling(nn.Module):
@@ -59,7 +59,8 @@ class Upsampling(nn.Module):
         self.norm = nn.InstanceNorm3d(out_channels, affine=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return normalise(convolve(self.conv, take_doubled_rows(x), 2 * x.shape[2]), self.norm)
+        shape = tuple(2 * n for n in x.shape[2:])
+        return normalise(convolve(self.conv, take_doubled_rows(x), shape), self.norm)
 
 
 class Encoder(nn.Module):
@@ -87,21 +88,21 @@ class Encoder(nn.Module):
     def iterate_features(self, image: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Features from the coarsest level to the finest, none held longer than needed."""
         x = F.instance_norm(image, weight=self.in_norm.weight, bias=self.in_norm.bias)
-        x = convolve(self.in_conv, take_rows(x), x.shape[2])
+        x = convolve(self.in_conv, take_rows(x), x.shape[2:])
         x = F.leaky_relu(x, inplace=not torch.is_grad_enabled())
         skipped = []
         for level, block in enumerate(self.encoder_conv):
-            x = block.apply_first(take_rows(x), x.shape[2])
+            x = block.apply_first(take_rows(x), x.shape[2:])
             x = block.apply_second(x)
             skipped.append(x if level >= self.skip else None)
             x = halve(x)
-        x = self.bottleneck_conv.apply_first(take_rows(x), x.shape[2])
+        x = self.bottleneck_conv.apply_first(take_rows(x), x.shape[2:])
         x = self.bottleneck_conv.apply_second(x)
         yield len(skipped), x
         for level in reversed(range(self.skip, len(skipped))):
             block = self.decoder_conv[str(level)]
             x = self.upsampling[str(level)](x)
-            x = block.apply_first(take_rows(x, skipped.pop()), x.shape[2])
+            x = block.apply_first(take_rows(x, skipped.pop()), x.shape[2:])
             x = block.apply_second(x)
             yield level, x
 
@@ -121,7 +122,8 @@ class Decoder(nn.Module):
 
     def make_query(self, level: int, features: Tensor) -> Tensor:
         """What the fixed image asks with."""
-        return convolve(self.project[str(level)], take_rows(features), features.shape[2]).float()
+        rows = take_rows(features)
+        return convolve(self.project[str(level)], rows, features.shape[2:]).float()
 
     def make_key(self, level: int, features: Tensor, flow: Tensor | None) -> Tensor:
         """What the moving image, warped by the unit `flow`, answers with; padded by one voxel."""
@@ -134,7 +136,8 @@ class Decoder(nn.Module):
             ends = (int(start == 0), int(stop == n + 2))
             return F.pad(moved, (1, 1, 1, 1, *ends), mode="replicate")
 
-        return convolve(self.project[str(level)], rows, n + 2).float()
+        padded = tuple(side + 2 for side in features.shape[2:])
+        return convolve(self.project[str(level)], rows, padded).float()
 
     def forward(self, level: int, query: Tensor, features: Tensor, flow: Tensor | None) -> Tensor:
         """The unit flow refined at one level; at the coarsest one there is none to refine."""
@@ -243,9 +246,11 @@ def normalise(x: Tensor, norm: nn.InstanceNorm3d) -> Tensor:
         raise InputError("expected more than one voxel at the coarsest level; pad the images")
     if torch.is_grad_enabled() or x.dtype != torch.float32:
         return F.leaky_relu(norm(x))
-    variance, mean = torch.var_mean(x, dim=(2, 3, 4), correction=0, keepdim=True)
+    axes = (2, 3, 4)
+    x = x.sub_(x.mean(axes, keepdim=True))
+    variance = torch.linalg.vector_norm(x, dim=axes, keepdim=True).square_() / x[0, 0].numel()
     scale = norm.weight.view(1, -1, 1, 1, 1) * torch.rsqrt(variance + norm.eps)
-    return F.leaky_relu_(x.mul_(scale).add_(norm.bias.view(1, -1, 1, 1, 1) - mean * scale))
+    return F.leaky_relu_(x.mul_(scale).add_(norm.bias.view(1, -1, 1, 1, 1)))
 
 
 def halve(x: Tensor) -> Tensor:

@@ -19,13 +19,13 @@ def test_slabs_give_the_convolution_of_the_whole(conv, slab_voxels, monkeypatch)
     monkeypatch.setattr(slabs, "SLAB_VOXELS", slab_voxels)
     x, y = torch.randn(2, 2, 9, 6, 7), torch.randn(2, 3, 9, 6, 7)
     with torch.inference_mode():
-        ours = convolve(conv, take_rows(x, y), 9)
+        ours = convolve(conv, take_rows(x, y), (9, 6, 7))
         assert torch.allclose(ours, conv(torch.cat((x, y), 1)), atol=1e-5)
 
 
 def test_gradients_pass(conv):
     x, y = (torch.randn(1, n, 4, 3, 5, requires_grad=True) for n in (2, 3))
-    ours = torch.autograd.grad(convolve(conv, take_rows(x, y), 4).square().sum(), (x, y))
+    ours = torch.autograd.grad(convolve(conv, take_rows(x, y), (4, 3, 5)).square().sum(), (x, y))
     whole = torch.autograd.grad(conv(torch.cat((x, y), 1)).square().sum(), (x, y))
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(ours, whole, strict=True))
 
