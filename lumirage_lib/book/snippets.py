@@ -69,7 +69,8 @@ def read_answer(page: Path) -> tuple[str, str]:
     title, text = next(headings, None), next(_computed_markdown(cells), None)
     if not title or not text:
         raise InputError(f"{page}: expected a heading and an answer computed as Markdown")
-    return title, " ".join(text.strip().split("\n\n")[0].split())
+    answer = " ".join(text.strip().split("\n\n")[0].split())
+    return title, answer.removeprefix("**Answer.** ")
 
 
 def _computed_markdown(cells) -> Iterator[str]:

@@ -22,7 +22,7 @@ TOC = {
     "parts": [{"caption": "Part", "chapters": [{"file": "book/page"}]}],
 }
 BUILT = project_root() / "_build" / "html"
-PAGES = sorted(BUILT.rglob("*.html"))
+PAGES = sorted((BUILT / "book").rglob("*.html"))
 needs_build = pytest.mark.skipif(not PAGES, reason="no book was built here (make book)")
 
 
@@ -118,9 +118,7 @@ def test_style_sheets_load_nothing_from_the_network():
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(BUILT).as_posix())
 def test_images_say_what_they_show_and_headings_keep_their_order(page):
     article = BeautifulSoup(page.read_text(), "html.parser").find("article")
-    if article is None:
-        pytest.skip("no article: a redirect or an index")
     assert [img["src"] for img in article("img") if not img.get("alt", "").strip()] == []
     levels = [int(tag.name[1]) for tag in article(re.compile(r"^h[1-6]$"))]
-    assert levels[:1] in ([1], [])
+    assert levels[0] == 1
     assert all(b <= a + 1 for a, b in itertools.pairwise(levels)), levels

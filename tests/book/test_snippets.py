@@ -32,7 +32,7 @@ def table_rows(text: str) -> list[list[str]]:
 
 
 def test_the_answer_is_the_first_paragraph_that_was_computed(tmp_path, write_page):
-    page = write_page(tmp_path / "p.ipynb", "**Yes**, by\n0.01.\n\nMore of it.")
+    page = write_page(tmp_path / "p.ipynb", "**Answer.** **Yes**, by\n0.01.\n\nMore of it.")
     assert read_answer(page) == ("A title", "**Yes**, by 0.01.")
 
 
