@@ -71,7 +71,7 @@ def analyse(run: Run, margin: float, seed: int) -> Result:
     best = tuple(_best(between, group) for group in (deep, iterative)) if rows else None
     differences = _by_structure(structures, run, best) if best else None
     return Result(
-        answer=_answer(between, verdict, run),
+        answer=_answer(between, verdict, rows, best, margin),
         design=_design(between),
         summary_text=_summary_text(between),
         summary_table=_summary_table(table),
@@ -150,11 +150,17 @@ def _decide(table, deep: list[str], iterative: list[str], margin: float, rng) ->
     return stats.decide(claim, table, rng=rng)
 
 
-def _answer(table: pd.DataFrame, verdict, run: Run) -> str:
+def _answer(table: pd.DataFrame, verdict, rows: list[dict], best, margin: float) -> str:
     if verdict is None:
         ranking = _summary_text(table)
         return f"**Answer.** No network could run here, so the question stays open. {ranking}"
-    return f"**Answer.** {verdict.sentence}"
+    (row,) = [r for r in rows if (r["first"], r["second"]) == best]
+    inside = row["equal"].interval
+    return (
+        f"**Answer.** {verdict.sentence} Best against best, {name_of(best[0])} minus "
+        f"{name_of(best[1])}: {inside.estimate:+.4f} (90 % interval {inside.low:+.4f} to "
+        f"{inside.high:+.4f}), {'within' if row['equal'].equivalent else 'not within'} ±{margin:g}."
+    )
 
 
 def _summary_text(table: pd.DataFrame) -> str:
