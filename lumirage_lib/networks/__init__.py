@@ -4,6 +4,7 @@ from lumirage_lib.networks.catalogue import PUBLISHED, Published, build, require
 from lumirage_lib.networks.lapirn import ConditionalLapIRN, LapIRN
 from lumirage_lib.networks.symnet import SYMNet
 from lumirage_lib.networks.vfa import VFA, infer_options
+from lumirage_lib.networks.voxelmorph import VoxelMorph
 from lumirage_lib.networks.weights import load_weights, read_state
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "LapIRN",
     "Published",
     "SYMNet",
+    "VoxelMorph",
     "build",
     "infer_options",
     "load_weights",

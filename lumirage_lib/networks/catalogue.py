@@ -14,6 +14,7 @@ from lumirage_lib.errors import InputError
 from lumirage_lib.networks.lapirn import ConditionalLapIRN, LapIRN
 from lumirage_lib.networks.symnet import SYMNet
 from lumirage_lib.networks.vfa import VFA
+from lumirage_lib.networks.voxelmorph import VoxelMorph
 
 BUILDERS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
     {
@@ -22,6 +23,7 @@ BUILDERS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
         "clapirn": ConditionalLapIRN,
         "symnet": SYMNet,
         "vfa": VFA,
+        "voxelmorph": VoxelMorph,
     }
 )
 
@@ -92,6 +94,18 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
             orientation="LIA",
             shape=(160, 192, 224),
             intensity="minmax",
+        ),
+        "voxelmorph": Published(
+            citation="Balakrishnan et al., An unsupervised learning model for deformable medical "
+            "image registration, CVPR 2018, arXiv:1802.02604",
+            licence="GPL-3.0",
+            repository="voxelmorph/voxelmorph",
+            path="models/cvpr2018_vm2_cc.h5",
+            training_data="7,329 T1w scans of ADNI, OASIS, ABIDE, ADHD200, MCIC, PPMI, HABS and "
+            "Harvard GSP, prepared by FreeSurfer; one atlas is the fixed image of every pair",
+            orientation="LIA",
+            shape=(160, 192, 224),
+            intensity="FreeSurfer norm / 255",
         ),
     }
 )

@@ -41,9 +41,26 @@ def convolve(conv: nn.Conv3d, rows: Rows, shape: tuple[int, int, int]) -> Tensor
     return out
 
 
-def take_rows(*parts: Tensor) -> Rows:
-    """Rows of the tensors concatenated along their channels."""
-    return lambda start, stop: torch.cat([part[:, :, start:stop] for part in parts], dim=1)
+def take_rows(*parts: Tensor | Rows) -> Rows:
+    """Rows of tensors, or of what has rows only, concatenated along the channels."""
+
+    def rows(start: int, stop: int) -> Tensor:
+        taken = [p(start, stop) if callable(p) else p[:, :, start:stop] for p in parts]
+        return torch.cat(taken, dim=1) if len(taken) > 1 else taken[0]
+
+    return rows
+
+
+def take_repeated_rows(x: Tensor) -> Rows:
+    """Rows of `x` at twice the resolution, every voxel repeated."""
+
+    def rows(start: int, stop: int) -> Tensor:
+        first = start // 2
+        planes = x[:, :, first : (stop + 1) // 2].repeat_interleave(2, dim=2)
+        planes = planes[:, :, start - 2 * first : stop - 2 * first]
+        return planes.repeat_interleave(2, dim=3).repeat_interleave(2, dim=4)
+
+    return rows
 
 
 def take_doubled_rows(x: Tensor) -> Rows:

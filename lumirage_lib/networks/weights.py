@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lumirage_lib.errors import WeightsError
+from lumirage_lib.networks.voxelmorph import read_keras_state
 
 TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".ckpt")
 # What the readers raise on bytes that are cut short or not theirs.
@@ -37,8 +38,8 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
     module : nn.Module
         Its state dict must have the checkpoint's keys and shapes, none missing and none left over.
     path : str or Path
-        `.safetensors`, or a PyTorch file (`.pth`, `.pt`, `.tar`, `.ckpt`) that holds tensors and
-        plain containers only: it is read without executing code.
+        `.safetensors`; a Keras file of VoxelMorph (`.h5`); or a PyTorch file (`.pth`, `.pt`,
+        `.tar`, `.ckpt`) that holds tensors and plain containers only: no code is executed.
 
     Raises
     ------
@@ -59,10 +60,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
             f"expected a checkpoint at {path}, found no file; fetch it or correct the path"
         )
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
+        return _read(load_file, path, "a safetensors file")
+    if path.suffix == ".h5":
+        return _read(read_keras_state, path, "a Keras weights file")
     if path.suffix in TORCH_SUFFIXES:
         return _read_torch(path)
-    known = ", ".join((".safetensors", *TORCH_SUFFIXES))
+    known = ", ".join((".safetensors", ".h5", *TORCH_SUFFIXES))
     raise WeightsError(f"expected a checkpoint ending in one of {known}, got {path.name}")
 
 
@@ -88,11 +91,11 @@ def check_state(state: Mapping[str, Tensor], module: nn.Module, name: str) -> No
             )
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
+def _read(reader: Callable[[Path], dict[str, Tensor]], path: Path, kind: str) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        return reader(path)
     except (SafetensorError, *UNREADABLE) as error:
-        raise _make_unreadable(path, "a safetensors file") from error
+        raise _make_unreadable(path, kind) from error
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:

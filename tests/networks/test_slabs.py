@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lumirage_lib.networks import slabs
-from lumirage_lib.networks.slabs import convolve, take_doubled_rows, take_rows
+from lumirage_lib.networks.slabs import convolve, take_doubled_rows, take_repeated_rows, take_rows
 
 
 @pytest.fixture
@@ -31,10 +31,17 @@ def test_gradients_pass(conv):
 
 
 @pytest.mark.parametrize("shape", [(5, 4, 3), (1, 2, 3), (2, 1, 1)])
-def test_doubled_rows_are_those_of_trilinear_interpolation(shape):
+@pytest.mark.parametrize(
+    ("take", "options"),
+    [
+        (take_doubled_rows, {"mode": "trilinear", "align_corners": True}),
+        (take_repeated_rows, {"mode": "nearest"}),
+    ],
+)
+def test_rows_of_twice_the_resolution_are_those_of_interpolation(shape, take, options):
     x = torch.randn(1, 2, *shape)
-    whole = F.interpolate(x, scale_factor=2, mode="trilinear", align_corners=True)
-    rows = take_doubled_rows(x)
+    whole = F.interpolate(x, scale_factor=2, **options)
+    rows = take(x)
     n = 2 * shape[0]
     for start in range(n):
         for stop in range(start + 1, n + 1):
