@@ -59,11 +59,14 @@ def notebooks_of(profile: str) -> list[str]:
 
 
 def store_path(profile: str) -> Path:
-    """The store of a profile; the open store starts from the committed tables."""
+    """The store of a profile; committed tables newer than it are merged in first."""
     path = project_root() / "store" / f"{profile}.sqlite"
-    published = project_root() / "results" / profile
-    if not path.exists() and (published / "registrations.parquet").exists():
-        results.import_store(published, path)
+    published = project_root() / "results" / profile / "registrations.parquet"
+    if published.exists() and (
+        not path.exists() or published.stat().st_mtime > path.stat().st_mtime
+    ):
+        results.import_store(published.parent, path)
+        path.touch()
     return path
 
 

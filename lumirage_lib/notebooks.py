@@ -149,8 +149,8 @@ def _as_page(notebook):
         tags = cell.metadata.get("tags", [])
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
-        if "injected-parameters" in tags:
-            tags += ["hide-input"]
+        if {"parameters", "injected-parameters"}.intersection(tags):
+            continue  # the table of parameters says the same, in order
         kept = []
         for output in cell.get("outputs", []):
             about = output.get("metadata", {}).get("lumirage", {})
