@@ -21,6 +21,7 @@ from lumirage_lib.networks.sampling import (
     integrate_unit_velocity,
     warp_by_unit_flow,
 )
+from lumirage_lib.networks.slabs import Rows, convolve, take_transposed_rows
 
 SLOPE = 0.2  # of every leaky rectifier
 MAX_FLOW = 0.4  # bound of one level's output, unit coordinates
@@ -124,41 +125,27 @@ class PyramidLevel(nn.Module):
     def compute_velocity(
         self, moving: Tensor, fixed: Tensor, code: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Velocity (a displacement if not diffeomorphic) in unit coordinates, and features."""
+        """Velocity (a displacement if not diffeomorphic) in unit coordinates, and wide features."""
         if self.level == 1:
-            inputs, coarse_velocity, coarse_features = torch.cat((moving, fixed), 1), 0, None
-        else:
-            inputs, coarse_velocity, coarse_features = self._consult_coarser(moving, fixed, code)
-        narrow = self.input_encoder_lvl1(inputs)
-        wide = self.down_conv(narrow)
-        if coarse_features is not None:
-            wide = wide + coarse_features
+            return self._refine(torch.cat((moving, fixed), 1), code)
+        coarser = getattr(self, f"model_lvl{self.level - 1}")
+        velocity, wide = coarser.compute_velocity(halve(moving), halve(fixed), code)
+        coarse = double(velocity)
+        flow = double(integrate_unit_velocity(velocity)) if self.diffeomorphic else coarse
+        inputs = torch.cat((warp_by_unit_flow(moving, flow), fixed, coarse), 1)
+        residual, wide = self._refine(inputs, code, coarser.up(wide))
+        return residual + coarse, wide
+
+    def _refine(
+        self, inputs: Tensor, code: Tensor | None, embedding: Tensor | float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        """This level's own part of the velocity, and its wide features."""
+        narrow = apply(self.input_encoder_lvl1, inputs)
+        wide = convolve(self.down_conv, narrow) + embedding
         for i, layer in enumerate(self.resblock_group_lvl1):
             wide = layer(wide, code) if i % 2 == 0 else layer(wide)
-        features = self.up(wide)
-        del wide
-        return self._compute_residual(features, narrow) + coarse_velocity, features
-
-    def _consult_coarser(self, moving: Tensor, fixed: Tensor, code: Tensor | None):
-        coarser = getattr(self, f"model_lvl{self.level - 1}")
-        velocity, features = coarser.compute_velocity(halve(moving), halve(fixed), code)
-        flow = integrate_unit_velocity(velocity) if self.diffeomorphic else velocity
-        velocity_up = double(velocity)
-        flow_up = double(flow) if self.diffeomorphic else velocity_up
-        moved = warp_by_unit_flow(moving, flow_up)
-        return torch.cat((moved, fixed, velocity_up), 1), velocity_up, features
-
-    def _compute_residual(self, features: Tensor, narrow: Tensor) -> Tensor:
-        """`output_lvl1` of both inputs concatenated, without the copy concatenation makes.
-
-        A convolution is linear in its channels, so it is the sum of one over each input: at full
-        resolution this saves the largest tensor of the network.
-        """
-        first = self.output_lvl1[0]
-        weights = first.weight.split((features.shape[1], narrow.shape[1]), dim=1)
-        hidden = F.conv3d(features, weights[0], padding=1)
-        hidden += F.conv3d(narrow, weights[1], padding=1)
-        return self.output_lvl1[1:](hidden) * MAX_FLOW
+        upsampled = take_transposed_rows(self.up, wide)
+        return apply(self.output_lvl1, upsampled, narrow) * MAX_FLOW, wide
 
 
 class LapIRN(PyramidLevel):
@@ -222,3 +209,12 @@ def halve(image: Tensor) -> Tensor:
 def double(flow: Tensor) -> Tensor:
     """Unit flow on the grid of twice the resolution; its values do not change with the grid."""
     return F.interpolate(flow, scale_factor=2, mode="trilinear", align_corners=False)
+
+
+def apply(layers: nn.Sequential, *parts: Tensor | Rows) -> Tensor:
+    """The layers, of which the first is a convolution, of the parts concatenated."""
+    first, *rest = layers
+    x = convolve(first, *parts)
+    for layer in rest:
+        x = convolve(layer, x) if isinstance(layer, nn.Conv3d) else layer(x)
+    return x

@@ -13,40 +13,58 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SLAB_VOXELS = 2**19
+SLAB_VOXELS = 2**20
 
 # Rows start to stop of the first spatial axis of a tensor (N, C, X, Y, Z) that need not exist.
 Rows = Callable[[int, int], Tensor]
 
 
-def convolve(conv: nn.Conv3d, rows: Rows, shape: tuple[int, int, int]) -> Tensor:
-    """`conv` (kernel 3, stride 1) of the tensor of that shape whose rows are given, zeros outside.
+def convolve(
+    conv: nn.Conv3d, *parts: Tensor | Rows, shape: tuple[int, int, int] | None = None
+) -> Tensor:
+    """`conv` of the parts concatenated along their channels.
 
-    With gradients recorded the tensor is taken in one piece: autograd would keep the slabs anyway.
+    With gradients recorded the parts are taken whole: autograd would keep the slabs anyway.
+
+    Parameters
+    ----------
+    parts : Tensor or Rows
+        All on one grid (X, Y, Z).
+    shape : tuple of int
+        That grid; by default the last part's, which must then be a tensor.
     """
-    n = shape[0]
-    if torch.is_grad_enabled():
-        return F.conv3d(rows(0, n), conv.weight, conv.bias, padding=1)
-    step = max(1, SLAB_VOXELS // (shape[1] * shape[2]))
+    shape = shape or parts[-1].shape[2:]
+    (kernel, *_), (stride, *_), (padding, *others) = conv.kernel_size, conv.stride, conv.padding
+    n_out = (shape[0] + 2 * padding - kernel) // stride + 1
+    step = max(1, SLAB_VOXELS // (stride * shape[1] * shape[2]))
+    if torch.is_grad_enabled() or step >= n_out:
+        whole = _take(parts, 0, shape[0]).to(conv.weight.dtype)
+        return F.conv3d(whole, conv.weight, conv.bias, conv.stride, conv.padding)
     out = None
-    for start in range(0, n, step):
-        stop = min(start + step, n)
-        first, last = max(start - 1, 0), min(stop + 1, n)
-        slab = rows(first, last).to(conv.weight.dtype)
-        slab = F.pad(slab, (0, 0, 0, 0, first - start + 1, stop + 1 - last))
-        part = F.conv3d(slab, conv.weight, conv.bias, padding=(0, 1, 1))
+    for start in range(0, n_out, step):
+        stop = min(start + step, n_out)
+        first, last = start * stride - padding, (stop - 1) * stride - padding + kernel
+        slab = _take(parts, max(first, 0), min(last, shape[0])).to(conv.weight.dtype)
+        slab = F.pad(slab, (0, 0, 0, 0, max(-first, 0), max(last - shape[0], 0)))
+        slab = F.conv3d(slab, conv.weight, conv.bias, conv.stride, (0, *others))
         if out is None:
-            out = part.new_empty((*part.shape[:2], *shape))
-        out[:, :, start:stop] = part
+            out = slab.new_empty((*slab.shape[:2], n_out, *slab.shape[3:]))
+        out[:, :, start:stop] = slab
     return out
 
 
-def take_rows(*parts: Tensor | Rows) -> Rows:
-    """Rows of tensors, or of what has rows only, concatenated along the channels."""
+def _take(parts: tuple[Tensor | Rows, ...], start: int, stop: int) -> Tensor:
+    taken = [p(start, stop) if callable(p) else p[:, :, start:stop] for p in parts]
+    return torch.cat(taken, dim=1) if len(taken) > 1 else taken[0]
+
+
+def take_transposed_rows(conv: nn.ConvTranspose3d, x: Tensor) -> Rows:
+    """Rows of the transposed convolution (kernel 2, stride 2) of `x`."""
 
     def rows(start: int, stop: int) -> Tensor:
-        taken = [p(start, stop) if callable(p) else p[:, :, start:stop] for p in parts]
-        return torch.cat(taken, dim=1) if len(taken) > 1 else taken[0]
+        first = start // 2
+        planes = conv(x[:, :, first : (stop + 1) // 2])
+        return planes[:, :, start - 2 * first : stop - 2 * first]
 
     return rows
 

@@ -8,7 +8,6 @@ published checkpoint.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from lumirage_lib.networks.inputs import check_pair
@@ -18,6 +17,7 @@ from lumirage_lib.networks.sampling import (
     integrate_unit_velocity,
     warp_by_unit_flow,
 )
+from lumirage_lib.networks.slabs import convolve
 
 MAX_VELOCITY_VOX = 100.0
 
@@ -84,17 +84,25 @@ class SYMNet(nn.Module):
 
     def compute_velocities(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
         """Velocities that bring fixed and moving to their middle, unit coordinates."""
-        full = self.ec1(self.eninput(torch.cat((fixed, moving), 1)))
-        half = self.ec3(self.ec2(full))
-        quarter = self.ec5(self.ec4(half))
-        eighth = self.ec7(self.ec6(quarter))
-        x = self.up1(self.ec9(self.ec8(eighth)))
-        x = self.up2(self.dc2(self.dc1(torch.cat((x, eighth), 1))))
-        x = self.up3(self.dc4(self.dc3(torch.cat((x, quarter), 1))))
-        x = self.up4(self.dc6(self.dc5(torch.cat((x, half), 1))))
-        x = self.dc8(self.dc7(torch.cat((x, full), 1)))
+        full = apply(self.ec1, apply(self.eninput, fixed, moving))
+        half = apply(self.ec3, apply(self.ec2, full))
+        quarter = apply(self.ec5, apply(self.ec4, half))
+        eighth = apply(self.ec7, apply(self.ec6, quarter))
+        x = self.up1(apply(self.ec9, apply(self.ec8, eighth)))
+        x = self.up2(apply(self.dc2, apply(self.dc1, x, eighth)))
+        x = self.up3(apply(self.dc4, apply(self.dc3, x, quarter)))
+        x = self.up4(apply(self.dc6, apply(self.dc5, x, half)))
+        x = apply(self.dc7, x, full)
+        del full, half, quarter, eighth
+        x = apply(self.dc8, x)
         # The outputs' three components are already in grid_sample order.
         return tuple(
-            convert_voxels_to_unit(output(x).flip(1) * MAX_VELOCITY_VOX)
+            convert_voxels_to_unit(apply(output, x).flip(1) * MAX_VELOCITY_VOX)
             for output in (self.dc9, self.dc10)
         )
+
+
+def apply(layer: nn.Sequential, *parts: Tensor) -> Tensor:
+    """Convolution of the parts concatenated, then the layer's nonlinearity."""
+    conv, nonlinearity = layer
+    return nonlinearity(convolve(conv, *parts))

@@ -25,7 +25,7 @@ from lumirage_lib.networks.sampling import (
     make_unit_grid,
     warp_by_unit_flow,
 )
-from lumirage_lib.networks.slabs import Rows, convolve, take_doubled_rows, take_rows
+from lumirage_lib.networks.slabs import convolve, take_doubled_rows
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -43,11 +43,11 @@ class ConvBlock(nn.Module):
         self.conv2 = nn.Conv3d(out_channels, out_channels, 3, padding=1)
         self.norm2 = nn.InstanceNorm3d(out_channels, affine=True)
 
-    def apply_first(self, rows: Rows, shape: tuple[int, int, int]) -> Tensor:
-        return normalise(convolve(self.conv1, rows, shape), self.norm1)
+    def apply_first(self, *parts: Tensor) -> Tensor:
+        return normalise(convolve(self.conv1, *parts), self.norm1)
 
     def apply_second(self, x: Tensor) -> Tensor:
-        return normalise(convolve(self.conv2, take_rows(x), x.shape[2:]), self.norm2)
+        return normalise(convolve(self.conv2, x), self.norm2)
 
 
 class Upsampling(nn.Module):
@@ -60,7 +60,7 @@ class Upsampling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shape = tuple(2 * n for n in x.shape[2:])
-        return normalise(convolve(self.conv, take_doubled_rows(x), shape), self.norm)
+        return normalise(convolve(self.conv, take_doubled_rows(x), shape=shape), self.norm)
 
 
 class Encoder(nn.Module):
@@ -88,21 +88,21 @@ class Encoder(nn.Module):
     def iterate_features(self, image: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Features from the coarsest level to the finest, none held longer than needed."""
         x = F.instance_norm(image, weight=self.in_norm.weight, bias=self.in_norm.bias)
-        x = convolve(self.in_conv, take_rows(x), x.shape[2:])
+        x = convolve(self.in_conv, x)
         x = F.leaky_relu(x, inplace=not torch.is_grad_enabled())
         skipped = []
         for level, block in enumerate(self.encoder_conv):
-            x = block.apply_first(take_rows(x), x.shape[2:])
+            x = block.apply_first(x)
             x = block.apply_second(x)
             skipped.append(x if level >= self.skip else None)
             x = halve(x)
-        x = self.bottleneck_conv.apply_first(take_rows(x), x.shape[2:])
+        x = self.bottleneck_conv.apply_first(x)
         x = self.bottleneck_conv.apply_second(x)
         yield len(skipped), x
         for level in reversed(range(self.skip, len(skipped))):
             block = self.decoder_conv[str(level)]
             x = self.upsampling[str(level)](x)
-            x = block.apply_first(take_rows(x, skipped.pop()), x.shape[2:])
+            x = block.apply_first(x, skipped.pop())
             x = block.apply_second(x)
             yield level, x
 
@@ -122,8 +122,7 @@ class Decoder(nn.Module):
 
     def make_query(self, level: int, features: Tensor) -> Tensor:
         """What the fixed image asks with."""
-        rows = take_rows(features)
-        return convolve(self.project[str(level)], rows, features.shape[2:]).float()
+        return convolve(self.project[str(level)], features).float()
 
     def make_key(self, level: int, features: Tensor, flow: Tensor | None) -> Tensor:
         """What the moving image, warped by the unit `flow`, answers with; padded by one voxel."""
@@ -137,7 +136,7 @@ class Decoder(nn.Module):
             return F.pad(moved, (1, 1, 1, 1, *ends), mode="replicate")
 
         padded = tuple(side + 2 for side in features.shape[2:])
-        return convolve(self.project[str(level)], rows, padded).float()
+        return convolve(self.project[str(level)], rows, shape=padded).float()
 
     def forward(self, level: int, query: Tensor, features: Tensor, flow: Tensor | None) -> Tensor:
         """The unit flow refined at one level; at the coarsest one there is none to refine."""

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lumirage_lib.networks.inputs import check_pair
-from lumirage_lib.networks.slabs import Rows, convolve, take_repeated_rows, take_rows
+from lumirage_lib.networks.slabs import Rows, convolve, take_repeated_rows
 
 SLOPE = 0.2
 
@@ -52,13 +52,11 @@ class VoxelMorph(nn.Module):
         x = self._convolve(8, x)
         x = self._convolve(9, take_repeated_rows(x), levels.pop())
         x = self._convolve(10, x)
-        return convolve(self.flow, take_rows(x), x.shape[2:])
+        return convolve(self.flow, x)
 
     def _convolve(self, index: int, *parts: Tensor | Rows) -> Tensor:
         """Convolution and rectifier of the parts concatenated, on the grid of the last."""
-        return F.leaky_relu_(
-            convolve(self.convs[index], take_rows(*parts), parts[-1].shape[2:]), SLOPE
-        )
+        return F.leaky_relu_(convolve(self.convs[index], *parts), SLOPE)
 
 
 def read_keras_state(path: str | Path) -> dict[str, Tensor]:

@@ -39,8 +39,8 @@ def test_tiles_give_what_the_definition_gives(pair, tile_voxels, monkeypatch):
 
 
 def test_gradients_are_those_of_finite_differences(pair):
-    query, key = (tensor[:1, :2, :3].detach().requires_grad_() for tensor in pair)
-    key = torch.nn.functional.pad(key[..., 1:-1, 1:-1], (1,) * 6).detach().requires_grad_()
+    query = pair[0][:1, :2, :2, :2, :2].detach().requires_grad_()
+    key = pair[1][:1, :2, :4, :4, :4].detach().requires_grad_()
     assert torch.autograd.gradcheck(attend, (query, key))
 
 

@@ -15,7 +15,7 @@ from helpers import (
 )
 
 from lumirage_lib.errors import InputError
-from lumirage_lib.networks import PUBLISHED, build, required_multiple
+from lumirage_lib.networks import PUBLISHED, build, required_multiple, slabs
 from lumirage_lib.networks.sampling import (
     convert_unit_to_voxels,
     convert_voxels_to_unit,
@@ -24,8 +24,9 @@ from lumirage_lib.networks.sampling import (
 
 
 @pytest.fixture(params=["lapirn-disp", "lapirn-diff", "clapirn", "symnet"])
-def case(request, golden):
-    """Name, stored arrays, fixed, moving and our displacement for them."""
+def case(request, golden, monkeypatch):
+    """Name, stored arrays, fixed, moving and our displacement for them, computed in slabs."""
+    monkeypatch.setattr(slabs, "SLAB_VOXELS", 2**18)
     name = request.param
     stored = np.load(golden / f"{name.replace('-', '_')}.npz")
     options = {"regularity": float(stored["reg_input"])} if name == "clapirn" else {}
