@@ -73,3 +73,30 @@ def brain(shape, seed: int = 0) -> np.ndarray:
 def interior(shape, margin: int = 2) -> tuple[slice, ...]:
     """The grid without its outermost voxels."""
     return tuple(slice(margin, n - margin) for n in shape)
+
+
+def known_pair(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fixed image, moving image and the displacement between them, (3, 40, 48, 44), in voxels.
+
+    A smooth deformation about a shift of another length and sign on each axis, as is left after an
+    affine registration; ``fixed(x) = moving(x + displacement(x))`` holds by construction.
+    """
+    shape = (40, 48, 44)
+    moving = brain(shape, seed)
+    true = smooth_field(shape, 1.5, seed + 1, sigma=6.0) + np.float32(
+        [[[[1.5]]], [[[-1.0]]], [[[0.6]]]]
+    )
+    there = np.indices(shape) + true
+    return ndimage.map_coordinates(moving, there, order=1), moving, true
+
+
+def assert_recovered(found: np.ndarray, true: np.ndarray, fixed: np.ndarray, least: float) -> None:
+    """The estimate follows the truth inside the brain on every axis, in sign and in size."""
+    inside = fixed > 0.3
+    for axis in range(3):
+        a, b = found[axis][inside], true[axis][inside]
+        assert np.corrcoef(a, b)[0, 1] > least, f"axis {axis}"
+        assert np.sign(a.mean()) == np.sign(b.mean())
+        assert 0.45 < np.polyfit(b, a, 1)[0] < 1.2
+    error = np.linalg.norm((found - true)[:, inside], axis=0).mean()
+    assert error < 0.35 * np.linalg.norm(true[:, inside], axis=0).mean()
