@@ -1,0 +1,140 @@
+"""The matching stage of Vector Field Attention: in tiles, and with every window unfolded.
+
+    python benchmarks/attention.py --shape 160 224 192 --threads 2
+
+"plain" is the obvious form: each level warps the whole moving feature map, projects it, lays the
+27 keys of every voxel side by side, and multiplies. "ours" is that of the library. Both get the
+same random weights and random feature pyramids of both images, each alone in a fresh process;
+"forward" is a whole pass of ours, encoders included, "bfloat16" the same with convolutions in
+bfloat16 and channels last. Peak memory is that of the process, inputs and libraries included.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lumirage_lib.child import measure, run_child
+from lumirage_lib.networks.sampling import convert_unit_to_voxels, convert_voxels_to_unit
+from lumirage_lib.networks.vfa import VFA, compose, upsample
+
+Shape = tuple[int, int, int]
+
+
+def make_network(**options) -> VFA:
+    torch.manual_seed(0)
+    return VFA(**options).eval()
+
+
+def make_pyramids(network: VFA, shape: Shape) -> list[tuple[int, Tensor, Tensor]]:
+    """Level and random features of fixed and moving, coarsest first; smooth, as features are."""
+    pyramids = []
+    for level in reversed(range(len(network.decoder.project))):
+        channels = network.decoder.project[str(level)].in_channels
+        grid = tuple(n // 2**level for n in shape)
+        coarse = tuple(-(-n // 2) for n in grid)
+        fixed, moving = (
+            F.interpolate(torch.randn(1, channels, *coarse), size=grid) for _ in range(2)
+        )
+        pyramids.append((level, fixed, moving))
+    return pyramids
+
+
+def match_plainly(network: VFA, pyramids) -> Tensor:
+    flow = None
+    for level, fixed, moving in pyramids:
+        project = network.decoder.project[str(level)]
+        query = project(fixed)
+        if flow is not None:
+            flow = upsample(flow, fixed.shape[2:])
+            grid = F.affine_grid(torch.eye(3, 4)[None], [1, 1, *fixed.shape[2:]], True)
+            grid = grid + flow.permute(0, 2, 3, 4, 1)
+            moving = F.grid_sample(moving, grid, padding_mode="border", align_corners=True)
+        key = project(F.pad(moving, (1,) * 6, mode="replicate"))
+        offset = convert_voxels_to_unit(attend_plainly(query, key) * network.decoder.beta)
+        flow = offset if flow is None else compose(flow, offset)
+    return convert_unit_to_voxels(flow)
+
+
+def attend_plainly(query: Tensor, key: Tensor) -> Tensor:
+    n_channels, shape = query.shape[1], query.shape[2:]
+    windows = key.unfold(2, 3, 1).unfold(3, 3, 1).unfold(4, 3, 1)
+    windows = windows.permute(0, 2, 3, 4, 1, 5, 6, 7).reshape(-1, n_channels, 27)
+    scores = query.permute(0, 2, 3, 4, 1).reshape(-1, 1, n_channels) @ windows
+    weights = (scores * n_channels**-0.5).softmax(-1)
+    offsets = torch.cartesian_prod(*[torch.tensor([-1.0, 0.0, 1.0])] * 3)
+    return (weights @ offsets).view(1, *shape, 3).permute(0, 4, 1, 2, 3)
+
+
+def match_ours(network: VFA, pyramids) -> Tensor:
+    flow = None
+    for level, fixed, moving in pyramids:
+        flow = None if flow is None else upsample(flow, fixed.shape[2:])
+        query = network.decoder.make_query(level, fixed)
+        flow = network.decoder(level, query, moving, flow)
+    return convert_unit_to_voxels(flow)
+
+
+def run_matching(match, shape: Shape):
+    with torch.inference_mode():
+        network = make_network()
+        pyramids = make_pyramids(network, shape)
+        match(network, pyramids[:2])  # the first call of an operation sets things up
+        with measure() as usage:
+            displacement = match(network, pyramids)
+    return usage, displacement[0, :, ::4, ::4, ::4].numpy()
+
+
+def run_forward(precision: str, shape: Shape):
+    with torch.inference_mode():
+        network = make_network(precision=precision)
+        pair = [torch.rand(1, 1, *shape) for _ in range(2)]
+        with measure() as usage:
+            displacement = network(*pair)
+    return usage, displacement[0, :, ::4, ::4, ::4].numpy()
+
+
+RUNS = {
+    "plain": (run_matching, match_plainly),
+    "ours": (run_matching, match_ours),
+    "forward": (run_forward, "float32"),
+    "bfloat16": (run_forward, "bfloat16"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shape", type=int, nargs=3, default=(160, 224, 192))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=["plain", "ours", "forward"])
+    arguments = parser.parse_args()
+    results = {}
+    print("run        wall s   CPU s   peak MB")
+    for name in arguments.runs:
+        run, option = RUNS[name]
+        outcome = run_child(run, option, tuple(arguments.shape), threads=arguments.threads)
+        if outcome.status != "ok":
+            print(f"{name:9} {outcome.status}: {outcome.reason}")
+            continue
+        results[name] = usage, _ = outcome.value
+        print(f"{name:9} {usage.seconds:7.1f} {usage.cpu_seconds:7.1f} {usage.peak_mb:9.0f}")
+    compare(results, "ours", "plain")
+    compare(results, "bfloat16", "forward")
+
+
+def compare(results: dict, name: str, reference: str) -> None:
+    if name in results and reference in results:
+        (usage, field), (other, expected) = results[name], results[reference]
+        print(
+            f"{name} / {reference}: {usage.seconds / other.seconds:.2f} of the wall time, "
+            f"{usage.cpu_seconds / other.cpu_seconds:.2f} of the CPU time, "
+            f"{usage.peak_mb / other.peak_mb:.2f} of the memory; "
+            f"largest difference {abs(field - expected).max():.1e} voxel"
+        )
+
+
+if __name__ == "__main__":
+    main()
