@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,10 @@ import pandas as pd
 import yaml
 
 from . import evaluate, results
-from .cohorts import balanced_pairs, get_cohort, rescan_pairs
 from .errors import InputError
 from .evaluate import Task
 from .methods import get_method, missing
+from .plans import PLANS
 
 PROFILES = ("smoke", "demo", "open", "paper")
 
@@ -68,39 +68,6 @@ def store_path(profile: str) -> Path:
         results.import_store(published.parent, path)
         path.touch()
     return path
-
-
-def cohort_options(parameters: Mapping) -> dict:
-    """What the cohort of an experiment is made with."""
-    if parameters["cohort"] != "template":
-        return {}
-    return {k: parameters[k] for k in ("spacing_mm", "n_subjects", "seed")}
-
-
-def plan_pairs(parameters: Mapping) -> list[Task]:
-    """Balanced pairs of a cohort's test scans by every method (notebook 01)."""
-    options = cohort_options(parameters)
-    cohort = get_cohort(parameters["cohort"], **options)
-    scans = [s for s in cohort.scans if s.group == "test"]
-    common = {"cohort_options": options}
-    tasks = evaluate.plan(
-        cohort.name,
-        balanced_pairs(scans, parameters["n_pairs"], parameters["seed"]),
-        parameters["methods"],
-        limits=parameters["limits"],
-        **common,
-    )
-    if parameters["rescan"]:
-        quick = [m for m in parameters["methods"] if m not in parameters["limits"]]
-        tasks += evaluate.plan(cohort.name, rescan_pairs(scans), quick, **common)
-    return tasks
-
-
-PLANS: dict[str, Callable[[Mapping], list[Task]]] = {
-    "01_in_distribution": plan_pairs,
-    "06_label_protocol": plan_pairs,
-    "08_statistics": plan_pairs,
-}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,16 @@
+"""Which registrations each notebook needs: a function of its parameters, one module a question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..evaluate import Task
+from .pairs import cohort_options, plan_pairs
+
+__all__ = ["PLANS", "cohort_options"]
+
+PLANS: dict[str, Callable[[Mapping], list[Task]]] = {
+    "01_in_distribution": plan_pairs,
+    "06_label_protocol": plan_pairs,
+    "08_statistics": plan_pairs,
+}

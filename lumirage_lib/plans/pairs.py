@@ -1,0 +1,35 @@
+"""Balanced pairs of one cohort by every method: notebooks 01, 06 and 08."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .. import evaluate
+from ..cohorts import balanced_pairs, get_cohort, rescan_pairs
+from ..evaluate import Task
+
+
+def cohort_options(parameters: Mapping) -> dict:
+    """What the cohort of an experiment is made with."""
+    if parameters["cohort"] != "template":
+        return {}
+    return {k: parameters[k] for k in ("spacing_mm", "n_subjects", "seed")}
+
+
+def plan_pairs(parameters: Mapping) -> list[Task]:
+    """Balanced pairs of a cohort's test scans by every method (notebooks 01, 06, 08)."""
+    options = cohort_options(parameters)
+    cohort = get_cohort(parameters["cohort"], **options)
+    scans = [s for s in cohort.scans if s.group == "test"]
+    common = {"cohort_options": options}
+    tasks = evaluate.plan(
+        cohort.name,
+        balanced_pairs(scans, parameters["n_pairs"], parameters["seed"]),
+        parameters["methods"],
+        limits=parameters["limits"],
+        **common,
+    )
+    if parameters["rescan"]:
+        quick = [m for m in parameters["methods"] if m not in parameters["limits"]]
+        tasks += evaluate.plan(cohort.name, rescan_pairs(scans), quick, **common)
+    return tasks
