@@ -12,5 +12,6 @@ __all__ = ["PLANS", "cohort_options"]
 PLANS: dict[str, Callable[[Mapping], list[Task]]] = {
     "01_in_distribution": plan_pairs,
     "06_label_protocol": plan_pairs,
+    "07_effect_sizes": lambda parameters: [],  # draws on published tables of others
     "08_statistics": plan_pairs,
 }

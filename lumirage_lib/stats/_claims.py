@@ -23,7 +23,7 @@ from ._pairs import (
     match_pairs,
 )
 from ._summary import compute_drops, summarise_drops
-from ._tests import compute_pivot, holm, make_interval
+from ._tests import compute_pivot, holm, make_interval, widen
 
 SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not supported", "undecided"
 Who = str | tuple[str, ...]
@@ -138,8 +138,9 @@ def _decide_equivalent(claim: Claim, table: pd.DataFrame, n_resamples: int, rng)
     if matched.n_subjects < MIN_SUBJECTS:
         return _too_few(claim, matched, level)
     pivot = compute_pivot(matched, n_resamples=n_resamples, rng=rng)
-    interval = make_interval(pivot, matched, level)
-    p = max(pivot.compute_p_above(-claim.margin), pivot.compute_p_below(claim.margin))
+    careful = widen(pivot, matched.n_subjects)
+    interval = make_interval(careful, matched, level)
+    p = max(careful.compute_p_above(-claim.margin), careful.compute_p_below(claim.margin))
     if -claim.margin < interval.low and interval.high < claim.margin:
         verdict = SUPPORTED
     elif interval.low > claim.margin or interval.high < -claim.margin:
