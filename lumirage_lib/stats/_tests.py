@@ -80,7 +80,8 @@ def widen(pivot: Pivot, n_subjects: int) -> Pivot:
 
     Without it two one-sided tests at 5 % call 3.5 to 6 % of studies with ten subjects equivalent
     whose true difference is the margin, and equality wrongly claimed is what nobody checks again;
-    with it at most 5 % (``benchmarks/coverage.py``). It vanishes as subjects grow in number.
+    with it at most 5 % where effects are normal (``benchmarks/coverage.py``, which also has skewed
+    ones). It vanishes as subjects grow in number.
     """
     return replace(pivot, error=pivot.error * n_subjects / max(n_subjects - 1, 1))
 
