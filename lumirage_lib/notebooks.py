@@ -87,6 +87,10 @@ def resolve_parameters(name: str, profile: str, given: Mapping | None = None) ->
     }
 
 
+# What tells the pages of one notebook apart.
+TITLES = {"demo": " (live demo)", "smoke": " (smoke run)"}
+
+
 def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
     """Execute by papermill, in this process's environment, and write a page for the book.
 
@@ -122,7 +126,7 @@ def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
                 f"notebook {name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}"
                 f"\nthe notebook as far as it came: {draft}"
             ) from error
-    page = _as_page(nbformat.read(draft, as_version=4))
+    page = _as_page(nbformat.read(draft, as_version=4), TITLES.get(parameters["profile"], ""))
     nbformat.write(page, output)
     draft.unlink()
     return output
@@ -142,9 +146,12 @@ def _environment(values: Mapping[str, str]):
                 os.environ[key] = value
 
 
-def _as_page(notebook):
-    """Turn what papermill left into what the book renders."""
+def _as_page(notebook, suffix: str):
+    """Turn what papermill left into what the book renders; `suffix` joins the title."""
     cells = []
+    first = notebook.cells[0]
+    title, *rest = first.source.split("\n")
+    first.source = "\n".join([title + suffix, *rest])
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         for key in ("papermill", "execution"):
