@@ -7,7 +7,9 @@ input exists one slab of the first axis at a time. The result is that of the who
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,18 @@ SLAB_VOXELS = 2**20
 
 # Rows start to stop of the first spatial axis of a tensor (N, C, X, Y, Z) that need not exist.
 Rows = Callable[[int, int], Tensor]
+
+_whole: ContextVar[bool] = ContextVar("whole", default=False)
+
+
+@contextmanager
+def convolve_whole() -> Iterator[None]:
+    """Within it every convolution takes its input whole, as the authors' own modules do."""
+    token = _whole.set(True)
+    try:
+        yield
+    finally:
+        _whole.reset(token)
 
 
 def convolve(
@@ -37,7 +51,7 @@ def convolve(
     (kernel, *_), (stride, *_), (padding, *others) = conv.kernel_size, conv.stride, conv.padding
     n_out = (shape[0] + 2 * padding - kernel) // stride + 1
     step = max(1, SLAB_VOXELS // (stride * shape[1] * shape[2]))
-    if torch.is_grad_enabled() or step >= n_out:
+    if torch.is_grad_enabled() or _whole.get() or step >= n_out:
         whole = _take(parts, 0, shape[0]).to(conv.weight.dtype)
         return F.conv3d(whole, conv.weight, conv.bias, conv.stride, conv.padding)
     out = None

@@ -1,0 +1,219 @@
+"""Peak memory of one inference, predicted from the network's graph and measured.
+
+The network runs on meta tensors, which have shapes and no values, while every storage that it
+makes is counted until nothing refers to it any more: the peak of that sum is what the graph needs,
+on any machine, for grids that no machine could hold. Two things come on top on a processor: what
+the convolution library takes beside its input and output (:func:`count_library_bytes`), and the
+process itself, which is measured on a tiny grid.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import resource
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from . import networks
+from .child import Outcome, measure, run_child
+from .errors import RegistrationError
+from .networks.slabs import convolve_whole
+
+MB = 2**20
+TINY = (32, 32, 32)
+Shape = tuple[int, int, int]
+
+# Channels that oneDNN puts side by side in its own layout: the width of a vector register.
+CHANNEL_BLOCK = {"AVX512": 16, "AVX2": 8}
+UNFOLDED_CHANNELS = 2  # convolutions of at most so many channels unfold their input
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted peak of one inference, MB.
+
+    Attributes
+    ----------
+    graph_mb : float
+        Largest sum of the tensors alive at one time: inputs, weights, what lies between, output.
+    library_mb : float
+        What the convolution library holds beside them at the moment when the sum of both peaks.
+    process_mb : float
+        The process before it sees an image: interpreter, libraries, their code for this processor.
+    """
+
+    graph_mb: float
+    library_mb: float
+    process_mb: float
+
+    @property
+    def peak_mb(self) -> float:
+        return self.graph_mb + self.library_mb + self.process_mb
+
+
+class StorageCounter(TorchDispatchMode):
+    """Within it, `peak` follows the bytes of all living storages, `library` those of convolutions.
+
+    Storages are followed by weak references, so in-place operations, views and custom autograd
+    functions need no special case.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.live = 0
+        self.peak = 0
+        self.library = 0
+        self._followed: dict[int, weakref.ref] = {}
+
+    def follow(self, values: object) -> None:
+        """Count the storages behind the tensors among these values, each once."""
+        for tensor in tree_leaves(values):
+            if isinstance(tensor, Tensor):
+                self._follow(tensor.untyped_storage())
+        self._note(0)
+
+    def _follow(self, storage: torch.UntypedStorage) -> None:
+        key, n_bytes = storage._cdata, storage.nbytes()
+        known = self._followed.get(key)
+        if known is not None and known() is not None:
+            return
+
+        def forget(reference: weakref.ref) -> None:
+            self.live -= n_bytes
+            if self._followed.get(key) is reference:
+                del self._followed[key]
+
+        self.live += n_bytes
+        self._followed[key] = weakref.ref(storage, forget)
+
+    def _note(self, library: int) -> None:
+        if self.live + library > self.peak:
+            self.peak, self.library = self.live + library, library
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        result = function(*arguments, **(options or {}))
+        if function is torch.ops.aten.convolution.default:
+            self._note(count_convolution_bytes(*arguments[:2], result, transposed=arguments[6]))
+        self.follow(result)
+        return result
+
+
+def count_convolution_bytes(x: Tensor, weight: Tensor, out: Tensor, transposed: bool) -> int:
+    """Largest memory a convolution takes at one time, its output included, its input not.
+
+    oneDNN computes in a layout of its own, channels in blocks of a vector register's width: the
+    input is copied into it, and the output out of it when the input's copy is gone. Convolutions
+    of one or two channels, and transposed ones, are matrix products with every window unfolded.
+    """
+    copied, blocked = _count_blocked(x), _count_blocked(out)
+    n_bytes = out.numel() * out.element_size()
+    if transposed:
+        columns = x[:, 0].numel() * weight[0].numel() * x.element_size()
+        return columns + 2 * n_bytes + x.numel() * x.element_size()
+    if x.shape[1] <= UNFOLDED_CHANNELS:
+        columns = out[:, 0].numel() * weight[0].numel() * x.element_size()
+        return max(columns + n_bytes, 2 * n_bytes)
+    return blocked + max(copied, n_bytes)
+
+
+def _count_blocked(x: Tensor) -> int:
+    block = CHANNEL_BLOCK.get(torch.backends.cpu.get_cpu_capability(), 1)
+    return x[:, 0].numel() * -(-x.shape[1] // block) * block * x.element_size()
+
+
+def trace(function: Callable[..., Tensor], *tensors: Tensor) -> tuple[float, float]:
+    """Peak of the tensors alive while ``function(*tensors)`` runs, MB, and of it the library's part.
+
+    Nothing is computed if the tensors are on the meta device; no gradient is recorded.
+    """
+    with torch.no_grad(), StorageCounter() as counter:  # sees composites in their parts
+        counter.follow(tensors)
+        result = function(*tensors)
+        counter.follow(result)
+    return counter.peak / MB, counter.library / MB
+
+
+def predict(network: str, shape: Shape, *, whole: bool = False, **options) -> Prediction:
+    """Peak memory of one inference by a network on one processor thread.
+
+    Parameters
+    ----------
+    network : str
+        Name for :func:`lumirage_lib.networks.build`; `options` are its.
+    shape : tuple of int
+        Grid of both images, in the array order of the network.
+    whole : bool
+        Convolve whole volumes, as the authors' own modules do, not slab by slab.
+
+    Raises
+    ------
+    InputError
+        The network does not exist, or does not take that grid.
+    """
+    with torch.device("meta"):
+        module = networks.build(network, **options)
+        pair = [torch.empty(1, 1, *shape) for _ in range(2)]
+    with convolve_whole() if whole else contextlib.nullcontext():
+        graph_mb, library_mb = trace(module, *pair)
+    return Prediction(graph_mb - library_mb, library_mb, measure_process(network, **options))
+
+
+@functools.cache
+def measure_process(network: str, **options) -> float:
+    """Memory of a process that has run the network once on a tiny grid, MB."""
+    outcome = measure_peak(network, TINY, **options)
+    if outcome.status != "ok":
+        raise RegistrationError(f"{network} on {TINY}: {outcome.reason}", status=outcome.status)
+    return outcome.value.peak_mb
+
+
+def measure_peak(
+    network: str,
+    shape: Shape,
+    *,
+    whole: bool = False,
+    budget_mb: float | None = None,
+    timeout_seconds: float = 3600.0,
+    **options,
+) -> Outcome:
+    """Run one inference on random images in a child process of one thread.
+
+    Parameters
+    ----------
+    network, shape, whole, options
+        As for :func:`predict`; the weights are random, which changes no size.
+    budget_mb : float, optional
+        Address space the child may take beyond what it has when the images are there; what needs
+        more ends as "out-of-memory".
+
+    Returns
+    -------
+    Outcome
+        Its value is a :class:`lumirage_lib.child.Usage`.
+    """
+    return run_child(
+        _infer, network, shape, whole, budget_mb, options, timeout_seconds=timeout_seconds
+    )
+
+
+def _infer(network: str, shape: Shape, whole: bool, budget_mb: float | None, options: Mapping):
+    module = networks.build(network, **options)
+    context = convolve_whole() if whole else contextlib.nullcontext()
+    with torch.inference_mode(), context:
+        module(*torch.rand(2, 1, 1, *TINY))  # loads the libraries' code
+        pair = torch.rand(2, 1, 1, *shape)
+        if budget_mb is not None:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            limit = pages * resource.getpagesize() + int(budget_mb * MB)
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        with measure() as usage:
+            module(*pair)
+    return usage
