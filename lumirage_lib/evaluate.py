@@ -18,7 +18,7 @@ import pandas as pd
 
 from . import metrics, results
 from .child import measure, run_child
-from .cohorts import Pair, get_cohort
+from .cohorts import Cohort, Pair, Scan, get_cohort
 from .errors import InputError
 from .methods import get_method, missing, run_method
 from .methods.ants import align
@@ -66,7 +66,10 @@ class Task:
 
     @property
     def alignment_key(self) -> str:
-        return hash_of(["alignment", ALIGNMENT, self.images, self.preprocessing.alignment])
+        # The affine of a pair is one for all its contrasts: that of the images it was estimated on.
+        cohort = _aligning(self.get_cohort())
+        images = [cohort.fingerprint(self.pair.fixed), cohort.fingerprint(self.pair.moving)]
+        return hash_of(["alignment", ALIGNMENT, images, self.preprocessing.alignment])
 
     @property
     def key(self) -> str:
@@ -85,6 +88,10 @@ class Task:
                 "weights": spec.weights.sha256 if spec.weights else None,
             }
         )
+
+
+def _aligning(cohort: Cohort) -> Cohort:
+    return cohort.aligned_by or cohort
 
 
 def plan(
@@ -125,8 +132,12 @@ def plan(
 # ---- what happens in the child -------------------------------------------------------------------
 
 
+def _prepare(task: Task, scan: Scan):
+    task.get_cohort().prepare(scan)
+
+
 def _align(task: Task):
-    cohort = task.get_cohort()
+    cohort = _aligning(task.get_cohort())
     fixed, moving = cohort.load_image(task.pair.fixed), cohort.load_image(task.pair.moving)
     with measure() as usage:
         matrix = align(fixed, moving, task.preprocessing.alignment)
@@ -148,7 +159,8 @@ def score(cohort, pair: Pair, displacement: np.ndarray) -> tuple[dict, pd.DataFr
         "brain" is the union of all structures of the first set.
     """
     tables, measures = [], {}
-    for number, label_set in enumerate(cohort.label_sets):
+    label_sets = [name for name in cohort.label_sets if cohort.has_labels(pair, name)]
+    for number, label_set in enumerate(label_sets):
         fixed = cohort.load_labels(pair.fixed, label_set)
         moving = cohort.load_labels(pair.moving, label_set)
         common = metrics.find_common_labels(fixed.data, moving.data)
@@ -310,6 +322,17 @@ def needs(tasks: Iterable[Task], *, weights: bool = True) -> list[Source]:
     return list(found.values())
 
 
+def _to_prepare(tasks: Iterable[Task]) -> list[tuple[Task, Scan]]:
+    """Every scan whose cohort prepares it, once, with a task that names the cohort."""
+    found = {}
+    for task in tasks:
+        cohort = task.get_cohort()
+        if cohort.prepare is not None:
+            for scan in (task.pair.fixed, task.pair.moving):
+                found.setdefault(_aligning(cohort).fingerprint(scan), (task, scan))
+    return list(found.values())
+
+
 def compute(
     tasks: Sequence[Task],
     store: str | Path,
@@ -408,6 +431,12 @@ def compute(
         return row
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        # One that fails fails again, with its reason, in each registration of the scan.
+        list(
+            pool.map(
+                lambda item: run_child(_prepare, *item, threads=threads), _to_prepare(runnable)
+            )
+        )
         futures = [pool.submit(one, task) for task in runnable]
         try:
             for future in as_completed(futures):

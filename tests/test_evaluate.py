@@ -131,6 +131,54 @@ def test_alignment_is_shared_by_methods_and_by_what_follows_it():
         assert task.alignment_key != BASE.alignment_key
 
 
+@pytest.mark.parametrize(
+    ("method", "key"),
+    [("affine", "98a72185219959e8e8f0"), ("lapirn-disp", "4127aabf275371f894c0")],
+)
+def test_keys_of_the_published_run_stay(method, key):
+    cohort = get_cohort("oasis")
+    task = Task("oasis", (), Pair(cohort.scan("1004"), cohort.scan("1003")), method)
+    assert task.key == key
+    assert task.alignment_key == "6f9525296c3a226c1ed5"
+    published = Path(__file__).parents[1] / "results/open/registrations.parquet"
+    assert key in set(pd.read_parquet(published, columns=["key"])["key"])
+
+
+def with_cohort(monkeypatch, **changes) -> None:
+    cohort = dataclasses.replace(get_cohort("tiny"), **changes)
+    monkeypatch.setattr(evaluate, "get_cohort", lambda name, **options: cohort)
+
+
+def test_contrasts_of_a_pair_share_the_alignment_of_one_of_them(monkeypatch):
+    own, shared = BASE.key, BASE.alignment_key
+    with_cohort(
+        monkeypatch,
+        fingerprint=lambda scan: f"T2w-{scan.id}",
+        load_image=lambda scan: pytest.fail("the alignment is not estimated on this contrast"),
+        aligned_by=get_cohort("tiny"),
+    )
+    assert BASE.key != own
+    assert BASE.alignment_key == shared
+    assert evaluate._align(dataclasses.replace(BASE, preprocessing=QUICK))[0].shape == (4, 4)
+
+
+def test_costly_scans_are_prepared_once_each(monkeypatch):
+    with_cohort(monkeypatch, prepare=lambda scan: None)
+    tasks = make_plan(["affine", "fakes:SHIFT"], 6)
+    assert sorted(s.id for _, s in evaluate._to_prepare(tasks)) == ["1", "2", "3"]
+
+
+def test_label_set_that_one_scan_lacks_is_not_measured(monkeypatch):
+    cohort = get_cohort("tiny")
+    two = {**cohort.label_sets, "other": cohort.label_sets["manual"]}
+    cohort = dataclasses.replace(cohort, label_sets=two, lacks=frozenset({("2", "other")}))
+    field = np.zeros((3, *fakes.SHAPE), np.float32)
+    for pair in PAIRS[:3]:
+        _, structures = score(cohort, pair, field)
+        lacking = "2" in (pair.fixed.id, pair.moving.id)
+        assert ("other" in set(structures["label_set"])) != lacking
+
+
 def test_hash_does_not_depend_on_the_order_of_a_mapping_nor_on_the_process():
     assert hash_of({"a": 1, "b": [1, 2]}) == hash_of({"b": [1, 2], "a": 1})
     assert hash_of({"a": 1, "b": [1, 2]}) == "8baa73198470c7bb4c3c"

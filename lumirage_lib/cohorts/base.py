@@ -75,6 +75,15 @@ class Cohort:
     sources : callable
         ``sources(scan) -> list of Source``: the public files a scan needs; none where it is
         generated or read from the user's disk.
+    aligned_by : Cohort, optional
+        The same scans on the same grids in the contrast that the shared alignment is estimated on;
+        without it a scan aligns itself.
+    prepare : callable, optional
+        ``prepare(scan)`` makes and keeps what reading the scan needs and takes minutes; run once
+        before its first registration.
+    lacks : frozenset of (str, str)
+        Scan id and label set that the source does not publish; a pair with such a scan is not
+        measured on that set.
     """
 
     name: str
@@ -87,6 +96,13 @@ class Cohort:
     true_displacement: Callable[[Pair], np.ndarray] | None = None
     reference: str = ""
     sources: Callable[[Scan], list] = lambda scan: []
+    aligned_by: Cohort | None = None
+    prepare: Callable[[Scan], object] | None = None
+    lacks: frozenset[tuple[str, str]] = frozenset()
+
+    def has_labels(self, pair: Pair, label_set: str) -> bool:
+        """Whether both scans of a pair have this label set."""
+        return not self.lacks.intersection((s.id, label_set) for s in (pair.fixed, pair.moving))
 
     def scan(self, id: str) -> Scan:
         for scan in self.scans:
