@@ -61,6 +61,8 @@ def test_smoke_profile_executes(name, tmp_path, monkeypatch):
     parameters = notebooks.resolve_parameters(name, "smoke")
     page = notebooks.execute_notebook(name, parameters, tmp_path / "page.ipynb")
     cells = nbformat.read(page, as_version=4).cells
+    assert cells[0].source.startswith("# ")
+    assert cells[0].source.split("\n")[0].endswith(" (smoke run)")
     figures = [c.metadata["mystnb"] for c in cells if "mystnb" in c.metadata]
     assert figures
     assert all(f["figure"]["caption"] and f["image"]["alt"] for f in figures)
