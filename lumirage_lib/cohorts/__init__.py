@@ -8,11 +8,16 @@ from collections.abc import Callable
 from ..errors import InputError
 from .base import Cohort, Pair, Scan, balanced_pairs, rescan_pairs
 from .oasis import oasis
+from .synthetic import synthetic
 from .template import template
 
 __all__ = ["COHORTS", "Cohort", "Pair", "Scan", "balanced_pairs", "get_cohort", "rescan_pairs"]
 
-COHORTS: dict[str, Callable[..., Cohort]] = {"oasis": oasis, "template": template}
+COHORTS: dict[str, Callable[..., Cohort]] = {
+    "oasis": oasis,
+    "synthetic": synthetic,
+    "template": template,
+}
 
 
 @functools.cache
