@@ -237,6 +237,39 @@ def score(
         raise typer.Exit(1)
 
 
+@app.command()
+def train(
+    network: Annotated[str, typer.Argument(help="What to train: vfa.")] = "vfa",
+    recipe: Annotated[str, typer.Option(help="cpu-2mm or gpu-1mm.")] = "cpu-2mm",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("training"),
+    hours: Annotated[float | None, typer.Option(help="Stop after; default: the recipe's.")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Stop at this iteration.")] = None,
+    seed: int = 0,
+    resume: Annotated[bool, typer.Option(help="Go on from the folder's checkpoint.")] = False,
+    threads: Annotated[int, typer.Option(help="0: as many as there are cores.")] = 0,
+) -> None:
+    """Train a network on the OASIS training scans; interrupted, it goes on with --resume."""
+    import torch
+
+    from . import training
+    from .cohorts import get_cohort
+
+    if network != "vfa":
+        raise InputError(f"expected the network vfa, got {network!r}; the others come trained")
+    torch.set_num_threads(threads or os.cpu_count())
+    state = training.train(
+        get_cohort("oasis"),
+        training.get_recipe(recipe),
+        out,
+        seed=seed,
+        hours=hours,
+        iterations=iterations,
+        resume=resume,
+        report=lambda line: console.print(line, highlight=False, soft_wrap=True),
+    )
+    console.print(f"{state.iteration} iterations; written: {out}/", highlight=False)
+
+
 @data_app.command("list")
 def data_list(repository: Annotated[str | None, typer.Argument()] = None) -> None:
     """Repositories with number of files, size and licence; with a repository, its files."""

@@ -34,7 +34,8 @@ def attend(query: Tensor, key: Tensor) -> Tensor:
     Tensor
         (N, 3, X, Y, Z), each component in (-1, 1).
     """
-    return _WindowAttention.apply(query, key)
+    # The tiles are rows of planes of one channel; channels-last convolutions leave another layout.
+    return _WindowAttention.apply(query.contiguous(), key.contiguous())
 
 
 class _WindowAttention(torch.autograd.Function):

@@ -1,0 +1,99 @@
+"""What determines a training run, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training run, all but its seed and its length.
+
+    Attributes
+    ----------
+    name : str
+    spacing_mm : float
+        Voxel size of the training images.
+    options : mapping
+        Of the network (:class:`lumirage_lib.networks.VFA`).
+    smoothness : float
+        Weight of the diffusion penalty against the squared local correlation, both of mean 0 to 1.
+    window : int
+        Side of the correlation's window in voxels, odd.
+    learning_rate : float
+        Of Adam.
+    averaging : float
+        The network that is kept is the running mean of the weights over about
+        ``1 / (1 - averaging)`` iterations; it needs no schedule, so a run may end at any time.
+    hours : float
+        Length unless another is asked for.
+    n_held_out : int
+        Training scans kept for validation.
+    shared, individual : tuple of float
+        Largest random rotation (degrees), scaling (fraction) and shift (mm), of a pair as a whole
+        and of each of its images on its own.
+    precision : {"float32", "bfloat16"}
+        Of the convolutions; weights and everything else are float32.
+    validate_every : int
+        Iterations.
+    checkpoint_minutes : float
+    """
+
+    name: str
+    spacing_mm: float
+    options: Mapping = field(default_factory=dict)
+    smoothness: float = 1.0
+    window: int = 9
+    learning_rate: float = 8e-4
+    averaging: float = 0.995
+    hours: float = 1.5
+    n_held_out: int = 2
+    shared: tuple[float, float, float] = (8.0, 0.06, 4.0)
+    individual: tuple[float, float, float] = (2.0, 0.02, 1.0)
+    precision: str = "float32"
+    validate_every: int = 50
+    checkpoint_minutes: float = 3.0
+
+    def as_dict(self) -> dict:
+        """Plain containers only, so that a checkpoint can hold it."""
+        return {**asdict(self), "options": dict(self.options)}
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        # Convolutions in bfloat16 are slower than in float32 on a processor without instructions
+        # for it, and half the resolution of the flow halves the time.
+        "cpu-2mm": Recipe(
+            "cpu-2mm",
+            2.0,
+            {
+                "downsamples": 4,
+                "start_channels": 4,
+                "matching_channels": 4,
+                "max_channels": 32,
+                "skip": 1,
+            },
+        ),
+        "gpu-1mm": Recipe(
+            "gpu-1mm",
+            1.0,
+            {"downsamples": 4, "start_channels": 8, "matching_channels": 8, "max_channels": 64},
+            learning_rate=2e-4,
+            averaging=0.999,
+            hours=12.0,
+            precision="bfloat16",
+            validate_every=200,
+        ),
+    }
+)
+
+
+def get_recipe(name: str) -> Recipe:
+    """The recipe of that name. Raises InputError with those there are."""
+    if name not in RECIPES:
+        raise InputError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
+    return RECIPES[name]
