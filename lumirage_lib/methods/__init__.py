@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+from dataclasses import replace
 from importlib import metadata, util
 
 import numpy as np
@@ -19,6 +20,7 @@ from .base import FAMILIES, InputSpec, MethodSpec, run_method
 from .deep import run_network
 from .fireants import run_fireants
 from .greedy import run_greedy
+from .instance import run_instance
 
 __all__ = [
     "FAMILIES",
@@ -32,6 +34,8 @@ __all__ = [
 
 # What the wrappers in this folder do to a result; raised when one of them changes its output.
 WRAPPER = 1
+# The same for instance optimisation.
+INSTANCE = 1
 
 # 99th percentile of the foreground in the two brains that the authors of conditional LapIRN publish
 # beside their weights (FreeSurfer's norm.mgz over 255, as neurite-OASIS has it).
@@ -66,6 +70,50 @@ def _fireants(kind: str, learning_rate: float) -> MethodSpec:
             "warp_sigma": 0.5,
             "gradient_sigma": 1.0,
         },
+    )
+
+
+def _fireants_mind() -> MethodSpec:
+    # Across contrasts the authors give FireANTs twelve channels instead of one. They correlate
+    # them ("loss": "cc"); the squared difference is what the descriptor was made for and takes a
+    # fraction of the time.
+    greedy = _fireants("greedy", 0.75)
+    return replace(
+        greedy,
+        id="fireants-greedy-mind",
+        citation=f"{greedy.citation},heinrich2013",
+        parameters={**greedy.parameters, "loss": "mse", "mind_radius": 2, "mind_dilation": 2},
+    )
+
+
+def refined(spec: MethodSpec) -> MethodSpec:
+    """A network whose field is the start of an optimisation on the pair itself.
+
+    Raises
+    ------
+    InputError
+        Not a deep method.
+    """
+    if spec.family != "deep":
+        raise InputError(
+            f"{spec.id}+io: only a network can be refined, and {spec.id} is of the family "
+            f"{spec.family!r}; leave out +io"
+        )
+    own = {
+        "steps": [50],
+        "spacings_mm": [2.0],
+        "learning_rate": 0.1,
+        "similarity": "ncc",
+        "window": 5,
+        "smoothness": 1.0,
+    }
+    return replace(
+        spec,
+        id=f"{spec.id}+io",
+        run=functools.partial(run_instance, start=spec.run),
+        version=f"{spec.version}, instance optimisation {INSTANCE}",
+        citation=f"{spec.citation},siebert2021",
+        parameters={**spec.parameters, **own},
     )
 
 
@@ -121,10 +169,12 @@ METHODS = {
     ),
     "fireants-greedy": lambda: _fireants("greedy", 0.75),
     "fireants-syn": lambda: _fireants("syn", 0.375),
+    "fireants-greedy-mind": _fireants_mind,
     "lapirn-disp": lambda: _published("lapirn-disp", "mok2020lapirn", 16),
     "lapirn-diff": lambda: _published("lapirn-diff", "mok2020lapirn", 16),
     "clapirn": lambda: _published("clapirn", "mok2021clapirn", 16, regularity=0.1),
     "symnet": lambda: _published("symnet", "mok2020symnet", 16),
+    "voxelmorph": lambda: _published("voxelmorph", "balakrishnan2018", 16),
 }
 
 PACKAGES = {
@@ -133,12 +183,13 @@ PACKAGES = {
     "greedy": "picsl_greedy",
     "fireants-greedy": "fireants",
     "fireants-syn": "fireants",
+    "fireants-greedy-mind": "fireants",
 }
 
 
 @functools.cache
 def get_method(name: str) -> MethodSpec:
-    """The method of that name, or the one at ``module:attribute``.
+    """The method of that name, or the one at ``module:attribute``; "+io" behind it refines a network.
 
     Raises
     ------
@@ -147,6 +198,8 @@ def get_method(name: str) -> MethodSpec:
     """
     if name in METHODS:
         return METHODS[name]()
+    if name.endswith("+io"):
+        return refined(get_method(name.removesuffix("+io")))
     if ":" in name:
         module, _, attribute = name.partition(":")
         try:
@@ -157,7 +210,8 @@ def get_method(name: str) -> MethodSpec:
             raise InputError(f"method {name!r} is a {type(spec).__name__}, expected a MethodSpec")
         return spec
     raise InputError(
-        f"no method {name!r}; there are {', '.join(METHODS)}, or name your own as module:attribute"
+        f"no method {name!r}; there are {', '.join(METHODS)}, add +io to a "
+        "network, or name your own as module:attribute"
     )
 
 

@@ -58,10 +58,16 @@ def filter_separably(image, kernels, *_):
 
 def run_fireants(
     fixed, moving, affine, *, kind, scales, iterations, learning_rate, kernel, warp_sigma,
-    gradient_sigma,
+    gradient_sigma, loss="cc", mind_radius=0, mind_dilation=2,
 ):  # fmt: skip
-    """Deformable FireANTs with local cross-correlation, on CUDA where there is one, else on CPU."""
+    """Deformable FireANTs, on CUDA where there is one, else on CPU.
+
+    `loss` "cc" is local correlation over `kernel` voxels, "mse" the mean squared difference; of the
+    images, or of their MIND-SSC descriptors where `mind_radius` is not 0.
+    """
     import torch
+
+    from ..networks.mind import compute_mind_ssc
 
     # fireants logs and draws bars while importing and running; our caller shows progress.
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -72,11 +78,16 @@ def run_fireants(
         logging.getLogger("fireants").setLevel(logging.ERROR)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         images = [BatchedImages([Image(to_sitk(a, affine), device)]) for a in (fixed, moving)]
+        if mind_radius:
+            for image in images:
+                image.batch_tensor = compute_mind_ssc(
+                    image.batch_tensor, mind_radius, mind_dilation
+                )
         registration = {"greedy": GreedyRegistration, "syn": SyNRegistration}[kind](
             list(scales),
             list(iterations),
             *images,
-            loss_type="cc",
+            loss_type=loss,
             cc_kernel_size=kernel,
             optimizer_lr=learning_rate,
             smooth_warp_sigma=warp_sigma,

@@ -13,14 +13,29 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lumirage_lib.errors import InputError
-from lumirage_lib.networks.losses import compute_local_mean
 
 NEIGHBOURS = ((-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1))
 # A voxel's six neighbours make fifteen pairs; the three of opposite ones are no edge of the context.
 PAIRS = tuple(
-    (a, b) for a, b in combinations(NEIGHBOURS, 2) if sum(x != y for x, y in zip(a, b)) == 2
+    (a, b) for a, b in combinations(NEIGHBOURS, 2) if any(map(sum, zip(a, b, strict=True)))
 )
-N_CHANNELS = len(PAIRS)
+
+
+def compute_local_mean(image: Tensor, window: int) -> Tensor:
+    """Mean over a cube of `window` voxels, (N, C, X, Y, Z); at the edge of what of it there is.
+
+    Raises
+    ------
+    InputError
+        `window` is even, or not positive.
+    """
+    if window < 1 or window % 2 == 0:
+        raise InputError(f"the window must be an odd number of voxels, got {window}")
+    for axis in range(3):
+        size = [window if i == axis else 1 for i in range(3)]
+        padding = [n // 2 for n in size]
+        image = F.avg_pool3d(image, size, 1, padding, count_include_pad=False)
+    return image
 
 
 def compute_mind_ssc(image: Tensor, radius: int = 2, dilation: int = 2) -> Tensor:
@@ -65,8 +80,7 @@ def compute_mind_ssc(image: Tensor, radius: int = 2, dilation: int = 2) -> Tenso
         return padded[(slice(None), slice(None), *box)]
 
     distances = [
-        compute_local_mean((neighbour(a) - neighbour(b)).square(), 2 * radius + 1)
-        for a, b in PAIRS
+        compute_local_mean((neighbour(a) - neighbour(b)).square(), 2 * radius + 1) for a, b in PAIRS
     ]
     distance = torch.cat(distances, 1)
     distance = distance - distance.amin(1, keepdim=True)
