@@ -23,7 +23,9 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Public files: list, fetch, check.")
 results_app = typer.Typer(no_args_is_help=True, help="The results store and its exports.")
 app.add_typer(data_app, name="data")
+weights_app = typer.Typer(no_args_is_help=True, help="Weights on this machine: list, add.")
 app.add_typer(results_app, name="results")
+app.add_typer(weights_app, name="weights")
 console, errors = Console(), Console(stderr=True)
 
 ProfileOption = Annotated[
@@ -155,7 +157,7 @@ def book(
 @app.command()
 def methods() -> None:
     """The registered methods: family, parameters, what they need."""
-    from .methods import list_methods, missing
+    from .methods import ADDABLE, list_methods, missing
 
     table = Table(show_lines=False)
     for column in ("method", "family", "sees", "here"):
@@ -168,6 +170,8 @@ def methods() -> None:
         here = missing(spec) or "yes"
         table.add_row(spec.id, spec.family, f"{need.orientation} {grid}", here, parameters)
     console.print(table)
+    for name in ADDABLE.keys() - {spec.id for spec in list_methods()}:
+        console.print(f"{name}: {ADDABLE[name]}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -268,6 +272,39 @@ def train(
         report=lambda line: console.print(line, highlight=False, soft_wrap=True),
     )
     console.print(f"{state.iteration} iterations; written: {out}/", highlight=False)
+
+
+@weights_app.command("list")
+def weights_list() -> None:
+    """Weights that ship with the library and those that were added."""
+    from .networks.local import find_local
+
+    for local in find_local().values():
+        about = ", ".join(f"{key} {value}" for key, value in local.about.items())
+        head = f"{local.name}: {local.source.size_mb:.1f} MB, sha256 {local.source.sha256}"
+        console.print(head, highlight=False, soft_wrap=True)
+        console.print(f"  {about}\n  in {local.source.folder}", highlight=False, soft_wrap=True)
+
+
+@weights_app.command("add")
+def weights_add(
+    network: Annotated[str, typer.Argument(help="Which network: vfa.")],
+    path: Annotated[Path, typer.Argument(help="Checkpoint: PyTorch file or safetensors.")],
+    params: Annotated[
+        Path | None, typer.Option(help="Its params.json, to check the sizes against.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the new method.")] = "vfa-lumir",
+    spacing_mm: Annotated[float, typer.Option(help="Voxel size of its training images.")] = 1.0,
+    grid: Annotated[str, typer.Option(help="Their shape, right-left x ... .")] = "160x224x192",
+    licence: Annotated[str, typer.Option(help="On what terms you have it.")] = "not stated",
+) -> None:
+    """Check a checkpoint, keep it as safetensors, and make a method of it."""
+    from .networks.local import add_weights
+
+    about = {"spacing_mm": str(spacing_mm), "grid": grid, "licence": licence}
+    local = add_weights(network, path, name, about, params)
+    where = f"{local.source.folder}/{local.source.path}"
+    console.print(f"added {local.name}: {where}", highlight=False, soft_wrap=True)
 
 
 @data_app.command("list")

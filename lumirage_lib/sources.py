@@ -47,7 +47,8 @@ class Source:
     """One public file, pinned: the same bytes for everyone.
 
     `repository` is ``owner/name``, `path` the path within it at `commit`, `bytes` the size,
-    `licence` what the repository states, for the reader to respect.
+    `licence` what the repository states, for the reader to respect. A file that is on this machine
+    anyway, and never fetched, names its `folder`.
     """
 
     repository: str
@@ -56,6 +57,7 @@ class Source:
     sha256: str
     bytes: int
     licence: str
+    folder: str | None = None
 
     @property
     def name(self) -> str:
@@ -130,6 +132,8 @@ def get_address(source: Source) -> Path | str:
     SourceError
         If ``LUMIRAGE_MIRROR`` is neither an existing folder nor an http(s) address.
     """
+    if source.folder is not None:
+        return Path(source.folder) / source.path
     base = os.environ.get("LUMIRAGE_MIRROR") or PUBLIC_BASE
     if base.startswith(("http://", "https://")):
         return f"{base.rstrip('/')}/{quote(source.location)}"
@@ -163,7 +167,11 @@ def fetch(source: Source, *, quiet: bool = False) -> Path:
     if (found := _fault(path, source)) is None:
         return path
     if path == address:
-        fix = "copy that file again, or unset LUMIRAGE_MIRROR to fetch the public one"
+        fix = (
+            "copy that file again, or unset LUMIRAGE_MIRROR to fetch the public one"
+            if source.folder is None
+            else "install the library, or add those weights, again"
+        )
         raise SourceError(_refusal(source, found, path, fix))
     if not quiet:
         _announce([source])

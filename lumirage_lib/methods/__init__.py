@@ -133,6 +133,25 @@ def _published(name: str, citation: str, multiple_of: int, **parameters) -> Meth
     )
 
 
+def _local(local) -> MethodSpec:
+    """Weights on this machine, as a method of their name."""
+    about = local.about
+    return MethodSpec(
+        local.name,
+        "deep",
+        functools.partial(run_network, network=about["network"]),
+        f"lumirage {WRAPPER}",
+        CITATIONS[about["network"]],
+        {},
+        InputSpec(
+            grid=tuple(int(n) for n in about["grid"].split("x")),
+            multiple_of=int(about["multiple_of"]),
+            spacing_mm=float(about["spacing_mm"]),
+        ),
+        local.source,
+    )
+
+
 METHODS = {
     "affine": lambda: MethodSpec(
         "affine", "baseline", _identity, _version("antspyx"), "avants2011"
@@ -177,6 +196,14 @@ METHODS = {
     "voxelmorph": lambda: _published("voxelmorph", "balakrishnan2018", 16),
 }
 
+CITATIONS = {"vfa": "liu2024vfa"}
+
+# Methods whose weights are not public: whoever has them adds them.
+ADDABLE = {
+    "vfa-lumir": "if you have the checkpoint of VFA trained on LUMIR, "
+    "`lumirage weights add vfa PATH` adds it",
+}
+
 PACKAGES = {
     "affine": "ants",
     "syn": "ants",
@@ -198,6 +225,11 @@ def get_method(name: str) -> MethodSpec:
     """
     if name in METHODS:
         return METHODS[name]()
+    local = _find_local()
+    if name in local:
+        return _local(local[name])
+    if name in ADDABLE:
+        raise InputError(f"method {name!r} is not here: {ADDABLE[name]}")
     if name.endswith("+io"):
         return refined(get_method(name.removesuffix("+io")))
     if ":" in name:
@@ -216,8 +248,14 @@ def get_method(name: str) -> MethodSpec:
 
 
 def list_methods() -> list[MethodSpec]:
-    """Every method that ships with the library."""
-    return [get_method(name) for name in METHODS]
+    """Every method that ships with the library, then those whose weights were added."""
+    return [get_method(name) for name in dict.fromkeys([*METHODS, *_find_local()])]
+
+
+def _find_local():
+    from ..networks.local import find_local  # imports torch
+
+    return find_local()
 
 
 def missing(spec: MethodSpec) -> str | None:
@@ -226,6 +264,8 @@ def missing(spec: MethodSpec) -> str | None:
     if package and util.find_spec(package) is None:
         return f"the Python package {package} is not installed"
     if spec.weights is not None and not is_local(spec.weights):
+        if spec.weights.folder is not None:
+            return f"its weights {spec.weights.name} are damaged; install or add them again"
         return (
             f"its weights {spec.weights.name} are not here; "
             f"`lumirage data fetch {spec.weights.repository}` gets them"

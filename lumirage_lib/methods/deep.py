@@ -15,7 +15,7 @@ def run_network(fixed, moving, affine, *, network: str, weights: str, **options)
     affine : ndarray (4, 4)
         Unused: networks do not look at millimetres.
     network : str
-        Name for :func:`lumirage_lib.networks.build`.
+        Name for :func:`lumirage_lib.networks.load`.
     weights : str
         Path of the checkpoint.
     """
@@ -24,9 +24,7 @@ def run_network(fixed, moving, affine, *, network: str, weights: str, **options)
     from .. import networks
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    module = networks.build(network, **options)
-    networks.load_weights(module, weights)
-    module = module.eval().to(device)
+    module = networks.load(network, weights, **options).to(device)
     with torch.inference_mode():
         pair = [torch.from_numpy(a)[None, None].to(device) for a in (fixed, moving)]
         return module(*pair)[0].float().cpu().numpy()

@@ -1,6 +1,6 @@
 """Registration networks, key-compatible with the checkpoints their authors published."""
 
-from lumirage_lib.networks.catalogue import PUBLISHED, Published, build, required_multiple
+from lumirage_lib.networks.catalogue import PUBLISHED, Published, build, load, required_multiple
 from lumirage_lib.networks.lapirn import ConditionalLapIRN, LapIRN
 from lumirage_lib.networks.symnet import SYMNet
 from lumirage_lib.networks.vfa import VFA, infer_options
@@ -17,6 +17,7 @@ __all__ = [
     "VoxelMorph",
     "build",
     "infer_options",
+    "load",
     "load_weights",
     "read_state",
     "required_multiple",

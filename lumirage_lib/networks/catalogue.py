@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 
 import torch
@@ -13,8 +14,9 @@ from torch import nn
 from lumirage_lib.errors import InputError
 from lumirage_lib.networks.lapirn import ConditionalLapIRN, LapIRN
 from lumirage_lib.networks.symnet import SYMNet
-from lumirage_lib.networks.vfa import VFA
+from lumirage_lib.networks.vfa import VFA, infer_options
 from lumirage_lib.networks.voxelmorph import VoxelMorph
+from lumirage_lib.networks.weights import load_weights, read_state
 
 BUILDERS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
     {
@@ -129,6 +131,19 @@ def build(name: str, **options) -> nn.Module:
         return BUILDERS[name](**options).eval()
     except TypeError as error:
         raise InputError(f"{name} cannot be built with options {options}: {error}") from error
+
+
+def load(name: str, path: str | Path, **options) -> nn.Module:
+    """Network `name` with the weights at `path`, in eval mode.
+
+    Sizes that the weights decide, as those of VFA do, are read off them. Raises as `build` and
+    :func:`lumirage_lib.networks.load_weights`.
+    """
+    if name == "vfa":
+        options = {**infer_options(read_state(Path(path))), **options}
+    module = build(name, **options)
+    load_weights(module, path)
+    return module
 
 
 def required_multiple(name: str, **options) -> int:

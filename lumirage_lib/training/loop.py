@@ -29,7 +29,12 @@ from .data import Brains, draw_pair, load_brains, sample_brain, training_scans
 from .losses import compute_folded_percent, compute_local_correlation, compute_roughness
 from .recipes import Recipe
 
-CHECKPOINT, HISTORY, WEIGHTS, FRAME = "checkpoint.pt", "history.csv", "vfa.safetensors", "frame.json"
+CHECKPOINT, HISTORY, WEIGHTS, FRAME = (
+    "checkpoint.pt",
+    "history.csv",
+    "vfa.safetensors",
+    "frame.json",
+)
 
 
 @dataclass
