@@ -89,7 +89,8 @@ def describe_answers(folder: Path, pages: Sequence[tuple[str, str]]) -> str:
     titles = {}
     for notebook, profile in pages:
         page = f"{notebook}_{profile}.ipynb"
-        titles[notebook], answer = read_answer(folder / page)
+        title, answer = read_answer(folder / page)
+        titles.setdefault(notebook, title)  # the first page's; those of a demo say so themselves
         link = f"[{PROFILE_NAMES[profile]}]({folder.name}/{page})"
         by_notebook.setdefault(notebook, []).append(f":   {answer} ({link})\n")
     return "\n".join(f"{titles[n]}\n" + "\n".join(lines) for n, lines in by_notebook.items())
