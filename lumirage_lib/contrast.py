@@ -224,7 +224,7 @@ def degrade(
     rng: np.random.Generator,
     *,
     spacing_mm,
-    bias: float = 0.1,
+    bias: float = 0.05,
     noise: float = 0.02,
 ) -> np.ndarray:
     """Multiply by a smooth bias field and add Rician noise (Gudbjartsson & Patz 1995).
@@ -263,7 +263,7 @@ def synthesise(
     dose: float = 1.0,
     field_t: float = 3.0,
     texture: float = 0.5,
-    bias: float = 0.1,
+    bias: float = 0.05,
     noise: float = 0.02,
 ) -> Volume:
     """The anatomy of a T1w image as another sequence would show it.

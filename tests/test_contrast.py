@@ -169,8 +169,8 @@ def test_noise_is_rician_and_the_bias_field_smooth():
     assert noisy[:20].mean() == pytest.approx(0.05 * np.sqrt(np.pi / 2), rel=0.02)
     assert noisy[20:].std() == pytest.approx(0.05, rel=0.02)
     field = np.log(contrast.degrade(np.ones((40,) * 3), make_rng(0), spacing_mm=(2,) * 3, noise=0))
-    assert field.std() == pytest.approx(0.1, rel=1e-3)
-    assert np.abs(np.diff(field, axis=0)).max() < 0.05
+    assert field.std() == pytest.approx(0.05, rel=1e-3)
+    assert np.abs(np.diff(field, axis=0)).max() < 0.03
 
 
 def test_same_seed_same_image_and_another_scan_or_contrast_other_noise():
