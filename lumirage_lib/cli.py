@@ -261,8 +261,9 @@ def train(
     if network != "vfa":
         raise InputError(f"expected the network vfa, got {network!r}; the others come trained")
     torch.set_num_threads(threads or os.cpu_count())
+    cohort = get_cohort("oasis")
     state = training.train(
-        get_cohort("oasis"),
+        cohort,
         training.get_recipe(recipe),
         out,
         seed=seed,
@@ -271,7 +272,26 @@ def train(
         resume=resume,
         report=lambda line: console.print(line, highlight=False, soft_wrap=True),
     )
+    _describe_training(out, cohort, state.history)
     console.print(f"{state.iteration} iterations; written: {out}/", highlight=False)
+
+
+def _describe_training(out: Path, cohort, history: list) -> None:
+    """Model card and curves beside the weights of a run."""
+    import pandas as pd
+    import torch
+
+    from .evaluate import hardware
+    from .figures import plot_training
+    from .training.card import make_card
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else hardware()
+    environment = {
+        "hardware": f"{device}, {torch.get_num_threads()} threads, shared with other work",
+        "software": f"torch {torch.__version__}",
+    }
+    (out / "vfa.md").write_text(make_card(out, cohort, environment), encoding="utf-8")
+    plot_training(pd.DataFrame(history)).savefig(out / "curves.png", dpi=110)
 
 
 @weights_app.command("list")

@@ -5,6 +5,7 @@ from .intervals import plot_comparisons
 from .panels import load_slices, plot_panel
 from .rulers import plot_ranks
 from .style import METHOD_COLOURS, METHOD_NAMES, colour_of, name_of, order_of, use_style
+from .training import plot_training
 
 __all__ = [
     "METHOD_COLOURS",
@@ -19,5 +20,6 @@ __all__ = [
     "plot_panel",
     "plot_ranks",
     "plot_structure_differences",
+    "plot_training",
     "use_style",
 ]

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..cohorts import Cohort
 from ..errors import InputError
 from ..networks import VFA
+from ..networks.local import save_weights
 from ..networks.sampling import convert_unit_to_voxels, convert_voxels_to_unit, warp_by_unit_flow
 from ..networks.vfa import upsample
 from .data import Brains, draw_pair, load_brains, sample_brain, training_scans
@@ -105,9 +105,9 @@ def train(
         if "held_out_correlation" in row:
             report(describe(state, recipe.validate_every))
         if time.monotonic() - saved > 60 * recipe.checkpoint_minutes:
-            write_checkpoint(out, state, recipe, seed)
+            write_checkpoint(out, state, recipe, seed, brains.shape)
             saved = time.monotonic()
-    write_checkpoint(out, state, recipe, seed)
+    write_checkpoint(out, state, recipe, seed, brains.shape)
     return state
 
 
@@ -214,7 +214,7 @@ def describe(state: State, n: int) -> str:
     )
 
 
-def write_checkpoint(out: Path, state: State, recipe: Recipe, seed: int) -> None:
+def write_checkpoint(out: Path, state: State, recipe: Recipe, seed: int, shape: tuple) -> None:
     """Everything needed to go on, in one step; beside it the curves and the weights so far."""
     content = {
         "recipe": recipe.as_dict(),
@@ -230,8 +230,16 @@ def write_checkpoint(out: Path, state: State, recipe: Recipe, seed: int) -> None
     torch.save(content, part)
     os.replace(part, out / CHECKPOINT)
     pd.DataFrame(state.history).to_csv(out / HISTORY, index=False, float_format="%.6g")
-    weights = {k: v.cpu().contiguous() for k, v in state.average.state_dict().items()}
-    save_file(weights, out / WEIGHTS)
+    about = {
+        "spacing_mm": recipe.spacing_mm,
+        "grid": "x".join(map(str, shape)),
+        "recipe": recipe.name,
+        "seed": seed,
+        "iterations": state.iteration,
+        "licence": "MIT",
+    }
+    header = {key: str(value) for key, value in about.items()}
+    save_weights(state.average.state_dict(), out / WEIGHTS, header)
 
 
 def read_checkpoint(path: Path, state: State, recipe: Recipe, seed: int) -> None:

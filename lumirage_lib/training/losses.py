@@ -24,15 +24,20 @@ def compute_local_correlation(fixed: Tensor, moved: Tensor, window: int = 9) -> 
     window : int
         Side of the cube in voxels, odd.
     """
-    moments = torch.cat((fixed, moved, fixed**2, moved**2, fixed * moved), dim=1)
-    for axis in range(3):
-        kernel, stride, padding = [1, 1, 1], [1, 1, 1], [0, 0, 0]
-        kernel[axis], stride[axis], padding[axis] = window, 2, window // 2
-        moments = F.avg_pool3d(moments, kernel, stride, padding, count_include_pad=False)
-    f, m, ff, mm, fm = moments.unbind(1)
+    f, ff = _average(torch.cat((fixed, fixed**2), dim=1), window).unbind(1)
+    m, mm, fm = _average(torch.cat((moved, moved**2, fixed * moved), dim=1), window).unbind(1)
     least = LEAST_VARIANCE**2
     variances = (ff - f * f).clamp(min=0) * (mm - m * m).clamp(min=0)
     return ((fm - f * m) ** 2 / (variances + least)).mean()
+
+
+def _average(images: Tensor, window: int) -> Tensor:
+    """Mean over the cube around every second voxel, of what of it lies in the grid."""
+    for axis in range(3):
+        kernel, stride, padding = [1, 1, 1], [1, 1, 1], [0, 0, 0]
+        kernel[axis], stride[axis], padding[axis] = window, 2, window // 2
+        images = F.avg_pool3d(images, kernel, stride, padding, count_include_pad=False)
+    return images
 
 
 def compute_roughness(displacement: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class Recipe:
     name: str
     spacing_mm: float
     options: Mapping = field(default_factory=dict)
-    smoothness: float = 1.0
+    smoothness: float = 2.0
     window: int = 9
     learning_rate: float = 8e-4
     averaging: float = 0.995

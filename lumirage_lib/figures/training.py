@@ -1,0 +1,52 @@
+"""Curves of a training run."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from .style import METHOD_COLOURS, use_style
+
+
+def plot_training(curves: pd.DataFrame, window: int = 25):
+    """Local correlation while training, on fitted and on held-out scans, and how much folds.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        One row per iteration: iteration, correlation, and where validated also
+        held_out_correlation, held_out_correlation_before and held_out_folded_percent, as
+        `lumirage train` writes them. A run without validation has the first panel's line only.
+    window : int
+        Iterations over which the line of the fitted scans is averaged; single ones are dots.
+    """
+    use_style()
+    fitted, held_out = METHOD_COLOURS["lapirn-disp"], METHOD_COLOURS["greedy"]
+    figure, (upper, lower) = plt.subplots(
+        2, 1, figsize=(7.2, 4.6), sharex=True, height_ratios=(2.2, 1)
+    )
+    x = curves["iteration"]
+    upper.plot(x, curves["correlation"], ".", color=fitted, alpha=0.15, ms=3)
+    mean = curves["correlation"].rolling(window, min_periods=1, center=True).mean()
+    upper.plot(x, mean, color=fitted, label="fitted scans, augmented")
+    if "held_out_correlation" in curves:
+        known = curves.dropna(subset="held_out_correlation")
+        upper.plot(
+            known["iteration"],
+            known["held_out_correlation"],
+            "o-",
+            ms=3.5,
+            color=held_out,
+            label="held-out scans",
+        )
+        before = known["held_out_correlation_before"].iloc[-1]
+        upper.axhline(before, ls=":", color=held_out, label="held-out scans, affine only")
+        lower.plot(
+            known["iteration"], known["held_out_folded_percent"], "o-", ms=3.5, color=held_out
+        )
+    upper.set_ylabel("squared local correlation")
+    upper.legend(loc="lower right")
+    lower.set_ylabel("folded voxels, %")
+    lower.set_ylim(bottom=0)
+    lower.set_xlabel("iteration")
+    return figure
