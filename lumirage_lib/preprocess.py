@@ -80,6 +80,8 @@ class PairImages:
         Working voxel -> world, mm, RAS+: what a method is told of the grid.
     to_fixed, to_moving : ndarray (4, 4)
         Working voxel -> native voxel of the fixed and of the moving array (canonical RAS).
+    final : bool
+        Intensities are to stay as they are: the scaling a method declares is left out.
     """
 
     fixed: np.ndarray
@@ -87,6 +89,7 @@ class PairImages:
     affine: np.ndarray
     to_fixed: np.ndarray
     to_moving: np.ndarray
+    final: bool = False
 
     @property
     def spacing_mm(self) -> np.ndarray:
@@ -185,6 +188,7 @@ def set_spacing(pair: PairImages, spacing_mm: float) -> PairImages:
         affine,
         pair.to_fixed @ to_old,
         pair.to_moving @ to_old,
+        pair.final,
     )
 
 
@@ -200,9 +204,8 @@ def pair_window(pair: PairImages, start, shape) -> PairImages:
     fixed = window(Volume(pair.fixed, pair.affine), start, shape)
     moving = window(Volume(pair.moving, pair.affine), start, shape)
     shift = translation(start)
-    return PairImages(
-        fixed.data, moving.data, fixed.affine, pair.to_fixed @ shift, pair.to_moving @ shift
-    )
+    ways = (pair.to_fixed @ shift, pair.to_moving @ shift)
+    return PairImages(fixed.data, moving.data, fixed.affine, *ways, pair.final)
 
 
 # ---- the whole -----------------------------------------------------------------------------------
@@ -235,11 +238,13 @@ def prepare_pair(
     alignment : ndarray (4, 4)
         Native fixed voxel -> native moving voxel (see :func:`lumirage_lib.methods.ants.align`).
     """
+    from . import perturb  # its steps are built on this module
+
     fixed, moving = (prepare_image(v, preprocessing) for v in (fixed, moving))
     on_fixed = ndimage.affine_transform(
         moving.data, alignment[:3, :3], alignment[:3, 3], fixed.shape, np.float32, order=1
     )
     pair = PairImages(fixed.data, on_fixed, fixed.affine, np.eye(4), np.asarray(alignment, float))
     for which in preprocessing.pair_steps:
-        pair = _apply(PAIR_STEPS, which, pair)
+        pair = _apply(PAIR_STEPS | perturb.PAIR_STEPS, which, pair)
     return pair

@@ -139,7 +139,8 @@ def run_method(spec: MethodSpec, pair: PairImages, parameters: Mapping) -> np.nd
         np.ascontiguousarray(reorient_array(image, "RAS", codes)).astype(np.float32)
         for image in (boxed.fixed, boxed.moving)
     )
-    fixed, moving = (_scale(image, need.intensity) for image in (fixed, moving))
+    intensity = "as given" if boxed.final else need.intensity
+    fixed, moving = (_scale(image, intensity) for image in (fixed, moving))
     affine = boxed.affine @ _turn(target, codes)
     field_ = np.asarray(spec.run(fixed, moving, affine, **parameters), np.float32)
     if field_.shape != (3, *fixed.shape):
