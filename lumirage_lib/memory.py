@@ -15,6 +15,7 @@ import resource
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import ceil, prod
 from pathlib import Path
 
 import torch
@@ -34,6 +35,9 @@ Shape = tuple[int, int, int]
 # Channels that oneDNN puts side by side in its own layout: the width of a vector register.
 CHANNEL_BLOCK = {"AVX512": 16, "AVX2": 8}
 UNFOLDED_CHANNELS = 2  # convolutions of at most so many channels unfold their input
+SMALL = (
+    20480  # sizes of the first four axes, multiplied: below, a single thread does without oneDNN
+)
 
 
 @dataclass(frozen=True)
@@ -101,32 +105,38 @@ class StorageCounter(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         result = function(*arguments, **(options or {}))
         if function is torch.ops.aten.convolution.default:
-            self._note(count_convolution_bytes(*arguments[:2], result, transposed=arguments[6]))
+            x, weight, stride, transposed = (arguments[i] for i in (0, 1, 3, 6))
+            self._note(count_convolution_bytes(x, weight, result, max(stride), transposed))
         self.follow(result)
         return result
 
 
-def count_convolution_bytes(x: Tensor, weight: Tensor, out: Tensor, transposed: bool) -> int:
+def count_convolution_bytes(
+    x: Tensor, weight: Tensor, out: Tensor, stride: int, transposed: bool
+) -> int:
     """Largest memory a convolution takes at one time, its output included, its input not.
 
-    oneDNN computes in a layout of its own, channels in blocks of a vector register's width: the
-    input is copied into it, and the output out of it when the input's copy is gone. Convolutions
-    of one or two channels, and transposed ones, are matrix products with every window unfolded.
+    PyTorch gives it to oneDNN, which computes in a layout of its own, channels in blocks of a
+    vector register's width: the input is copied into it, and the output out of it when the input's
+    copy is gone. Where oneDNN has no such kernel (one or two channels, transposed), and where
+    PyTorch keeps a small convolution for itself, every window is unfolded for a matrix product.
     """
-    copied, blocked = _count_blocked(x), _count_blocked(out)
-    n_bytes = out.numel() * out.element_size()
+    n_bytes = _count_bytes(out)
     if transposed:
-        columns = x[:, 0].numel() * weight[0].numel() * x.element_size()
-        return columns + 2 * n_bytes + x.numel() * x.element_size()
-    if x.shape[1] <= UNFOLDED_CHANNELS:
-        columns = out[:, 0].numel() * weight[0].numel() * x.element_size()
-        return max(columns + n_bytes, 2 * n_bytes)
-    return blocked + max(copied, n_bytes)
+        return _count_bytes(x[:, :1]) * weight[0].numel() + 2 * n_bytes + _count_bytes(x)
+    small = prod(x.shape[:4]) <= SMALL and stride == 1 and weight.shape[-1] <= 3
+    if small or x.shape[1] <= UNFOLDED_CHANNELS:
+        return n_bytes + max(_count_bytes(out[:, :1]) * weight[0].numel(), n_bytes * (not small))
+    return _count_blocked(out) + max(_count_blocked(x), n_bytes)
+
+
+def _count_bytes(x: Tensor) -> int:
+    return x.numel() * x.element_size()
 
 
 def _count_blocked(x: Tensor) -> int:
     block = CHANNEL_BLOCK.get(torch.backends.cpu.get_cpu_capability(), 1)
-    return x[:, 0].numel() * -(-x.shape[1] // block) * block * x.element_size()
+    return _count_bytes(x[:, :1]) * -(-x.shape[1] // block) * block
 
 
 def trace(function: Callable[..., Tensor], *tensors: Tensor) -> tuple[float, float]:
@@ -168,11 +178,11 @@ def predict(network: str, shape: Shape, *, whole: bool = False, **options) -> Pr
 
 @functools.cache
 def measure_process(network: str, **options) -> float:
-    """Memory of a process that has run the network once on a tiny grid, MB."""
+    """Memory of a process that is ready to run the network: it has, on a tiny grid; MB."""
     outcome = measure_peak(network, TINY, **options)
     if outcome.status != "ok":
         raise RegistrationError(f"{network} on {TINY}: {outcome.reason}", status=outcome.status)
-    return outcome.value.peak_mb
+    return outcome.value.peak_mb - outcome.value.method_mb
 
 
 def measure_peak(
@@ -217,3 +227,12 @@ def _infer(network: str, shape: Shape, whole: bool, budget_mb: float | None, opt
         with measure() as usage:
             module(*pair)
     return usage
+
+
+def whole_brain_grid(spacing_mm: float, multiple: int = 16) -> Shape:
+    """Grid over the box of the UltraCortex brains: 352 x 352 x 256 at 0.6 mm.
+
+    Sides are rounded up to a `multiple`, as pooling needs; 1 mm gives 224 x 224 x 160.
+    """
+    sides = (ceil(n * 0.6 / spacing_mm / multiple - 1e-9) * multiple for n in (352, 352, 256))
+    return tuple(sides)

@@ -17,7 +17,7 @@ from lumirage_lib.networks.sampling import (
     integrate_unit_velocity,
     warp_by_unit_flow,
 )
-from lumirage_lib.networks.slabs import convolve
+from lumirage_lib.networks.slabs import Rows, convolve, take_transposed_rows
 
 MAX_VELOCITY_VOX = 100.0
 
@@ -88,11 +88,11 @@ class SYMNet(nn.Module):
         half = apply(self.ec3, apply(self.ec2, full))
         quarter = apply(self.ec5, apply(self.ec4, half))
         eighth = apply(self.ec7, apply(self.ec6, quarter))
-        x = self.up1(apply(self.ec9, apply(self.ec8, eighth)))
-        x = self.up2(apply(self.dc2, apply(self.dc1, x, eighth)))
-        x = self.up3(apply(self.dc4, apply(self.dc3, x, quarter)))
-        x = self.up4(apply(self.dc6, apply(self.dc5, x, half)))
-        x = apply(self.dc7, x, full)
+        x = apply(self.ec9, apply(self.ec8, eighth))
+        x = apply(self.dc2, apply(self.dc1, take_rows(self.up1, x), eighth))
+        x = apply(self.dc4, apply(self.dc3, take_rows(self.up2, x), quarter))
+        x = apply(self.dc6, apply(self.dc5, take_rows(self.up3, x), half))
+        x = apply(self.dc7, take_rows(self.up4, x), full)
         del full, half, quarter, eighth
         x = apply(self.dc8, x)
         # The outputs' three components are already in grid_sample order.
@@ -102,7 +102,14 @@ class SYMNet(nn.Module):
         )
 
 
-def apply(layer: nn.Sequential, *parts: Tensor) -> Tensor:
+def take_rows(up: nn.Sequential, x: Tensor) -> Rows:
+    """Rows of what `up` makes of `x`, nonlinearity included."""
+    conv, nonlinearity = up
+    rows = take_transposed_rows(conv, x)
+    return lambda start, stop: nonlinearity(rows(start, stop))
+
+
+def apply(layer: nn.Sequential, *parts: Tensor | Rows) -> Tensor:
     """Convolution of the parts concatenated, then the layer's nonlinearity."""
     conv, nonlinearity = layer
     return nonlinearity(convolve(conv, *parts))

@@ -1,0 +1,145 @@
+"""Peak memory of one inference at whole-brain grids of any voxel size: predicted, and measured.
+
+    python benchmarks/memory.py [--measured 2 1.5 1.2] [--networks clapirn vfa]
+
+The grids are those of UltraCortex at 0.6 mm (352 x 352 x 256) and what covers the same box at other
+spacings. "slabs" is the form of this library; "whole" has the convolutions of the authors' modules,
+of whole volumes, and for VFA also attention with every window unfolded (``attention.py``).
+Predictions take seconds; every measurement is one inference with one thread in a process of its own.
+Writes memory.csv and memory.md beside this file; rows that are not measured again are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+import torch
+from attention import match_plainly
+
+from lumirage_lib import memory, networks
+from lumirage_lib.child import measure, run_child
+from lumirage_lib.networks.slabs import convolve_whole
+
+TABLE = Path(__file__).with_suffix(".csv")
+NETWORKS = ["lapirn-disp", "lapirn-diff", "clapirn", "symnet", "voxelmorph", "vfa"]
+SPACINGS_MM = [2.0, 1.5, 1.2, 1.0, 0.8, 0.6, 0.5]
+VALIDATION = "slabs"  # the form whose error is held to a bound
+
+
+def forward_plainly(network: torch.nn.Module, fixed: torch.Tensor, moving: torch.Tensor):
+    """VFA as it is written down: all features of both images, then every window unfolded."""
+    with convolve_whole():
+        encode = network.encoder.iterate_features
+        pyramids = [
+            (level, features, other)
+            for (level, features), (_, other) in zip(encode(fixed), encode(moving), strict=True)
+        ]
+        return match_plainly(network, pyramids)
+
+
+def infer_plainly(shape: memory.Shape):
+    network = networks.build("vfa")
+    with torch.inference_mode():
+        forward_plainly(network, *torch.rand(2, 1, 1, *memory.TINY))
+        pair = torch.rand(2, 1, 1, *shape)
+        with measure() as usage:
+            forward_plainly(network, *pair)
+    return usage
+
+
+def predict(network: str, form: str, shape: memory.Shape) -> memory.Prediction:
+    if (network, form) != ("vfa", "whole"):
+        return memory.predict(network, shape, whole=form == "whole")
+    with torch.device("meta"):
+        module = networks.build("vfa")
+        pair = [torch.empty(1, 1, *shape) for _ in range(2)]
+    graph_mb, library_mb = memory.trace(lambda *pair: forward_plainly(module, *pair), *pair)
+    return memory.Prediction(graph_mb - library_mb, library_mb, memory.measure_process("vfa"))
+
+
+def run(network: str, form: str, shape: memory.Shape):
+    if (network, form) == ("vfa", "whole"):
+        return run_child(infer_plainly, shape)
+    return memory.measure_peak(network, shape, whole=form == "whole")
+
+
+def make_row(network: str, form: str, spacing_mm: float, measured: bool) -> dict:
+    shape = memory.whole_brain_grid(spacing_mm)
+    predicted = predict(network, form, shape)
+    row = {
+        "network": network,
+        "form": form,
+        "spacing_mm": spacing_mm,
+        "shape": "x".join(map(str, shape)),
+        "graph_mb": predicted.graph_mb,
+        "library_mb": predicted.library_mb,
+        "process_mb": predicted.process_mb,
+        "predicted_mb": predicted.peak_mb,
+    }
+    if measured:
+        outcome = run(network, form, shape)
+        row |= {"status": outcome.status, "reason": outcome.reason}
+        if outcome.status == "ok":
+            usage = outcome.value
+            row |= {"measured_mb": usage.peak_mb, "cpu_seconds": usage.cpu_seconds}
+            row["error_percent"] = 100 * (predicted.peak_mb / usage.peak_mb - 1)
+    return row
+
+
+def merge(rows: list[dict]) -> pd.DataFrame:
+    """The rows, with what an earlier run measured of those this one did not."""
+    keys = ["network", "form", "spacing_mm"]
+    table = pd.DataFrame(rows).set_index(keys)
+    if TABLE.exists():
+        old = pd.read_csv(TABLE).set_index(keys)
+        table = table.combine_first(old)
+        table["error_percent"] = 100 * (table["predicted_mb"] / table["measured_mb"] - 1)
+    return table.reset_index().sort_values(["network", "form", "spacing_mm"], ignore_index=True)
+
+
+def summarise(table: pd.DataFrame) -> str:
+    done = table.dropna(subset="measured_mb")
+    held = done[done["form"] == VALIDATION]
+    lines = [
+        f"Predicted against measured peak memory of {len(done)} inferences on one thread, whole "
+        f"process included. Largest error of the library's own form, {len(held)} inferences: "
+        f"{held['error_percent'].abs().max():.1f} %.",
+        "",
+        "| network | form | mm | grid | predicted MB | measured MB | error % | CPU s |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in done.sort_values(["network", "form", "spacing_mm"]).itertuples():
+        lines.append(
+            f"| {row.network} | {row.form} | {row.spacing_mm:g} | {row.shape} "
+            f"| {row.predicted_mb:.0f} | {row.measured_mb:.0f} | {row.error_percent:+.1f} "
+            f"| {row.cpu_seconds:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--measured", type=float, nargs="*", default=[2.0, 1.5, 1.2])
+    parser.add_argument("--forms", nargs="+", choices=["slabs", "whole"], default=["slabs"])
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for network in NETWORKS:
+        for form in ("slabs", "whole"):
+            for spacing_mm in SPACINGS_MM:
+                asked = network in arguments.networks and form in arguments.forms
+                measured = asked and spacing_mm in arguments.measured
+                rows.append(make_row(network, form, spacing_mm, measured))
+                if measured:
+                    print(rows[-1], flush=True)
+                    merge(rows).to_csv(TABLE, index=False, float_format="%.4g")
+    table = merge(rows)
+    table.to_csv(TABLE, index=False, float_format="%.4g")
+    TABLE.with_suffix(".md").write_text(summarise(table))
+
+
+if __name__ == "__main__":
+    main()
