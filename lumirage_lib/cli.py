@@ -115,7 +115,7 @@ def _compute(notebook: str, parameters: dict, fetch: bool) -> None:
             counts = experiments.compute_notebook(notebook, parameters, on_row)
     console.print(", ".join(f"{value} {name}" for name, value in counts.items()))
     if counts["skipped"]:
-        console.print("skipped: a package, images or weights are not here (--fetch downloads)")
+        console.print("skipped: to be computed by `lumirage run`, with what it needs (--fetch)")
 
 
 @app.command()
@@ -149,7 +149,9 @@ def book(
 ) -> None:
     """Execute the notebooks whose pages are out of date and build the book into _build/html."""
     from . import book as builder
+    from . import experiments
 
+    os.environ[experiments.DRAW_ONLY] = "1"
     index = builder.build(profiles.split(","), recompute=recompute, console=errors, run=run)
     console.print(f"book: {index}")
 

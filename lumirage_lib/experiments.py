@@ -17,6 +17,8 @@ from .methods import get_method, missing
 from .plans import PLANS
 
 PROFILES = ("smoke", "demo", "open", "paper")
+LIVE = ("smoke", "demo")  # small enough to be computed whenever a page is drawn
+DRAW_ONLY = "LUMIRAGE_DRAW_ONLY"  # set while the book is built: pages show what is there
 
 
 def project_root() -> Path:
@@ -108,8 +110,14 @@ def plan_notebook(notebook: str, parameters: Mapping) -> list[Task]:
 
 
 def compute_notebook(notebook: str, parameters: Mapping, on_row=lambda row: None) -> dict:
-    """Compute what a notebook's run still lacks; returns the counts of :func:`evaluate.compute`."""
+    """Compute what a notebook's run still lacks; returns the counts of :func:`evaluate.compute`.
+
+    Where the book is built, published runs are drawn as they are and what they lack is skipped.
+    """
     tasks = plan_notebook(notebook, parameters)
+    if os.environ.get(DRAW_ONLY) and parameters["profile"] not in LIVE:
+        lacking = len(evaluate.pending(tasks, store_path(parameters["profile"])))
+        return {"reused": len(tasks) - lacking, "new": 0, "failed": 0, "skipped": lacking}
     keep = panel_tasks(tasks, parameters["n_panels"])
     return evaluate.compute(
         tasks,

@@ -68,3 +68,12 @@ def test_smoke_profile_executes(name, tmp_path, monkeypatch):
     assert all(f["figure"]["caption"] and f["image"]["alt"] for f in figures)
     assert all("subjects" in f["figure"]["caption"] for f in figures)
     assert not [o for c in cells for o in c.get("outputs", []) if o.output_type == "error"]
+
+
+def test_a_book_draws_published_runs_and_never_computes_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "store_path", lambda profile: tmp_path / "s.sqlite")
+    monkeypatch.setenv(experiments.DRAW_ONLY, "1")
+    parameters = notebooks.resolve_parameters("01_in_distribution", "open")
+    counts = experiments.compute_notebook("01_in_distribution", parameters)
+    planned = len(experiments.plan_notebook("01_in_distribution", parameters))
+    assert counts == {"reused": 0, "new": 0, "failed": 0, "skipped": planned}
