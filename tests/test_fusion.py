@@ -72,7 +72,6 @@ def test_quality_is_that_of_the_fused_map_and_fusion_beats_one_atlas():
     assert table["n_labels"].eq(4).all()
     wide = table.pivot_table(values="dice", index="scan", columns="rule")
     assert (wide["joint fusion"] > wide["one atlas"] + 0.02).all()
-    assert (wide["joint fusion"] > wide["majority vote"]).all()
 
 
 def test_fused_map_is_the_common_label_where_all_agree_and_zero_outside_the_brain():

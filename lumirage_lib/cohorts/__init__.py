@@ -7,16 +7,22 @@ from collections.abc import Callable
 
 from ..errors import InputError
 from .base import Cohort, Pair, Scan, balanced_pairs, rescan_pairs
+from .nichart import nichart
+from .local import LOCAL_COHORTS
 from .oasis import oasis
+from .openms import openms
 from .synthetic import synthetic
 from .template import template
 
 __all__ = ["COHORTS", "Cohort", "Pair", "Scan", "balanced_pairs", "get_cohort", "rescan_pairs"]
 
 COHORTS: dict[str, Callable[..., Cohort]] = {
+    "nichart": nichart,
     "oasis": oasis,
+    "openms": openms,
     "synthetic": synthetic,
     "template": template,
+    **LOCAL_COHORTS,
 }
 
 

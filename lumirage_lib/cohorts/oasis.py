@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..sources import fetch, find_sources, get_source
+from ..sources import Source, fetch, find_sources, get_source
 from ..volumes import Volume, load_volume, reorient
 from .base import Cohort, Scan, structure_group
 
@@ -73,6 +73,11 @@ def fingerprint(scan: Scan) -> str:
     return ".".join(_source(scan.id, kind).sha256[:16] for kind in FILES)
 
 
+def list_sources(scan: Scan) -> list[Source]:
+    """The public files of a scan."""
+    return [_source(scan.id, kind) for kind in FILES]
+
+
 def oasis() -> Cohort:
     """The cohort; nothing is fetched before an image or a label map is asked for."""
     tissues = pd.DataFrame({"name": TISSUES, "group": "tissue"})
@@ -85,5 +90,5 @@ def oasis() -> Cohort:
         {"manual": manual_labels(), "tissues": tissues},
         fingerprint,
         reference="landman2012,marcus2007",
-        sources=lambda scan: [_source(scan.id, kind) for kind in FILES],
+        sources=list_sources,
     )

@@ -1,0 +1,68 @@
+"""The paper's own data, read from the folder its user has; one module a data set.
+
+Each module has a function ``find_NAME(root, **options) -> Layout``, which lists what is on disk, and a
+function of the data set's name that makes the cohort of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...errors import InputError
+from ..base import Cohort
+from .check import Report, check_layout
+from .layout import Entry, Layout
+from .lumir import find_lumir, lumir
+from .nimh import find_nimh, nimh
+from .oasis_l2r import find_oasis_l2r, oasis_l2r
+from .primede import find_primede, primede
+from .ultracortex import find_ultracortex, ultracortex
+
+__all__ = [
+    "LAYOUTS",
+    "LOCAL_COHORTS",
+    "Entry",
+    "Layout",
+    "Report",
+    "check_layout",
+    "find_layout",
+]
+
+LAYOUTS: dict[str, Callable[..., Layout]] = {
+    "lumir": find_lumir,
+    "nimh": find_nimh,
+    "oasis-l2r": find_oasis_l2r,
+    "primede": find_primede,
+    "ultracortex": find_ultracortex,
+}
+LOCAL_COHORTS: dict[str, Callable[..., Cohort]] = {
+    "lumir": lumir,
+    "nimh": nimh,
+    "oasis-l2r": oasis_l2r,
+    "primede": primede,
+    "ultracortex": ultracortex,
+}
+
+
+def find_layout(name: str, **options) -> Layout:
+    """What a user has of a data set.
+
+    Parameters
+    ----------
+    name : str
+        A key of `LAYOUTS`.
+    options
+        `root`, the folder (without it the variable ``LUMIRAGE_DATA_NAME``); `pairs`, a pair list of
+        the paper's authors; and those of the data set.
+
+    Raises
+    ------
+    InputError
+        Unknown name or option, no such folder, or nothing of the data set in it.
+    """
+    if name not in LAYOUTS:
+        raise InputError(f"no data set {name!r} is read from a folder; {', '.join(LAYOUTS)} are")
+    try:
+        return LAYOUTS[name](**options)
+    except TypeError as error:
+        raise InputError(f"{name} cannot be read with {options}: {error}") from error
