@@ -1,8 +1,8 @@
 """The layout of a Learn2Reg task: which pairs there are, and what their files are called.
 
 The task's JSON lies next to its images: the data set file (`LUMIR_dataset.json`, pairs under
-"validation") or an evaluation configuration (pairs under "eval_pairs", labels under
-"evaluation_methods"). A pair names two images, `./imagesVal/A.nii.gz`; their labels lie in
+"registration_val" or "validation") or an evaluation configuration (pairs under "eval_pairs", labels
+under "evaluation_methods"). A pair names two images, `./imagesVal/A.nii.gz`; their labels lie in
 `labelsVal/` and their landmarks in `landmarksVal/` under the same name.
 """
 
@@ -54,7 +54,9 @@ def load_cases(path: Path) -> tuple[list[Case], list[int] | None]:
     path = Path(path)
     try:
         task = json.loads(path.read_text(encoding="utf-8"))
-        pairs = task["eval_pairs"] if "eval_pairs" in task else task["validation"]
+        # Tasks that list single images under "validation" have their pairs under the second key.
+        keys = ("eval_pairs", "registration_val", "validation")
+        pairs = task[next((key for key in keys if key in task), keys[-1])]
         cases = [_to_case(path.parent, pair["fixed"], pair["moving"]) for pair in pairs]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

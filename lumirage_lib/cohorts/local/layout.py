@@ -18,6 +18,7 @@ from .remember import hash_file, hash_of
 
 SAME_MM = 1e-2  # affines that differ by less in every entry are the same grid
 ENDINGS = (".nii.gz", ".nii")
+MASK = "mask"  # in place of a label set: the brain mask
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Entry:
 
 
 def read_entry(entry: Entry, label_set: str | None = None) -> Volume:
-    """The image of a scan, or one of its label maps, as the file has it, in RAS.
+    """The image of a scan, one of its label maps or its mask, as the file has it, in RAS.
 
     Raises
     ------
@@ -57,8 +58,9 @@ def read_entry(entry: Entry, label_set: str | None = None) -> Volume:
     """
     if label_set is None:
         return reorient(load_volume(entry.image))
-    require_same_grid(entry.labels[label_set], entry.image)
-    return reorient(load_volume(entry.labels[label_set], labels=True))
+    path = entry.mask if label_set == MASK else entry.labels[label_set]
+    require_same_grid(path, entry.image)
+    return reorient(load_volume(path, labels=True))
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,7 @@ def to_cohort(layout: Layout) -> Cohort:
     def fingerprint(scan: Scan) -> str:
         return ".".join([recipe, *(hash_file(path) for path in by_scan[scan].files)])
 
-    cohort = Cohort(
+    return Cohort(
         layout.name,
         tuple(by_scan),
         lambda scan: layout.read(by_scan[scan], None),
@@ -253,10 +255,6 @@ def to_cohort(layout: Layout) -> Cohort:
             if name not in entry.labels
         ),
     )
-    return cohort
-
-
-MASK = "mask"  # asks `read` for the brain mask
 
 
 def _mask_cohort(layout: Layout, fingerprint: Callable[[Scan], str]) -> Cohort:

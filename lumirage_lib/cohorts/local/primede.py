@@ -17,14 +17,12 @@ import numpy as np
 from ...volumes import Volume, bounding_box, load_volume, reorient, round_up, window
 from ..base import Cohort, Scan
 from .layout import (
-    MASK,
     Entry,
     Layout,
     find_file,
     find_root,
     make_layout,
     read_entry,
-    require_same_grid,
     stem,
     to_cohort,
 )
@@ -119,11 +117,7 @@ def compute_grid(masks: Iterable[Path]) -> tuple[int, ...]:
 
 
 def _read(masks: tuple[Path, ...], entry: Entry, label_set: str | None = None) -> Volume:
-    if label_set == MASK:
-        volume = reorient(load_volume(entry.mask))
-    else:
-        volume = read_entry(entry, label_set)
-    require_same_grid(entry.mask, entry.image)
+    volume = read_entry(entry, label_set)
     (start, shape), grid = _box(entry.mask), np.array(compute_grid(masks))
     return window(volume, np.array(start) - (grid - shape) // 2, grid)
 
