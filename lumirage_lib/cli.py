@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .errors import InputError, LumirageError
+from .errors import InputError, LumirageError, RegistrationError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -221,6 +221,38 @@ def register(
 
 
 @app.command()
+def memory(
+    network: Annotated[str, typer.Argument(help="Network, e.g. clapirn, lapirn-disp, vfa.")],
+    shape: Annotated[
+        tuple[int, int, int], typer.Option(help="Grid of both images.", metavar="X Y Z")
+    ] = (160, 192, 224),
+    measure: Annotated[bool, typer.Option(help="Run it too, in a process of its own.")] = False,
+    whole: Annotated[bool, typer.Option(help="Convolve whole volumes, not slabs.")] = False,
+) -> None:
+    """Peak memory of one inference on one processor thread: predicted, without computing anything."""
+    from .memory import measure_peak, predict
+
+    found = predict(network, shape, whole=whole)
+    console.print(
+        f"predicted {found.peak_mb:.0f} MB: tensors {found.graph_mb:.0f}, convolution library "
+        f"{found.library_mb:.0f}, process {found.process_mb:.0f}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if measure:
+        done = measure_peak(network, shape, whole=whole)
+        if done.status != "ok":
+            raise RegistrationError(f"{network} on {shape}: {done.reason}", status=done.status)
+        error = 100 * (found.peak_mb / done.value.peak_mb - 1)
+        console.print(
+            f"measured {done.value.peak_mb:.0f} MB in {done.value.cpu_seconds:.1f} s of processor "
+            f"time; the prediction is off by {error:+.1f} %",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+@app.command()
 def score(
     displacements: Annotated[Path, typer.Argument(help="Folder of disp_FIXED_MOVING.nii.gz.")],
     ground_truth: Annotated[Path, typer.Argument(help="The challenge's JSON: pairs and labels.")],
@@ -321,10 +353,11 @@ def weights_add(
     licence: Annotated[str, typer.Option(help="On what terms you have it.")] = "not stated",
 ) -> None:
     """Check a checkpoint, keep it as safetensors, and make a method of it."""
+    from .methods import METHODS
     from .networks.local import add_weights
 
     about = {"spacing_mm": str(spacing_mm), "grid": grid, "licence": licence}
-    local = add_weights(network, path, name, about, params)
+    local = add_weights(network, path, name, about, params, METHODS)
     where = f"{local.source.folder}/{local.source.path}"
     console.print(f"added {local.name}: {where}", highlight=False, soft_wrap=True)
 
@@ -357,17 +390,60 @@ def data_fetch(repository: Annotated[str, typer.Argument(help="owner/name")]) ->
 
 
 @data_app.command("check")
-def data_check(repository: Annotated[str | None, typer.Argument()] = None) -> None:
-    """Verify what is here; exit code 1 if a file is corrupt."""
+def data_check(
+    name: Annotated[
+        str | None, typer.Argument(help="A repository, or lumir, nimh, primede, ….")
+    ] = None,
+    root: Annotated[
+        str, typer.Option(help="Folder of the paper's own data; default: LUMIRAGE_DATA_NAME.")
+    ] = "",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-P", metavar="NAME=VALUE", help="E.g. contrast=T2w, pairs=FILE."),
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="Read headers only.")] = False,
+) -> None:
+    """Verify what is here; exit code 1 if a file is corrupt, or no pair of the data is complete."""
+    from .cohorts.local import LAYOUTS
     from .sources import check_sources
 
-    table = check_sources(repository)
+    if name in LAYOUTS:
+        _check_folder(name, root, _given(parameter), quick)
+        return
+    table = check_sources(name)
     for row in table[table["state"] != "present"].itertuples():
         console.print(f"{row.state}: {row.name}", highlight=False, soft_wrap=True)
     counts = table["state"].value_counts()
     console.print(", ".join(f"{n} {state}" for state, n in counts.items()))
     if (table["state"] == "corrupt").any():
         raise typer.Exit(1)
+
+
+def _check_folder(name: str, root: str, given: dict[str, str], quick: bool) -> None:
+    """What there is of a data set, what is missing, and which pairs result."""
+    import yaml
+
+    from .cohorts.local import check_layout, find_layout
+
+    def show(lines, most: int = 30) -> None:
+        for line in lines[:most]:
+            console.print(f"  {line}", highlight=False, soft_wrap=True, markup=False)
+        if len(lines) > most:
+            console.print(f"  … and {len(lines) - most} more")
+
+    options = {key: yaml.safe_load(value) for key, value in given.items()}
+    layout = find_layout(name, root=root, **options)
+    report = check_layout(layout, quick)
+    counts = ", ".join(f"{n} {kind}" for kind, n in report.there.items())
+    console.print(f"{name} in {layout.root}: {counts}", highlight=False, soft_wrap=True)
+    show([entry.scan.id for entry in layout.entries])
+    if report.problems:
+        console.print("missing or unusable:")
+        show(report.problems)
+    console.print(f"complete pairs: {len(report.pairs)}", highlight=False)
+    show([f"{p.moving.id} -> {p.fixed.id}" for p in report.pairs])
+    if not report.pairs:
+        raise InputError(f"{name}: no pair is complete in {layout.root}; see what is missing above")
 
 
 @results_app.command("status")
