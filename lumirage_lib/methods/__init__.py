@@ -117,6 +117,24 @@ def refined(spec: MethodSpec) -> MethodSpec:
     )
 
 
+def on_any_grid(spec: MethodSpec) -> MethodSpec:
+    """A network fed what it is given, whatever the voxel size and grid it was trained on.
+
+    Raises
+    ------
+    InputError
+        Not a deep method.
+    """
+    if spec.family != "deep":
+        raise InputError(
+            f"{spec.id}@grid: {spec.id} is of the family {spec.family!r} and always works on the "
+            "grid it is given; leave out @grid"
+        )
+    return replace(
+        spec, id=f"{spec.id}@grid", input=replace(spec.input, grid=None, spacing_mm=None)
+    )
+
+
 def _published(name: str, citation: str, multiple_of: int, **parameters) -> MethodSpec:
     from ..networks.catalogue import PUBLISHED  # imports torch, which listing methods need not
 
@@ -216,7 +234,8 @@ PACKAGES = {
 
 @functools.cache
 def get_method(name: str) -> MethodSpec:
-    """The method of that name, or the one at ``module:attribute``; "+io" behind it refines a network.
+    """The method of that name, or the one at ``module:attribute``; "+io" behind it refines a network,
+    "@grid" feeds a network the working grid instead of resampling to its training voxels.
 
     Raises
     ------
@@ -232,6 +251,8 @@ def get_method(name: str) -> MethodSpec:
         raise InputError(f"method {name!r} is not here: {ADDABLE[name]}")
     if name.endswith("+io"):
         return refined(get_method(name.removesuffix("+io")))
+    if name.endswith("@grid"):
+        return on_any_grid(get_method(name.removesuffix("@grid")))
     if ":" in name:
         module, _, attribute = name.partition(":")
         try:
