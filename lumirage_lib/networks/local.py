@@ -11,7 +11,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +67,12 @@ def find_local() -> dict[str, Local]:
 
 
 def add_weights(
-    network: str, path: Path, name: str, about: Mapping[str, str], params: Path | None = None
+    network: str,
+    path: Path,
+    name: str,
+    about: Mapping[str, str],
+    params: Path | None = None,
+    taken: Collection[str] = (),
 ) -> Local:
     """Check a checkpoint strictly, convert it to safetensors and keep it under `name`.
 
@@ -81,20 +86,22 @@ def add_weights(
         What to write into the header: `spacing_mm`, `grid` and `licence`, and more if wanted.
     params : Path, optional
         Hyper-parameters to check the tensors against; see :func:`check_params`.
+    taken : collection of str
+        Names that other methods have.
 
     Raises
     ------
     WeightsError
         The file does not hold exactly the tensors of that network, or not those of `params`.
     InputError
-        Another network, a name that is none, or one that shipped weights have.
+        Another network, a name that is none, or one that is taken.
     """
     if network != "vfa":
         raise InputError(f"expected weights of vfa, got {network!r}: others are public sources")
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         raise InputError(f"name {name!r}: expected small letters, digits and hyphens")
-    if (SHIPPED / f"{name}.safetensors").exists():
-        raise InputError(f"{name} ships with the library; choose another name")
+    if name in taken:
+        raise InputError(f"there is a method {name} already; choose another name")
     state = read_state(Path(path))
     check_state(state, VFA(**infer_options(state)), Path(path).name)
     if params is not None:
