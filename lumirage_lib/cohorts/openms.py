@@ -8,6 +8,7 @@ all contrasts of a pair are measured on the same structures. Lesions carry no la
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import replace
 
@@ -65,6 +66,7 @@ def load_atlas(scan: Scan) -> tuple[Volume, list[Volume]]:
     return load_atlas_image(scan), maps
 
 
+@functools.cache
 def _fusion_name(scan: Scan, n_atlases: int) -> str:
     from ..fusion import FUSION
 
