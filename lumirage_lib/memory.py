@@ -168,12 +168,20 @@ def predict(network: str, shape: Shape, *, whole: bool = False, **options) -> Pr
     InputError
         The network does not exist, or does not take that grid.
     """
+    graph_mb, library_mb = count_tensors(network, shape, whole=whole, **options)
+    return Prediction(graph_mb, library_mb, measure_process(network, **options))
+
+
+def count_tensors(
+    network: str, shape: Shape, *, whole: bool = False, **options
+) -> tuple[float, float]:
+    """What tensors take at the peak, and what the convolution library adds, MB; see `predict`."""
     with torch.device("meta"):
         module = networks.build(network, **options)
         pair = [torch.empty(1, 1, *shape) for _ in range(2)]
     with convolve_whole() if whole else contextlib.nullcontext():
-        graph_mb, library_mb = trace(module, *pair)
-    return Prediction(graph_mb - library_mb, library_mb, measure_process(network, **options))
+        peak_mb, library_mb = trace(module, *pair)
+    return peak_mb - library_mb, library_mb
 
 
 @functools.cache

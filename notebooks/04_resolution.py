@@ -1,0 +1,183 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Resolution: the wall and the gain
+#
+# **Question.** Do registration networks fail to run at 0.6 mm, and is anything lost when images are
+# registered at a coarser resolution than they were taken?
+
+# %% tags=["parameters"]
+profile: str = "demo"  # column of experiments.yml these values come from
+template_mm: float = 2.0  # voxel size of the generated cohort's images and labels
+template_working_mm: list = [
+    2.0,
+    3.0,
+    4.0,
+]  # voxel sizes at which the generated cohort is registered
+template_methods: list = [
+    "greedy",
+    "clapirn",
+    "clapirn@grid",
+]  # @grid: not resampled for the network
+template_pairs: int = 2  # ordered pairs of the generated cohort; 0: none
+n_subjects: int = 3  # subjects of the generated cohort
+oasis_working_mm: list = [
+    1.0,
+    1.5,
+    2.0,
+    3.0,
+]  # voxel sizes at which OASIS is registered; scans have 1 mm
+oasis_methods: list = ["greedy", "clapirn", "vfa"]  # names in the registry
+oasis_pairs: int = 0  # ordered pairs of OASIS, the first of notebook 01; 0: none
+budgets_gb: list = [8, 16, 24, 48, 80]  # memory of common processors' and graphics cards
+failure: list = ["voxelmorph", 1.5]  # network and voxel size, mm, of the failure that is provoked
+margin: float = 0.01  # gain in mean Dice that counts
+n_panels: int = 0  # pairs of which slices are kept for pictures
+seed: int = 0  # of the pair design, the generated cohort and the bootstrap
+jobs: int = 0  # registrations at a time; 0: one per core
+
+# %% tags=["hide-input"]
+from lumirage_lib import figures, pages
+from lumirage_lib.analyses import resolution
+from lumirage_lib.experiments import load_or_compute
+
+NOTEBOOK = "04_resolution"
+parameters = pages.gather(NOTEBOOK, globals())
+run = load_or_compute(NOTEBOOK, parameters)
+provoked = resolution.provoke_failure(*failure)
+result = resolution.analyse(run, provoked, parameters)
+here = f"04-{profile}"
+
+# %% tags=["remove-input"]
+pages.say(result.answer)
+
+# %% [markdown]
+# ```{admonition} What you will see
+# :class: note
+# How much memory every network needs at every resolution, in two forms that compute the same; one
+# failure, provoked and caught; and how accuracy depends on the resolution at which a pair is
+# registered, when it is always judged on the labels of the images as they were taken. You should know
+# what a [network is given](../methods.md) and what the measures mean ([protocol](../protocol.md)).
+# ```
+
+# %% tags=["remove-input"]
+pages.show_parameters(NOTEBOOK, parameters)
+pages.show_counts(run)
+pages.say(result.state)
+
+# %% [markdown]
+# ## The wall
+#
+# A convolution of a whole volume needs its input, its output and, inside the library that computes it,
+# copies of both. The same convolution can be computed slab by slab: then the copies are as large as a
+# slab, and what is concatenated or upsampled only to be convolved never exists as a whole. Attention
+# over the 27 neighbours of a voxel can lay the 27 side by side for all voxels, or go through the volume
+# in tiles. Either way the result is the same, which a test proves. *Whole* below is the first form, as
+# networks are commonly written; *slabs* is the second, that of this library.
+#
+# Memory is predicted from the network's graph: it runs on tensors that have a shape and no values,
+# while what is alive is counted. The grids are those that cover a whole brain, 352 × 352 × 256 at
+# 0.6 mm.
+
+# %% tags=["hide-input"]
+if result.wall is not None:
+    pages.show(
+        figures.plot_memory_wall(result.wall, budgets_gb),
+        f"fig-{here}-wall",
+        "Peak memory of one inference on one processor thread against voxel size, whole brain. Lines: "
+        "predicted, solid in slabs, dashed whole; symbols: measured. Horizontal: memory budgets. "
+        "No pairs or subjects: memory does not depend on what is in the images.",
+        f"Two panels of curves of peak memory against voxel size. {result.wall_text}",
+    )
+
+# %% tags=["remove-input"]
+pages.say(result.wall_text)
+pages.say(result.wall_table)
+pages.say(result.error_text)
+
+# %% [markdown]
+# ## A failure, provoked and caught
+#
+# One network, one grid, one budget between what its two forms are predicted to need. Each runs in a
+# process of its own, which may not take more than the budget.
+
+# %% tags=["remove-input"]
+pages.say(result.failure_table)
+pages.say(result.failure_text)
+
+# %% [markdown]
+# ## The gain
+#
+# Both images are resampled to the working resolution, registered there, and the displacement is brought
+# back to the grid of the images as they were taken, where it is judged. What does a network do at
+# another voxel size than it was trained on? Two answers, both shown: resampled to the voxels of its
+# training, which is what this library does by default, so that it never sees more detail than they
+# hold; or fed the working grid as it is (*as given*), where structures have another size in voxels than
+# those it learned.
+
+# %% tags=["hide-input"]
+pages.show(
+    figures.plot_gain(result.gain),
+    f"fig-{here}-gain",
+    "Accuracy at native labels against the voxel size at which the pair was registered; mean over "
+    f"pairs, bars from the lowest to the highest pair. {result.design}",
+    f"Curves of accuracy against working voxel size, one per method. {result.gain_text}",
+)
+
+# %% tags=["remove-input"]
+pages.say(result.gain_table)
+pages.say(result.gain_text)
+
+# %% [markdown]
+# ## A law, or an implementation?
+
+# %% tags=["remove-input"]
+pages.say(result.verdict_text)
+
+# %% [markdown]
+# ## Limits
+
+# %% tags=["remove-input"]
+pages.say(result.limits)
+
+# %% [markdown]
+# ## Reproduce these figures
+#
+# The curves of the wall are the output of `python benchmarks/memory.py`; one point of them, measured,
+# is `lumirage memory clapirn --shape 144 144 112 --measure`.
+
+# %% tags=["remove-input"]
+pages.show_reproduce(NOTEBOOK, parameters, result.tables)
+
+# %% [markdown]
+# ## Exercise
+#
+# Predict, before looking, by which factor memory grows from 1 mm to 0.5 mm. Then divide. Why is the
+# factor of the form in slabs not that of the voxels exactly?
+#
+# ```{admonition} A solution
+# :class: dropdown
+# Half the spacing means eight times the voxels, but grids are rounded up to a multiple of 16, and the
+# process itself and the slabs do not grow with the volume:
+# ```
+
+# %% tags=["hide-cell"]
+if result.wall is not None:
+    table = result.wall.pivot_table("predicted_mb", ["network", "form"], "spacing_mm")
+    print((table[0.5] / table[1.0]).round(1).to_string())
+
+# %% [markdown]
+# ## Versions
+
+# %% tags=["remove-input"]
+pages.show_versions()
