@@ -3,6 +3,7 @@
 from .accuracy import plot_cost, plot_dice_by_method, plot_structure_differences
 from .intervals import plot_comparisons
 from .panels import load_slices, plot_panel
+from .resolution import plot_gain, plot_memory_wall
 from .rulers import plot_ranks
 from .style import METHOD_COLOURS, METHOD_NAMES, colour_of, name_of, order_of, use_style
 from .training import plot_training
@@ -17,6 +18,8 @@ __all__ = [
     "plot_comparisons",
     "plot_cost",
     "plot_dice_by_method",
+    "plot_gain",
+    "plot_memory_wall",
     "plot_panel",
     "plot_ranks",
     "plot_structure_differences",

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 
 from ..evaluate import Task
 from .pairs import cohort_options, plan_pairs
+from .resolution import plan_resolution
 
 __all__ = ["PLANS", "cohort_options"]
 
 PLANS: dict[str, Callable[[Mapping], list[Task]]] = {
     "01_in_distribution": plan_pairs,
+    "04_resolution": plan_resolution,
     "06_label_protocol": plan_pairs,
     "07_effect_sizes": lambda parameters: [],  # draws on published tables of others
     "08_statistics": plan_pairs,
