@@ -38,7 +38,7 @@ def make_card(out: Path, cohort: Cohort, environment: Mapping[str, str]) -> str:
         + ", ".join(f"{key} {value}" for key, value in recipe["options"].items()),
         "weights": f"{weights:,}; {(out / WEIGHTS).stat().st_size / 1e6:.1f} MB; "
         f"sha256 {pooch.file_hash(str(out / WEIGHTS), alg='sha256')}",
-        "licence of the weights": "MIT, as the library",
+        "licence of the weights": "MIT, as the library; the terms of the images hold beside it",
         "images": f"{len(fitted)} T1w scans of the cohort {cohort.name} ({cohort.reference}), group "
         f"train: {', '.join(scan.id for scan in fitted)}; no label map",
         "licence of the images": ", ".join(sorted(licences)) or "not stated",

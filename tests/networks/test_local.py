@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 from helpers import as_batch, make_blobs
+from typer.testing import CliRunner
 
 from lumirage_lib import methods
+from lumirage_lib.cli import app
 from lumirage_lib.errors import InputError, SourceError, WeightsError
 from lumirage_lib.methods import get_method, list_methods, missing, run_method
 from lumirage_lib.networks import VFA, build
@@ -182,6 +184,18 @@ def test_damage_is_noticed(checkpoint):
     path.unlink()
     with pytest.raises(WeightsError, match=r"`lumirage weights add` it again"):
         find_local()
+
+
+def test_command_adds_and_lists(checkpoint, tmp_path):
+    runner = CliRunner()
+    added = runner.invoke(app, ["weights", "add", "vfa", str(checkpoint), "--grid", "16x16x16"])
+    assert added.exit_code == 0, added.output
+    listed = runner.invoke(app, ["weights", "list"]).stdout
+    assert f"MB, sha256 {find_local()['vfa-lumir'].source.sha256}" in listed
+    assert "spacing_mm 1.0" in listed
+    refused = runner.invoke(app, ["weights", "add", "vfa", str(checkpoint), "--name", "greedy"])
+    assert isinstance(refused.exception, InputError)
+    assert isinstance(runner.invoke(app, ["train", "symnet"]).exception, InputError)
 
 
 def test_every_network_that_can_be_local_has_a_citation():
