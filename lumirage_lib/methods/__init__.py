@@ -105,7 +105,7 @@ def refined(spec: MethodSpec) -> MethodSpec:
         "learning_rate": 0.1,
         "similarity": "ncc",
         "window": 5,
-        "smoothness": 1.0,
+        "smoothness": 3.0,
     }
     return replace(
         spec,

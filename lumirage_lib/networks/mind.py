@@ -86,5 +86,5 @@ def compute_mind_ssc(image: Tensor, radius: int = 2, dilation: int = 2) -> Tenso
     distance = distance - distance.amin(1, keepdim=True)
     noise = distance.mean(1, keepdim=True)
     # Bounds of the authors, per image; the last one keeps a constant image finite.
-    typical = noise.mean((2, 3, 4), keepdim=True).clamp(min=torch.finfo(noise.dtype).tiny)
+    typical = noise.mean((2, 3, 4), keepdim=True).clamp(min=1e-16)
     return torch.exp(-distance / noise.clamp(min=1e-3 * typical, max=1e3 * typical))

@@ -1,0 +1,276 @@
+"""Notebook 05: what does a change of the preprocessing cost each method?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from .. import stats
+from ..cohorts import get_cohort
+from ..experiments import Run
+from ..figures.style import name_of, order_of
+from ..perturb import PERTURBATIONS
+from ..plans.preprocessing import choose_conditions, split_methods
+from ..preprocess import STANDARD, prepare_pair
+from ..stats._sentences import count
+
+CLAIM = "Deep methods are sensitive to preprocessing"
+REFERENCE = STANDARD.name
+SUMMARY = ["method", "mean", "worst", "low", "high", "worst_condition"]  # what is read of one
+
+
+@dataclass(frozen=True)
+class Result:
+    """Sentences, tables and figure data of the page; every number in them is computed."""
+
+    answer: str
+    design: str
+    drops: pd.DataFrame
+    summary: pd.DataFrame
+    summary_table: str
+    heat_text: str
+    worst_text: str
+    rules_text: str
+    state: str
+    limits: str
+    pairs: pd.DataFrame
+    families: dict[str, str]
+    verdicts: dict[str, stats.Verdict]
+
+
+def analyse(run: Run, parameters: Mapping) -> Result:
+    """Everything the page says.
+
+    Parameters
+    ----------
+    run : Run
+    parameters : mapping
+        Of the notebook: methods, conditions, margin, seed.
+    """
+    table = run.registrations.rename(columns={"preprocessing": "condition"})
+    rng = np.random.default_rng(parameters["seed"])
+    drops = measure_drops(table, rng)
+    summary = stats.summarise_drops(drops) if len(drops) else pd.DataFrame(columns=SUMMARY)
+    verdicts = _decide(table, parameters["margin"], rng)
+    return Result(
+        answer=_answer(verdicts, summary),
+        design=_design(table),
+        drops=drops,
+        summary=summary,
+        summary_table=_summary_table(table, summary),
+        heat_text=_heat_text(drops),
+        worst_text=_worst_text(summary),
+        rules_text=_rules_text(verdicts),
+        state=_state(run, table, parameters),
+        limits=_limits(run),
+        pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
+        families=dict(zip(table["method"], table["family"], strict=True)),
+        verdicts=verdicts,
+    )
+
+
+def measure_drops(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Drop in mean Dice by method and condition, see :func:`lumirage_lib.stats.compute_drops`.
+
+    Only conditions under which a method was tried on a pair that it also has the standard for;
+    `kind` of the perturbation is added. No rows where there is none.
+    """
+    rows = []
+    for method in order_of(table["method"]):
+        conditions = _tried(table, method)
+        if conditions:
+            rows.append(
+                stats.compute_drops(
+                    table, [method], reference=REFERENCE, conditions=conditions, rng=rng
+                )
+            )
+    if not rows:
+        return pd.DataFrame(columns=["method", "condition", "drop", "low", "high", "kind"])
+    drops = pd.concat(rows, ignore_index=True)
+    return drops.assign(kind=[PERTURBATIONS[name].kind for name in drops["condition"]])
+
+
+def _tried(table: pd.DataFrame, method: str) -> list[str]:
+    rows = table[table["method"] == method]
+    pairs = {
+        c: set(zip(g["fixed"], g["moving"], strict=True)) for c, g in rows.groupby("condition")
+    }
+    standard = pairs.get(REFERENCE, set())
+    return [name for name in PERTURBATIONS if standard & pairs.get(name, set())]
+
+
+def _groups(table: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Methods by side: iterative, deep as trained, deep refined on the pair."""
+    family = table.drop_duplicates("method").set_index("method")["family"]
+    deep = [m for m in order_of(family.index) if family[m] == "deep"]
+    return {
+        "deep": tuple(m for m in deep if not m.endswith("+io")),
+        "iterative": tuple(m for m in order_of(family.index) if family[m] == "iterative"),
+        "refined": tuple(m for m in deep if m.endswith("+io")),
+    }
+
+
+def _decide(table: pd.DataFrame, margin: float, rng) -> dict[str, stats.Verdict]:
+    """The rule for each side alone, and for the deep side against the iterative one."""
+    groups = {k: methods for k, methods in _groups(table).items() if methods}
+    where = "under perturbed preprocessing"
+    verdicts = {}
+    for name, methods in groups.items():
+        conditions = _shared(table, methods)
+        if conditions:
+            claim = stats.Claim(
+                f"preprocessing-{name}", CLAIM, "sensitive", methods, condition=conditions,
+                reference=REFERENCE, margin=margin, where=where,
+            )  # fmt: skip
+            verdicts[name] = stats.decide(claim, table, rng=rng)
+    both = (*groups.get("deep", ()), *groups.get("iterative", ()))
+    if {"deep", "iterative"} <= groups.keys() and _shared(table, both):
+        claim = stats.Claim(
+            "preprocessing-more", CLAIM, "loses_more", groups["deep"], groups["iterative"],
+            condition=_shared(table, both), reference=REFERENCE, margin=margin, where=where,
+        )  # fmt: skip
+        verdicts["more"] = stats.decide(claim, table, rng=rng)
+    return verdicts
+
+
+def _shared(table: pd.DataFrame, methods: Sequence[str]) -> tuple[str, ...]:
+    tried = [_tried(table, m) for m in methods]
+    return tuple(name for name in PERTURBATIONS if all(name in one for one in tried))
+
+
+# ---- sentences -----------------------------------------------------------------------------------
+
+
+def _design(table: pd.DataFrame) -> str:
+    pairs = len(table[["fixed", "moving"]].drop_duplicates())
+    subjects = len({*table["fixed_subject"], *table["moving_subject"]})
+    n = table.loc[table["condition"] != REFERENCE, "condition"].nunique()
+    return f"{count(pairs, 'ordered pair')} of {count(subjects, 'subject')}, {count(n, 'perturbation')}."
+
+
+def _answer(verdicts: dict[str, stats.Verdict], summary: pd.DataFrame) -> str:
+    if "deep" not in verdicts:
+        return "**Answer.** No network could run here, so the question stays open. " + _worst_text(
+            summary
+        )
+    text = f"**Answer.** {verdicts['deep'].sentence}"
+    if "iterative" in verdicts:
+        text += (
+            f" The same rule for the iterative methods: {_lower(verdicts['iterative'].sentence)}"
+        )
+    if "more" in verdicts:
+        text += f" Deep against iterative, mean over the perturbations: {_lower(verdicts['more'].sentence)}"
+    return text
+
+
+def _lower(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
+
+
+def _rules_text(verdicts: dict[str, stats.Verdict]) -> str:
+    titles = {
+        "deep": "Networks as trained",
+        "iterative": "Iterative methods",
+        "refined": "Networks, refined on the pair",
+        "more": "Deep against iterative",
+    }
+    lines = [f"- {titles[name]}: {_lower(v.sentence)}" for name, v in verdicts.items()]
+    return "\n".join(lines) or "No method was run under a perturbation."
+
+
+def _summary_table(table: pd.DataFrame, summary: pd.DataFrame) -> str:
+    standard = table[(table["condition"] == REFERENCE) & (table["status"] == "ok")]
+    dice = standard.groupby("method")["dice"].mean()
+    lines = [
+        "| method | Dice, standard | mean drop | worst drop | simultaneous 95 % | worst with "
+        "| perturbations | pairs | failed |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in summary.itertuples():
+        lines.append(
+            f"| {name_of(row.method)} | {dice.get(row.method, np.nan):.3f} | {row.mean:+.3f} "
+            f"| {row.worst:+.3f} | {row.low:+.3f} to {row.high:+.3f} | {row.worst_condition} "
+            f"| {row.n_conditions} | {row.n_pairs} | {row.n_failed} |"
+        )
+    return "\n".join(lines)
+
+
+def _heat_text(drops: pd.DataFrame) -> str:
+    seen = drops.dropna(subset="drop")
+    if seen.empty:
+        return "No registration under a perturbation was completed."
+    by_kind = seen.pivot_table("drop", "kind", "method", sort=False)
+    parts = [
+        f"{kind}: " + ", ".join(f"{name_of(m)} {row[m]:+.3f}" for m in row.dropna().index)
+        for kind, row in by_kind[order_of(by_kind.columns)].iterrows()
+    ]
+    return "Mean drop in Dice by kind of perturbation. " + "; ".join(parts) + "."
+
+
+def _worst_text(summary: pd.DataFrame) -> str:
+    parts = [
+        f"{name_of(row.method)} loses {row.mean:.3f} on average and {row.worst:.3f} at worst "
+        f"({row.worst_condition})"
+        for row in summary.dropna(subset="worst").itertuples()
+    ]
+    return "; ".join(parts) + "." if parts else "No drop could be measured."
+
+
+def _state(run: Run, table: pd.DataFrame, parameters: Mapping) -> str:
+    """How much of the plan is there, and which methods are not and why."""
+    done = len(table)
+    lines = []
+    if done < len(run.tasks):
+        least = table.groupby("condition")[["fixed", "moving"]].apply(
+            lambda g: len(g.drop_duplicates())
+        )
+        planned = choose_conditions(parameters["conditions"])
+        fewest = int(least.reindex(planned).fillna(0).min())
+        lines.append(
+            f"This run is not complete: {done} of {len(run.tasks)} registrations are in, and every "
+            f"perturbation has at least {count(fewest, 'pair')}."
+        )
+    for method, why in split_methods(parameters["methods"])[1].items():
+        lines.append(f"{name_of(method)} was asked for and left out: {why}.")
+    return " ".join(lines)
+
+
+def _limits(run: Run) -> str:
+    lines = []
+    if run.tasks and run.tasks[0].cohort == "template":
+        lines.append(
+            "- The subjects are one template under random smooth deformations; drops on people differ."
+        )
+    lines += [
+        "- The affine is estimated on the clean images, once for all conditions but the one without "
+        "it. A pipeline that estimates it on perturbed images can lose more.",
+        "- *Rim left* stands for a careless skull-strip: these images are stripped already, so a "
+        "shell of textured noise replaces the tissue that would have been left.",
+        "- Perturbations come one at a time and in one strength; in practice they come together.",
+    ]
+    return "\n".join(lines)
+
+
+# ---- what the perturbations look like ------------------------------------------------------------
+
+
+def show_examples(parameters: Mapping) -> dict[str, np.ndarray]:
+    """Middle slice of a generated brain as moving image of each condition, standard first.
+
+    The array's third axis is cut in the middle, as the method gets it: what is turned looks turned.
+    """
+    cohort = get_cohort("template", spacing_mm=parameters["spacing_mm"], n_subjects=1, seed=0)
+    image = cohort.load_image(cohort.scans[0])
+    names = [n for n in choose_conditions(parameters["conditions"]) if n != "no affine"]
+    conditions = {REFERENCE: STANDARD} | {n: PERTURBATIONS[n].preprocessing for n in names}
+    slices = {}
+    for name, condition in conditions.items():
+        pair = prepare_pair(image, image, condition, np.eye(4))
+        cut = pair.moving[:, :, pair.moving.shape[2] // 2]
+        stretch = pair.spacing_mm[:2] / pair.spacing_mm.min()
+        slices[name] = ndimage.zoom(cut, stretch, order=1) if (stretch > 1).any() else cut
+    return slices
