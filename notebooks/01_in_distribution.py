@@ -18,10 +18,13 @@
 
 # %% tags=["parameters"]
 profile: str = "demo"  # column of experiments.yml these values come from
-cohort: str = "template"  # whose brains: template (generated) or oasis (30 real T1w scans)
+cohort: str = "template"  # whose brains: template (generated), oasis (30 real T1w scans), your own
+root: str = ""  # folder of the paper's own data; empty: that of LUMIRAGE_DATA_NAME
+cohort_options: dict = {}  # what else such a cohort is made with, e.g. {contrast: T1w, labels: slant}
 spacing_mm: float = 2.0  # voxel size of the generated cohort; real cohorts keep their own
 n_subjects: int = 5  # subjects of the generated cohort
-n_pairs: int = 5  # ordered pairs, every subject equally often fixed and moving
+n_pairs: int = 5  # ordered pairs, every subject equally often fixed and moving; 0: all of your data
+alignment: str = "affine"  # start of all methods: affine, rigid, or centre (of mass), the paper's
 rescan: bool = False  # also register the second scan of a subject to the first: the ceiling
 methods: list = ["affine", "syn", "greedy"]  # names in the registry, or module:attribute
 limits: dict = {}  # method -> number of pairs, for methods too slow for all

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .. import results, stats
+from ..cohorts.local import LAYOUTS
 from ..errors import StoreError
 from ..experiments import Run
 from ..figures.style import name_of, order_of
@@ -55,7 +56,8 @@ def analyse(run: Run, margin: float, seed: int) -> Result:
     seed : int
         Of the bootstrap.
     """
-    structures = run.structures.query("label_set == 'manual' and rule == 'nearest' and label > 0")
+    first = _first_label_set(run)
+    structures = run.structures.query(f"label_set == {first!r} and rule == 'nearest' and label > 0")
     hd95 = structures.groupby("key")["hd95_mm"].mean()  # lost labels are NaN, counted in n_lost
     table = run.registrations.rename(columns={"preprocessing": "condition"}).join(hd95, on="key")
     between = table[table["kind"] == "between"]
@@ -109,6 +111,11 @@ def panel(run: Run, number: int = 0) -> Panel:
         {m: blob for m, (blob, _) in found[pair].items()},
         {m: dice for m, (_, dice) in found[pair].items()},
     )
+
+
+def _first_label_set(run: Run) -> str:
+    """The labels that mean Dice is of."""
+    return next(iter(run.tasks[0].get_cohort().label_sets))
 
 
 def _family(table: pd.DataFrame, method: str) -> str:
@@ -225,7 +232,7 @@ def _by_structure(structures: pd.DataFrame, run: Run, best: tuple[str, str]) -> 
     difference = (wide[best[0]] - wide[best[1]]).dropna().groupby("label")
     table = pd.DataFrame({"mean": difference.mean(), "n_pairs": difference.size()})
     half = 1.96 * difference.std() / np.sqrt(table["n_pairs"])
-    names = run.tasks[0].get_cohort().label_sets["manual"]
+    names = run.tasks[0].get_cohort().label_sets[_first_label_set(run)]
     return (
         table.assign(low=table["mean"] - half, high=table["mean"] + half).join(names).reset_index()
     )
@@ -263,10 +270,21 @@ def _limits(run: Run, table: pd.DataFrame) -> str:
             "than between people, every fold of the cortex has its counterpart. This page shows that "
             "the machinery works and is rerun in minutes; it does not measure how methods rank on people."
         )
-    else:
+    elif cohort.name.startswith("oasis"):
         lines.append(
             "- The networks were trained on OASIS too, some of them perhaps on these very subjects: the "
             "authors publish no list of scans. That would favour the networks, without labels."
+        )
+    elif cohort.name in LAYOUTS:
+        lines.append(
+            f"- Mean Dice is of the {_first_label_set(run)} labels that lie beside the images. Where a "
+            "program drew them, a method is rewarded for what that program would draw."
+        )
+    start = run.tasks[0].preprocessing.alignment
+    if start != "affine":
+        lines.append(
+            f"- The methods start from the alignment `{start}` alone, and the row that is otherwise "
+            "the affine shows that start."
         )
     lines.append(
         "- Published networks see the images once; the iterative methods run with the settings of their "

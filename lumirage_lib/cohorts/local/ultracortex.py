@@ -74,9 +74,8 @@ def find_ultracortex(
     }
     if pairs:
         return layout_of_list(NAME, pairs, folder, _identify, "manual", TABLE, _modality, **others)
-    if (folder / "derivatives").is_dir():
-        folder = folder / "derivatives"
-    images, maps = (folder / name for name in FOLDERS[processed])
+    derivatives = folder / "derivatives" if (folder / "derivatives").is_dir() else folder
+    images, maps = (derivatives / name for name in FOLDERS[processed])
     entries, missing = [], []
     for number in SUBJECTS:
         image = find_file(images, f"sub-{number}_ses-1_skullstrip")
