@@ -43,8 +43,8 @@ def make_card(out: Path, cohort: Cohort, environment: Mapping[str, str]) -> str:
         f"train: {', '.join(scan.id for scan in fitted)}; no label map",
         "licence of the images": ", ".join(sorted(licences)) or "not stated",
         "never seen": f"any scan of the {len(tested)} test subjects",
-        "objective": f"squared local correlation, window {recipe['window']}, and mean squared "
-        f"derivative of the displacement, weight {recipe['smoothness']:g}",
+        "objective": f"squared local correlation, {_describe_windows(recipe['windows'])}, and mean "
+        f"squared derivative of the displacement, weight {recipe['smoothness']:g}",
         "optimiser": f"Adam, learning rate {recipe['learning_rate']:g}; running mean of the "
         f"weights, {recipe['averaging']:g}",
         "length": f"{run['iteration']} iterations, each one random pair both ways, in "
@@ -68,6 +68,12 @@ def make_card(out: Path, cohort: Cohort, environment: Mapping[str, str]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _describe_windows(windows) -> str:
+    first, *later = windows
+    text = f"window {first[1]} voxels"
+    return text + "".join(f", from iteration {start} on {side}" for start, side in later)
 
 
 def _describe_validation(curves: pd.DataFrame, held_out: list) -> str:

@@ -99,7 +99,7 @@ def train(
     while state.seconds < limit and (iterations is None or state.iteration < iterations):
         row = step(state, fitted, recipe, seed)
         if state.iteration % recipe.validate_every == 0:
-            row |= validate(state.average, held_out, recipe.window)
+            row |= validate(state.average, held_out, recipe.window_at(0))
         state.seconds = before + time.monotonic() - begun
         state.history.append({"iteration": state.iteration, "seconds": state.seconds, **row})
         if "held_out_correlation" in row:
@@ -132,7 +132,7 @@ def step(state: State, brains: Brains, recipe: Recipe, seed: int) -> dict[str, f
     images = draw_pair(brains, rng, recipe.shared, recipe.individual)
     displacement = register_both_ways(state.network, images, recipe.precision)
     moved = warp(images.flip(0), displacement)
-    correlation = compute_local_correlation(images, moved, recipe.window)
+    correlation = compute_local_correlation(images, moved, recipe.window_at(state.iteration))
     roughness = compute_roughness(displacement)
     loss = recipe.smoothness * roughness - correlation
     state.optimiser.zero_grad()

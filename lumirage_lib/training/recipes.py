@@ -22,8 +22,9 @@ class Recipe:
         Of the network (:class:`lumirage_lib.networks.VFA`).
     smoothness : float
         Weight of the diffusion penalty against the squared local correlation, both of mean 0 to 1.
-    window : int
-        Side of the correlation's window in voxels, odd.
+    windows : tuple of (int, int)
+        From which iteration on, the side of the correlation's window in voxels, odd. Validation
+        keeps to the first.
     learning_rate : float
         Of Adam.
     averaging : float
@@ -47,7 +48,7 @@ class Recipe:
     spacing_mm: float
     options: Mapping = field(default_factory=dict)
     smoothness: float = 2.0
-    window: int = 9
+    windows: tuple[tuple[int, int], ...] = ((0, 9),)
     learning_rate: float = 8e-4
     averaging: float = 0.995
     hours: float = 1.5
@@ -57,6 +58,10 @@ class Recipe:
     precision: str = "float32"
     validate_every: int = 50
     checkpoint_minutes: float = 3.0
+
+    def window_at(self, iteration: int) -> int:
+        """Side of the correlation's window in that iteration, counted from 0."""
+        return [side for start, side in self.windows if start <= iteration][-1]
 
     def as_dict(self) -> dict:
         """Plain containers only, so that a checkpoint can hold it."""
@@ -77,6 +82,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 "max_channels": 32,
                 "skip": 1,
             },
+            # At this voxel size 5 voxels have the extent of the 9 that are usual at 1 mm; the wide
+            # window leads there from the affine.
+            windows=((0, 9), (350, 5)),
         ),
         "gpu-1mm": Recipe(
             "gpu-1mm",
