@@ -35,9 +35,11 @@ Shape = tuple[int, int, int]
 # Channels that oneDNN puts side by side in its own layout: the width of a vector register.
 CHANNEL_BLOCK = {"AVX512": 16, "AVX2": 8}
 UNFOLDED_CHANNELS = 2  # convolutions of at most so many channels unfold their input
-SMALL = (
-    20480  # sizes of the first four axes, multiplied: below, a single thread does without oneDNN
-)
+# Where the sizes of the first four axes multiply to at most this, a single thread does without oneDNN.
+SMALL = 20480
+# The C library hands freed blocks of 32 MB and more back at once. Smaller ones leave gaps among those
+# in use; one such block is counted.
+ALLOCATOR_MB = 32.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Prediction:
     library_mb : float
         What the convolution library holds beside them at the moment when the sum of both peaks.
     process_mb : float
-        The process before it sees an image: interpreter, libraries, their code for this processor.
+        The process before it sees an image: interpreter, libraries, their code for this processor,
+        and what the C library's allocator holds back.
     """
 
     graph_mb: float
@@ -169,7 +172,8 @@ def predict(network: str, shape: Shape, *, whole: bool = False, **options) -> Pr
         The network does not exist, or does not take that grid.
     """
     graph_mb, library_mb = count_tensors(network, shape, whole=whole, **options)
-    return Prediction(graph_mb, library_mb, measure_process(network, **options))
+    process_mb = measure_process(network, **options) + ALLOCATOR_MB
+    return Prediction(graph_mb, library_mb, process_mb)
 
 
 def count_tensors(
