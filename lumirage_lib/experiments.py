@@ -13,7 +13,7 @@ import yaml
 from . import evaluate, results
 from .errors import InputError
 from .evaluate import Task
-from .methods import get_method, missing
+from .methods import ADDABLE, get_method, missing
 from .plans import PLANS
 
 PROFILES = ("smoke", "demo", "open", "paper")
@@ -148,4 +148,6 @@ def load_or_compute(notebook: str, parameters: Mapping) -> Run:
     absent = {m: missing(get_method(m)) for m in dict.fromkeys(t.method for t in tasks)}
     done = set(registrations["method"])
     absent = {m: why for m, why in absent.items() if why and m not in done}
+    asked = set(parameters.get("methods", [])) - {t.method for t in tasks}
+    absent |= {m: ADDABLE[m] for m in sorted(asked & set(ADDABLE))}
     return Run(registrations, structures, counts, absent, tasks, store)
