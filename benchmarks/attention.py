@@ -7,16 +7,22 @@
 same random weights and random feature pyramids of both images, each alone in a fresh process;
 "forward" is a whole pass of ours, encoders included, "bfloat16" the same with convolutions in
 bfloat16 and channels last. Peak memory is that of the process, inputs and libraries included.
+"predicted" is the forward pass on the grid of a brain at 0.6 mm, its memory alone, by
+``lumirage_lib.memory``. Writes attention.csv and attention.md beside this file; rows that are not
+run again are kept.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lumirage_lib import memory
 from lumirage_lib.child import measure, run_child
 from lumirage_lib.networks.sampling import convert_unit_to_voxels, convert_voxels_to_unit
 from lumirage_lib.networks.vfa import VFA, compose, upsample
@@ -103,37 +109,83 @@ RUNS = {
     "forward": (run_forward, "float32"),
     "bfloat16": (run_forward, "bfloat16"),
 }
+REFERENCES = {"ours": "plain", "bfloat16": "forward"}
+MEASURES = ["cpu_seconds", "peak_mb"]
+
+TABLE = Path(__file__).with_suffix(".csv")
+KEYS = ["run", "shape", "threads"]
+
+
+def run_all(names: list[str], shape: Shape, threads: int) -> list[dict]:
+    """A row for each run; the second of a pair also gets its largest difference from the first."""
+    rows, fields = [], {}
+    for name in names:
+        run, option = RUNS[name]
+        outcome = run_child(run, option, shape, threads=threads)
+        row = {"run": name, "shape": "x".join(map(str, shape)), "threads": threads}
+        row |= {"status": outcome.status, "reason": outcome.reason}
+        if outcome.status == "ok":
+            usage, fields[name] = outcome.value
+            row |= {"seconds": usage.seconds, "cpu_seconds": usage.cpu_seconds}
+            row |= {"peak_mb": usage.peak_mb}
+        if {name, REFERENCES.get(name)} <= fields.keys():
+            difference = abs(fields[name] - fields[REFERENCES[name]])
+            row |= {"difference_voxel": difference.max(), "mean_difference": difference.mean()}
+        print(row, flush=True)
+        rows.append(row)
+    return rows
+
+
+def predict_fine() -> dict:
+    shape = memory.whole_brain_grid(0.6)
+    peak_mb = memory.predict("vfa", shape).peak_mb
+    return {"run": "predicted", "shape": "x".join(map(str, shape)), "threads": 1} | {
+        "status": "predicted",
+        "peak_mb": peak_mb,
+    }
+
+
+def merge(rows: list[dict]) -> pd.DataFrame:
+    table = pd.DataFrame(rows).set_index(KEYS)
+    if TABLE.exists():
+        old = pd.read_csv(TABLE).set_index(KEYS)
+        table = pd.concat([table, old[~old.index.isin(table.index)]])
+    order = {name: number for number, name in enumerate([*RUNS, "predicted"])}
+    return table.reset_index().sort_values("run", key=lambda r: r.map(order), ignore_index=True)
+
+
+def summarise(table: pd.DataFrame) -> str:
+    """The ratios in sentences, then the rows."""
+    lines = []
+    for (shape, threads), rows in table[table["status"] == "ok"].groupby(["shape", "threads"]):
+        known = rows.set_index("run")
+        for name, reference in REFERENCES.items():
+            if {name, reference} <= set(known.index):
+                ratio = known.loc[name, MEASURES] / known.loc[reference, MEASURES]
+                lines.append(
+                    f"On {shape} with {threads} threads, {name} takes {ratio['cpu_seconds']:.2f} of "
+                    f"the processor time and {ratio['peak_mb']:.2f} of the memory of {reference}; the "
+                    f"fields differ by {known.loc[name, 'mean_difference']:.1g} voxel on average and "
+                    f"{known.loc[name, 'difference_voxel']:.1g} at most."
+                )
+    lines += ["", "| run | grid | threads | CPU s | peak MB |", "|---|---|---|---|---|"]
+    for row in table.itertuples():
+        seconds = "–" if pd.isna(row.cpu_seconds) else f"{row.cpu_seconds:.1f}"
+        peak = row.status if pd.isna(row.peak_mb) else f"{row.peak_mb:.0f}"
+        lines.append(f"| {row.run} | {row.shape} | {row.threads} | {seconds} | {peak} |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shape", type=int, nargs=3, default=(160, 224, 192))
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--runs", nargs="+", choices=RUNS, default=["plain", "ours", "forward"])
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS))
     arguments = parser.parse_args()
-    results = {}
-    print("run        wall s   CPU s   peak MB")
-    for name in arguments.runs:
-        run, option = RUNS[name]
-        outcome = run_child(run, option, tuple(arguments.shape), threads=arguments.threads)
-        if outcome.status != "ok":
-            print(f"{name:9} {outcome.status}: {outcome.reason}")
-            continue
-        results[name] = usage, _ = outcome.value
-        print(f"{name:9} {usage.seconds:7.1f} {usage.cpu_seconds:7.1f} {usage.peak_mb:9.0f}")
-    compare(results, "ours", "plain")
-    compare(results, "bfloat16", "forward")
-
-
-def compare(results: dict, name: str, reference: str) -> None:
-    if name in results and reference in results:
-        (usage, field), (other, expected) = results[name], results[reference]
-        print(
-            f"{name} / {reference}: {usage.seconds / other.seconds:.2f} of the wall time, "
-            f"{usage.cpu_seconds / other.cpu_seconds:.2f} of the CPU time, "
-            f"{usage.peak_mb / other.peak_mb:.2f} of the memory; "
-            f"largest difference {abs(field - expected).max():.1e} voxel"
-        )
+    rows = run_all(arguments.runs, tuple(arguments.shape), arguments.threads)
+    table = merge([*rows, predict_fine()])
+    table.to_csv(TABLE, index=False, float_format="%.4g")
+    TABLE.with_suffix(".md").write_text(summarise(table))
 
 
 if __name__ == "__main__":
