@@ -66,10 +66,10 @@ def run(network: str, form: str, shape: memory.Shape):
     return memory.measure_peak(network, shape, whole=form == "whole")
 
 
-def make_row(network: str, form: str, spacing_mm: float, measured: bool) -> dict:
+def make_row(network: str, form: str, spacing_mm: float) -> dict:
     shape = memory.whole_brain_grid(spacing_mm)
     predicted = predict(network, form, shape)
-    row = {
+    return {
         "network": network,
         "form": form,
         "spacing_mm": spacing_mm,
@@ -79,13 +79,14 @@ def make_row(network: str, form: str, spacing_mm: float, measured: bool) -> dict
         "process_mb": predicted.process_mb,
         "predicted_mb": predicted.peak_mb,
     }
-    if measured:
-        outcome = run(network, form, shape)
-        row |= {"status": outcome.status, "reason": outcome.reason}
-        if outcome.status == "ok":
-            usage = outcome.value
-            row |= {"measured_mb": usage.peak_mb, "cpu_seconds": usage.cpu_seconds}
-            row["error_percent"] = 100 * (predicted.peak_mb / usage.peak_mb - 1)
+
+
+def measure_row(row: dict) -> dict:
+    shape = memory.whole_brain_grid(row["spacing_mm"])
+    outcome = run(row["network"], row["form"], shape)
+    row = row | {"status": outcome.status, "reason": outcome.reason}
+    if outcome.status == "ok":
+        row |= {"measured_mb": outcome.value.peak_mb, "cpu_seconds": outcome.value.cpu_seconds}
     return row
 
 
@@ -96,7 +97,10 @@ def merge(rows: list[dict]) -> pd.DataFrame:
     if TABLE.exists():
         old = pd.read_csv(TABLE).set_index(keys)
         table = table.combine_first(old)
-        table["error_percent"] = 100 * (table["predicted_mb"] / table["measured_mb"] - 1)
+    measured = table.get("measured_mb", pd.Series(float("nan"), table.index))
+    table = table.assign(
+        measured_mb=measured, error_percent=100 * (table["predicted_mb"] / measured - 1)
+    )
     return table.reset_index().sort_values(["network", "form", "spacing_mm"], ignore_index=True)
 
 
@@ -127,17 +131,22 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows = []
-    for network in NETWORKS:
-        for form in ("slabs", "whole"):
-            for spacing_mm in SPACINGS_MM:
-                asked = network in arguments.networks and form in arguments.forms
-                measured = asked and spacing_mm in arguments.measured
-                rows.append(make_row(network, form, spacing_mm, measured))
-                if measured:
-                    print(rows[-1], flush=True)
-                    merge(rows).to_csv(TABLE, index=False, float_format="%.4g")
-    table = merge(rows)
+    rows = [
+        make_row(network, form, spacing_mm)
+        for network in NETWORKS
+        for form in ("slabs", "whole")
+        for spacing_mm in SPACINGS_MM
+    ]
+    write(merge(rows))
+    for number, row in enumerate(rows):
+        asked = row["network"] in arguments.networks and row["form"] in arguments.forms
+        if asked and row["spacing_mm"] in arguments.measured:
+            rows[number] = measure_row(row)
+            print(rows[number], flush=True)
+            write(merge(rows))
+
+
+def write(table: pd.DataFrame) -> None:
     table.to_csv(TABLE, index=False, float_format="%.4g")
     TABLE.with_suffix(".md").write_text(summarise(table))
 

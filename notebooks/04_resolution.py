@@ -106,6 +106,16 @@ pages.say(result.wall_table)
 pages.say(result.error_text)
 
 # %% [markdown]
+# ### Attention without unfolding
+#
+# The matching stage of VFA alone, both forms on the same features, each in a fresh process: *plain*
+# lays the 27 keys of every voxel side by side, *ours* goes through the volume in tiles. *Forward* is
+# a whole inference, *bfloat16* the same with half the digits in its convolutions.
+
+# %% tags=["remove-input"]
+pages.say(resolution.read_attention())
+
+# %% [markdown]
 # ## A failure, provoked and caught
 #
 # One network, one grid, one budget between what its two forms are predicted to need. Each runs in a

@@ -18,6 +18,7 @@ from ..preprocess import STANDARD
 from ..stats._sentences import count
 
 TABLE = "benchmarks/memory.csv"  # written by benchmarks/memory.py
+ATTENTION = "benchmarks/attention.md"  # written by benchmarks/attention.py
 FINE_MM = 0.6  # the voxel size of the claim
 FORMS = ("whole", "slabs")
 
@@ -88,6 +89,14 @@ def read_wall() -> pd.DataFrame | None:
     return pd.read_csv(path) if path.exists() else None
 
 
+def read_attention() -> str:
+    """What the benchmark of attention found, in words and rows; one sentence where it was not run."""
+    path = project_root() / ATTENTION
+    if path.exists():
+        return path.read_text()
+    return "The benchmark was not run; `python benchmarks/attention.py` writes its table."
+
+
 def provoke_failure(network: str, spacing_mm: float) -> pd.DataFrame:
     """Run both forms of a network under a budget between their predicted needs.
 
@@ -122,7 +131,8 @@ def provoke_failure(network: str, spacing_mm: float) -> pd.DataFrame:
 def _at(wall: pd.DataFrame, spacing_mm: float) -> pd.DataFrame:
     """GB by network (rows) and form (columns) at a voxel size."""
     rows = wall[np.isclose(wall["spacing_mm"], spacing_mm)]
-    return rows.pivot_table("predicted_mb", "network", "form")[list(FORMS)] / 1024
+    table = rows.pivot_table("predicted_mb", "network", "form") / 1024
+    return table.reindex(columns=list(FORMS)).dropna()
 
 
 def _wall_text(wall: pd.DataFrame | None) -> str:
@@ -146,8 +156,9 @@ def _wall_table(wall: pd.DataFrame | None) -> str:
         "| network | " + " | ".join(f"{mm:g} mm" for mm in spacings) + " |",
         "|---" * (len(spacings) + 1) + "|",
     ]
-    by_spacing = {mm: _at(wall, mm) for mm in spacings}
-    for network in order_of(wall["network"]):
+    networks = order_of(wall["network"])
+    by_spacing = {mm: _at(wall, mm).reindex(networks) for mm in spacings}
+    for network in networks:
         cells = (by_spacing[mm].loc[network] for mm in spacings)
         shown = (f"{c['whole']:.1f} → {c['slabs']:.1f}" for c in cells)
         lines.append(f"| {name_of(network)} | " + " | ".join(shown) + " |")
