@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -134,9 +134,14 @@ def load_or_compute(notebook: str, parameters: Mapping) -> Run:
     A registration that cannot be computed here, because its images or weights are absent, is left
     out and counted as skipped.
     """
+    counts = compute_notebook(notebook, parameters)
+    return replace(load(notebook, parameters), counts=counts)
+
+
+def load(notebook: str, parameters: Mapping) -> Run:
+    """The tables of a notebook as the store has them; nothing is computed."""
     tasks = plan_notebook(notebook, parameters)
     store = store_path(parameters["profile"])
-    counts = compute_notebook(notebook, parameters)
     keys = [t.key for t in tasks]
     registrations = results.read_registrations(store, keys)
     order = {key: number for number, key in enumerate(keys)}
@@ -150,4 +155,6 @@ def load_or_compute(notebook: str, parameters: Mapping) -> Run:
     absent = {m: why for m, why in absent.items() if why and m not in done}
     asked = set(parameters.get("methods", [])) - {t.method for t in tasks}
     absent |= {m: ADDABLE[m] for m in sorted(asked & set(ADDABLE))}
+    lacking = len(tasks) - len(registrations)
+    counts = {"reused": len(registrations), "new": 0, "failed": 0, "skipped": lacking}
     return Run(registrations, structures, counts, absent, tasks, store)
