@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from ..errors import InputError
 from .base import Cohort, Pair, Scan, balanced_pairs, rescan_pairs
-from .nichart import nichart
 from .local import LOCAL_COHORTS
+from .macaque import macaque, macaque_like
+from .nichart import nichart
 from .oasis import oasis
 from .openms import openms
 from .synthetic import synthetic
@@ -17,6 +18,8 @@ from .template import template
 __all__ = ["COHORTS", "Cohort", "Pair", "Scan", "balanced_pairs", "get_cohort", "rescan_pairs"]
 
 COHORTS: dict[str, Callable[..., Cohort]] = {
+    "macaque": macaque,
+    "macaque_like": macaque_like,
     "nichart": nichart,
     "oasis": oasis,
     "openms": openms,

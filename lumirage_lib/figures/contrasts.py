@@ -52,13 +52,17 @@ def plot_contrast_dice(pairs: pd.DataFrame):
     return figure
 
 
-def plot_changes(changes: pd.DataFrame):
+def plot_changes(
+    changes: pd.DataFrame, label: str = "change of (deep − iterative) in Dice, contrast against T1w"
+):
     """Difference in differences with its interval, by arm, contrast and network; 0 is no extra loss.
 
     Parameters
     ----------
     changes : DataFrame
         arm, condition, method ("all networks" is the mean), change, low, high.
+    label : str
+        Of the axis.
     """
     use_style()
     labels, figure_rows = [], []
@@ -71,19 +75,19 @@ def plot_changes(changes: pd.DataFrame):
     for number, name in enumerate(names):
         colour = "black" if name == ALL else colour_of(name)
         marker = "D" if name == ALL else FAMILY_MARKERS["deep"]
-        label = name if name == ALL else name_of(name)
+        said = name if name == ALL else name_of(name)
         for y, rows in enumerate(figure_rows):
             row = rows[rows["method"] == name].dropna(subset="change")
             if row.empty:
                 continue
             at = y + offsets[number]
             axes.hlines(at, row["low"], row["high"], color=colour, lw=1.5)
-            axes.plot(row["change"], [at], marker, color=colour, ms=6, label=label)
-            label = None
+            axes.plot(row["change"], [at], marker, color=colour, ms=6, label=said)
+            said = None
     axes.axvline(0, color="black", lw=0.8)
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
-    axes.set_xlabel("change of (deep − iterative) in Dice, contrast against T1w")
+    axes.set_xlabel(label)
     axes.legend(fontsize=8, loc="best")
     return figure
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from ..evaluate import Task
 from .contrasts import plan_contrasts
+from .macaque import plan_macaque
 from .pairs import cohort_options, plan_pairs
 from .preprocessing import plan_preprocessing
 from .resolution import plan_resolution
@@ -14,6 +15,7 @@ __all__ = ["PLANS", "cohort_options"]
 
 PLANS: dict[str, Callable[[Mapping], list[Task]]] = {
     "01_in_distribution": plan_pairs,
+    "02_macaque": plan_macaque,
     "03_contrasts": plan_contrasts,
     "04_resolution": plan_resolution,
     "05_preprocessing": plan_preprocessing,

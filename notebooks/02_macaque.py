@@ -1,0 +1,148 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Another species: macaque brains
+#
+# **Question.** On T1w brains of macaques, which no network here was trained on, are registration networks
+# as accurate as iterative optimisation? And does it matter that the brains are small?
+
+# %% tags=["parameters"]
+profile: str = "demo"  # column of experiments.yml these values come from
+cohort: str = "macaque_like"  # macaque (three templates, one animal) or macaque_like (generated)
+spacing_mm: float = 2.0  # voxel size of the generated cohort before it is shrunk
+n_subjects: int = 4  # subjects of the generated cohort
+n_pairs: int = 4  # ordered pairs of the generated cohort; of the real one all are taken
+sizes: list = ["true size", "human size"]  # what the header says of the brain's size
+methods: list = ["affine", "greedy", "clapirn"]  # names in the registry, or module:attribute
+margin: float = 0.01  # mean Dice difference within which two methods count as equal
+n_panels: int = 1  # pairs of which slices are kept for the pictures
+seed: int = 0  # of the pair design, the generated cohort and the bootstrap
+jobs: int = 0  # registrations at a time; 0: one per core
+
+# %% tags=["hide-input"]
+from lumirage_lib import figures, pages
+from lumirage_lib.analyses import in_distribution
+from lumirage_lib.analyses import macaque as analysis
+from lumirage_lib.experiments import load_or_compute
+
+NOTEBOOK = "02_macaque"
+parameters = pages.gather(NOTEBOOK, globals())
+run = load_or_compute(NOTEBOOK, parameters)
+result = analysis.analyse(run, parameters)
+here = f"02-{profile}"
+
+# %% tags=["remove-input"]
+pages.say(result.answer)
+
+# %% [markdown]
+# ```{admonition} What you will see
+# :class: note
+# Four macaque brains registered to each other at their true size and declared as large as human ones; the
+# difference between networks and iterative methods at either size; one pair in pictures. You should have
+# read [In distribution](01_in_distribution_demo.ipynb).
+# ```
+
+# %% tags=["remove-input"]
+pages.show_parameters(NOTEBOOK, parameters)
+pages.show_counts(run)
+pages.say(result.state)
+pages.say(result.limits)
+
+# %% [markdown]
+# ## Accuracy at both sizes
+#
+# The images of the published run are the templates MEBRAINS and NMT {cite}`balan2024,jung2021` and one
+# animal; the structures are those of the ARM atlas {cite}`jung2021,hartig2021`. A macaque brain has about a
+# sixteenth of the volume of a human one. A network that declares the voxel size it was trained at gets
+# the image resampled to it, so at its true size the brain is tiny; *human size* means that the header
+# is multiplied, nothing else, so that it fills the field of view as a human brain does.
+
+# %% tags=["hide-input"]
+pages.show(
+    figures.plot_contrast_dice(result.pairs[result.pairs["kind"] == "between"]),
+    f"fig-{here}-dice",
+    f"Mean Dice over structures and pairs at both sizes. {result.design} Solid lines with circles are "
+    "iterative, dashed with triangles deep, squares the affine alignment alone.",
+    "Line chart of mean Dice at true and human size, one line per method.",
+)
+
+# %% [markdown]
+# ## Is the difference zero?
+#
+# Equal means: the whole 90 % interval of the mean difference lies within the margin that was fixed before
+# the run. Intervals come from resampling subjects.
+
+# %% tags=["hide-input"]
+if len(result.differences):
+    pages.show(
+        figures.plot_changes(result.differences, "deep − iterative, mean Dice"),
+        f"fig-{here}-differences",
+        "Difference in mean Dice against the mean of the iterative methods, 95 % interval over subjects. "
+        f"{result.design} Right of zero: the network is ahead. Diamonds: mean over the networks.",
+        f"Forest plot by size, a diamond and one triangle per network. {result.answer}",
+    )
+
+# %% tags=["remove-input"]
+pages.say(result.verdict_text)
+pages.say(result.differences_table)
+pages.say(result.size_text)
+
+# %% [markdown]
+# ## The two forms of one template
+
+# %% tags=["remove-input"]
+pages.say(result.related_text)
+
+# %% [markdown]
+# ## One pair in pictures
+
+# %% tags=["hide-input"]
+if len(run.registrations.query("status == 'ok'")):
+    panel = in_distribution.panel(run)
+    pages.show(
+        figures.plot_panel(panel.slices, panel.dice),
+        f"fig-{here}-panel",
+        f"One pair ({panel.pair}, 2 subjects), coronal slice through the middle. Blue: label borders of "
+        "the fixed image; orange: the moved labels.",
+        f"Coronal brain slices of pair {panel.pair}: the fixed image, then the moved image of every "
+        "method with the label borders of both.",
+    )
+
+# %% [markdown]
+# ## Reproduce these figures
+
+# %% tags=["remove-input"]
+tables = {"pairs": result.pairs, "differences": result.differences}
+pages.show_reproduce(NOTEBOOK, parameters, {n: t for n, t in tables.items() if len(t)})
+
+# %% [markdown]
+# ## Exercise
+#
+# Hausdorff distances do not change with what the header says during registration, for the field is scored
+# on the native grid. Do networks that gain in Dice at human size gain in distance as well? Compare
+# `sd_log_jacobian` at the two sizes, if the table has it: does a better overlap cost smoothness?
+#
+# ```{admonition} A solution
+# :class: dropdown
+# The measures of every registration stand in the pairs table, one row per pair, method and size.
+# ```
+
+# %% tags=["hide-cell"]
+measured = [c for c in ("dice", "ndv_percent", "sd_log_jacobian") if c in result.pairs]
+result.pairs.pivot_table(measured, "method", "condition").round(3)
+
+# %% [markdown]
+# ## Versions
+
+# %% tags=["remove-input"]
+pages.show_versions()
