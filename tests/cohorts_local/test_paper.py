@@ -133,7 +133,8 @@ def test_notebook_01_runs_on_a_folder_of_the_users_and_again_when_it_has_moved(t
         (project / name).symlink_to(experiments.project_root() / name)
     root = MAKERS["oasis-l2r"](tmp_path / "data", 3)
     page = tmp_path / "page" / "page.ipynb"
-    asked = ["-P", "cohort=oasis-l2r", "-P", "methods=[affine, greedy]", "-P", "n_pairs=2"]
+    methods = "methods=[affine, greedy, vfa-lumir]"
+    asked = ["-P", "cohort=oasis-l2r", "-P", methods, "-P", "n_pairs=2"]
     run = ["run", "01_in_distribution", "-p", "paper", *asked]
     out = lumirage(*run, "-P", f"root={root}", "-o", page, LUMIRAGE_ROOT=str(project))
     assert out.returncode == 0, out.stderr
@@ -150,6 +151,7 @@ def test_notebook_01_runs_on_a_folder_of_the_users_and_again_when_it_has_moved(t
     assert any("2 ordered pairs of 3 subjects" in caption for caption in captions)
     said = str(cells)
     assert "The methods start from the alignment `centre`" in said
+    assert "**vfa-lumir** is missing" in said
     # The data have moved: nothing is computed again.
     root.rename(tmp_path / "moved")
     where = {"LUMIRAGE_DATA_OASIS_L2R": str(tmp_path / "moved"), "LUMIRAGE_ROOT": str(project)}

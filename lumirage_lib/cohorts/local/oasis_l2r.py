@@ -17,7 +17,7 @@ from .layout import Entry, Layout, find_file, find_root, make_layout, to_cohort
 from .pairlist import layout_of_list
 from .protocols import label_table
 
-NAME, REFERENCE = "oasis-l2r", "hering2023,marcus2007"
+NAME, REFERENCE = "oasis-l2r", "hering2023,hoopes2021,marcus2007"
 N_VALIDATION = 20
 
 
