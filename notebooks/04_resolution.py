@@ -48,13 +48,13 @@ jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]
 from lumirage_lib import figures, pages
-from lumirage_lib.analyses import resolution
+from lumirage_lib.analyses import memory_wall, resolution
 from lumirage_lib.experiments import load_or_compute
 
 NOTEBOOK = "04_resolution"
 parameters = pages.gather(NOTEBOOK, globals())
 run = load_or_compute(NOTEBOOK, parameters)
-provoked = resolution.provoke_failure(*failure)
+provoked = memory_wall.provoke_failure(*failure)
 result = resolution.analyse(run, provoked, parameters)
 here = f"04-{profile}"
 
@@ -73,7 +73,8 @@ pages.say(result.answer)
 # %% tags=["remove-input"]
 pages.show_parameters(NOTEBOOK, parameters)
 pages.show_counts(run)
-pages.say(result.state)
+if result.state:
+    pages.say(result.state)
 
 # %% [markdown]
 # ## The wall
@@ -113,7 +114,7 @@ pages.say(result.error_text)
 # a whole inference, *bfloat16* the same with half the digits in its convolutions.
 
 # %% tags=["remove-input"]
-pages.say(resolution.read_attention())
+pages.say(memory_wall.read_attention())
 
 # %% [markdown]
 # ## A failure, provoked and caught

@@ -47,8 +47,8 @@ def test_peak_of_known_functions(function, expected, device):
 def test_convolution_counts_the_copies_of_its_library(monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     conv = torch.nn.Conv3d(5, 9, 3, padding=1, device="meta")
-    n = 8 * 96 * 96 * 4 / MB
-    peak_mb, library_mb = trace(conv, torch.empty(1, 5, 8, 96, 96, device="meta"))
+    n = 64 * 96 * 8 * 4 / MB
+    peak_mb, library_mb = trace(conv, torch.empty(1, 5, 64, 96, 8, device="meta"))
     assert library_mb == pytest.approx(16 * n + 9 * n)  # nine channels in two blocks, then copied
     assert peak_mb == pytest.approx((5 + 16 + 9) * n, rel=1e-3)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lumirage_lib import experiments, notebooks
-from lumirage_lib.analyses import resolution
+from lumirage_lib.analyses import memory_wall, resolution
 from lumirage_lib.errors import InputError
 from lumirage_lib.methods import get_method
 from lumirage_lib.plans.resolution import plan_resolution, working_at
@@ -80,27 +80,33 @@ def test_gain_is_read_off_at_native_labels(registrations):
 @pytest.mark.parametrize(
     ("whole", "slabs", "said"),
     [
-        ((30, 12), (14, 6), "an implementation and its budget, not a law"),
-        ((90, 12), (14, 6), "whole the largest fits none of them"),
+        ((30, 12), (14, 6), "in 24 GB when they compute in slabs, and need 80 GB"),
+        ((90, 12), (14, 6), "need more than any budget here when they convolve whole"),
         ((7, 5), (6, 4), "neither a law nor an implementation"),
         ((200, 12), (100, 6), "there it is a law"),
     ],
 )
-def test_verdict_follows_the_numbers(registrations, whole, slabs, said):
+def test_verdict_follows_the_numbers(whole, slabs, said):
     rows = [
         (network, form, 0.6, 1024.0 * gb)
         for form, values in (("whole", whole), ("slabs", slabs))
         for network, gb in zip(("vfa", "clapirn"), values, strict=True)
     ]
     wall = pd.DataFrame(rows, columns=["network", "form", "spacing_mm", "predicted_mb"])
+    conclusion, counts = memory_wall.decide(wall, [80, 8, 24])
+    assert said in conclusion
+    n_whole, n_slabs = (sum(v <= 24 for v in values) for values in (whole, slabs))
+    assert f"| 24 GB | {n_whole} of 2 | {n_slabs} of 2 |" in counts
+
+
+def test_what_was_run_is_said(registrations):
     pairs = resolution.add_working_mm(registrations, DEFAULTS)
-    text = resolution._verdict(wall, pairs, [8, 24, 80])
-    assert said in text
-    assert "no network was run that fine" in text
+    assert "no network was run that fine" in memory_wall.say_ran(pairs)
     fine = pairs.assign(working_mm=0.6, method="clapirn@grid", status="ok")
-    assert "Really run at 0.6 mm" in resolution._verdict(wall, fine, [8, 24, 80])
+    assert "Really run at 0.6 mm" in memory_wall.say_ran(fine)
+    assert "no network" in memory_wall.say_ran(fine.assign(status="out-of-memory"))
 
 
 def test_missing_table_is_said():
-    assert "missing" in resolution._verdict(None, pd.DataFrame(), [8])
-    assert "benchmarks/memory.py" in resolution._wall_text(None)
+    assert "missing" in memory_wall.decide(None, [8])[0]
+    assert "benchmarks/memory.py" in memory_wall.say_need(None)

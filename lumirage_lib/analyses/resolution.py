@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from .. import memory
-from ..experiments import Run, project_root
+from ..experiments import Run
 from ..figures.resolution import label_of
-from ..figures.style import name_of, order_of
+from ..figures.style import order_of
 from ..plans.preprocessing import split_methods
 from ..plans.resolution import studies
 from ..preprocess import STANDARD
 from ..stats._sentences import count
-
-TABLE = "benchmarks/memory.csv"  # written by benchmarks/memory.py
-ATTENTION = "benchmarks/attention.md"  # written by benchmarks/attention.py
-FINE_MM = 0.6  # the voxel size of the claim
-FORMS = ("whole", "slabs")
+from . import memory_wall
 
 
 @dataclass(frozen=True)
@@ -51,196 +46,34 @@ def analyse(run: Run, provoked: pd.DataFrame, parameters: Mapping) -> Result:
     ----------
     run : Run
     provoked : DataFrame
-        Of :func:`provoke_failure`.
+        Of :func:`lumirage_lib.analyses.memory_wall.provoke_failure`.
     parameters : mapping
         Of the notebook.
     """
-    wall = read_wall()
+    wall = memory_wall.read_wall()
     pairs = add_working_mm(run.registrations, parameters)
     gain = summarise_gain(pairs)
     gain_text = _gain_text(pairs, parameters["margin"])
-    verdict = _verdict(wall, pairs, parameters["budgets_gb"])
+    conclusion, counts = memory_wall.decide(wall, parameters["budgets_gb"])
+    ran = memory_wall.say_ran(pairs)
     tables = {"gain": gain, "pairs": pairs.drop(columns=["hardware", "reason"], errors="ignore")}
     return Result(
-        answer=f"**Answer.** {verdict} {gain_text}",
+        answer=f"**Answer.** {conclusion} {ran} {gain_text}",
         state=_state(run, pairs, parameters),
         design=_design(pairs),
         wall=wall,
-        wall_text=_wall_text(wall),
-        wall_table=_wall_table(wall),
-        error_text=_error_text(wall),
-        failure_table=_failure_table(provoked),
-        failure_text=_failure_text(provoked),
+        wall_text=memory_wall.say_need(wall),
+        wall_table=memory_wall.tabulate_need(wall),
+        error_text=memory_wall.say_error(wall),
+        failure_table=memory_wall.tabulate_failure(provoked),
+        failure_text=memory_wall.say_failure(provoked),
         gain=gain,
         gain_text=gain_text,
         gain_table=_gain_table(gain),
-        verdict_text=verdict,
+        verdict_text=f"{counts} {conclusion} {ran}".strip(),
         limits=_limits(pairs),
         tables=tables if wall is None else {"memory": wall, **tables},
     )
-
-
-# ---- the wall ------------------------------------------------------------------------------------
-
-
-def read_wall() -> pd.DataFrame | None:
-    """The committed table of predicted and measured memory, or None where it was not made."""
-    path = project_root() / TABLE
-    return pd.read_csv(path) if path.exists() else None
-
-
-def read_attention() -> str:
-    """What the benchmark of attention found, in words and rows; one sentence where it was not run."""
-    path = project_root() / ATTENTION
-    if path.exists():
-        return path.read_text()
-    return "The benchmark was not run; `python benchmarks/attention.py` writes its table."
-
-
-def provoke_failure(network: str, spacing_mm: float) -> pd.DataFrame:
-    """Run both forms of a network under a budget between their predicted needs.
-
-    Returns
-    -------
-    DataFrame
-        Rows "whole" and "slabs": network, shape, budget_mb, predicted_mb (both of the inference,
-        without the process), status, reason, measured_mb (NaN where it failed).
-    """
-    shape = memory.whole_brain_grid(spacing_mm)
-    needs = {f: sum(memory.count_tensors(network, shape, whole=f == "whole")) for f in FORMS}
-    budget_mb = sum(needs.values()) / 2
-    rows = []
-    for form, predicted_mb in needs.items():
-        outcome = memory.measure_peak(network, shape, whole=form == "whole", budget_mb=budget_mb)
-        done = outcome.status == "ok"
-        rows.append(
-            {
-                "network": network,
-                "form": form,
-                "shape": "x".join(map(str, shape)),
-                "predicted_mb": predicted_mb,
-                "budget_mb": budget_mb,
-                "status": outcome.status,
-                "reason": outcome.reason,
-                "measured_mb": outcome.value.method_mb if done else np.nan,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _at(wall: pd.DataFrame, spacing_mm: float) -> pd.DataFrame:
-    """GB by network (rows) and form (columns) at a voxel size."""
-    rows = wall[np.isclose(wall["spacing_mm"], spacing_mm)]
-    table = rows.pivot_table("predicted_mb", "network", "form") / 1024
-    return table.reindex(columns=list(FORMS)).dropna()
-
-
-def _wall_text(wall: pd.DataFrame | None) -> str:
-    if wall is None:
-        return "The table of memory is not there; `python benchmarks/memory.py` writes it."
-    need = _at(wall, FINE_MM)
-    low, high = need.min(), need.max()
-    return (
-        f"At {FINE_MM:g} mm the {len(need)} networks are predicted to need {low['whole']:.1f} to "
-        f"{high['whole']:.1f} GB whole and {low['slabs']:.1f} to {high['slabs']:.1f} GB in slabs; "
-        f"most is needed by {name_of(need['whole'].idxmax())} and {name_of(need['slabs'].idxmax())}."
-    )
-
-
-def _wall_table(wall: pd.DataFrame | None) -> str:
-    if wall is None:
-        return ""
-    spacings = sorted(wall["spacing_mm"].unique(), reverse=True)
-    lines = [
-        "Predicted peak in GB, whole → slabs:\n",
-        "| network | " + " | ".join(f"{mm:g} mm" for mm in spacings) + " |",
-        "|---" * (len(spacings) + 1) + "|",
-    ]
-    networks = order_of(wall["network"])
-    by_spacing = {mm: _at(wall, mm).reindex(networks) for mm in spacings}
-    for network in networks:
-        cells = (by_spacing[mm].loc[network] for mm in spacings)
-        shown = (f"{c['whole']:.1f} → {c['slabs']:.1f}" for c in cells)
-        lines.append(f"| {name_of(network)} | " + " | ".join(shown) + " |")
-    return "\n".join(lines)
-
-
-def _error_text(wall: pd.DataFrame | None) -> str:
-    measured = None if wall is None else wall.dropna(subset="measured_mb")
-    if measured is None or measured.empty:
-        return "None of these was measured on this machine."
-    finest = measured["spacing_mm"].min()
-    worst = measured.groupby("form")["error_percent"].apply(lambda e: e.abs().max())
-    errors = " and ".join(f"{worst[f]:.1f} % ({f})" for f in FORMS if f in worst)
-    return (
-        f"Of these, {count(len(measured), 'inference')} of {measured['network'].nunique()} networks "
-        f"down to {finest:g} mm were really run, one thread each; the prediction of the whole "
-        f"process's peak is off by at most {errors}."
-    )
-
-
-def _failure_table(provoked: pd.DataFrame) -> str:
-    lines = [
-        "| network | form | grid | predicted MB | budget MB | status | measured MB |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in provoked.itertuples():
-        measured = "–" if np.isnan(row.measured_mb) else f"{row.measured_mb:.0f}"
-        lines.append(
-            f"| {name_of(row.network)} | {row.form} | {row.shape} | {row.predicted_mb:.0f} "
-            f"| {row.budget_mb:.0f} | **{row.status}** | {measured} |"
-        )
-    return "\n".join(lines)
-
-
-def _failure_text(provoked: pd.DataFrame) -> str:
-    status = provoked.set_index("form")["status"]
-    failed = provoked[provoked["status"] != "ok"]
-    reasons = " ".join(f"{r.form.capitalize()}: {r.reason}." for r in failed.itertuples())
-    if status["whole"] != "ok" and status["slabs"] == "ok":
-        return (
-            f"The same network, weights and images: whole it fails, in slabs it runs. {reasons} A "
-            "registration that fails like this is a row with its status and reason in every table "
-            "of this book, never a gap."
-        )
-    return f"The two forms did not part at this budget. {reasons}"
-
-
-def _verdict(wall: pd.DataFrame | None, pairs: pd.DataFrame, budgets: Sequence[float]) -> str:
-    if wall is None:
-        return "Whether networks run at 0.6 mm is not known here: the table of memory is missing."
-    need = _at(wall, FINE_MM)
-    n = len(need)
-    enough = {f: [b for b in sorted(budgets) if (need[f] <= b).all()] for f in FORMS}
-    counts = "; ".join(
-        f"{b:g} GB: {int((need['whole'] <= b).sum())} of {n} whole, "
-        f"{int((need['slabs'] <= b).sum())} of {n} in slabs"
-        for b in sorted(budgets)
-    )
-    if not enough["slabs"]:
-        said = "For some network no budget here is enough in either form: there it is a law."
-    elif not enough["whole"] or enough["slabs"][0] < enough["whole"][0]:
-        whole = f"needs {enough['whole'][0]:g} GB" if enough["whole"] else "fits none of them"
-        said = (
-            f"In slabs every network fits {enough['slabs'][0]:g} GB, whole the largest {whole}: "
-            f"failing at {FINE_MM:g} mm is a property of an implementation and its budget, not a law."
-        )
-    else:
-        said = (
-            f"Both forms of every network fit {enough['slabs'][0]:g} GB: at {FINE_MM:g} mm neither a "
-            "law nor an implementation stands in the way."
-        )
-    return f"Networks that fit at {FINE_MM:g} mm, by predicted peak: {counts}. {said} {_ran(pairs)}"
-
-
-def _ran(pairs: pd.DataFrame) -> str:
-    """Which networks were really run on a grid as fine as that of the claim."""
-    fine = pairs[(pairs["working_mm"] <= FINE_MM) & pairs["method"].str.endswith("@grid")]
-    done = fine[fine["status"] == "ok"]
-    if done.empty:
-        return "On this page no network was run that fine; the numbers are predictions."
-    names = ", ".join(label_of(m) for m in order_of(done["method"]))
-    return f"Really run at {done['working_mm'].min():g} mm on this page: {names}."
 
 
 # ---- the gain ------------------------------------------------------------------------------------
