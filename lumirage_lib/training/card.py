@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pooch
 import torch
+from safetensors.torch import load_file
 
 from ..cohorts import Cohort
 from .data import training_scans
@@ -32,7 +33,7 @@ def make_card(out: Path, cohort: Cohort, environment: Mapping[str, str]) -> str:
     fitted, held_out = scans[: -recipe["n_held_out"]], scans[-recipe["n_held_out"] :]
     licences = {source.licence for scan in scans for source in cohort.sources(scan)}
     tested = {scan.subject for scan in cohort.scans if scan.group != "train"}
-    weights = sum(tensor.numel() for tensor in run["average"].values())
+    weights = sum(tensor.numel() for tensor in load_file(out / WEIGHTS).values())
     facts = {
         "network": "Vector Field Attention (Liu et al. 2024, arXiv:2407.10209), "
         + ", ".join(f"{key} {value}" for key, value in recipe["options"].items()),

@@ -99,7 +99,8 @@ def train(
     while state.seconds < limit and (iterations is None or state.iteration < iterations):
         row = step(state, fitted, recipe, seed)
         if state.iteration % recipe.validate_every == 0:
-            row |= validate(state.average, held_out, recipe.window_at(0))
+            finest = recipe.finest_at(state.iteration - 1)
+            row |= validate(state.average, held_out, recipe.window_at(0), finest)
         state.seconds = before + time.monotonic() - begun
         state.history.append({"iteration": state.iteration, "seconds": state.seconds, **row})
         if "held_out_correlation" in row:
@@ -116,6 +117,9 @@ def start(recipe: Recipe, seed: int, device: str) -> State:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = VFA(**recipe.options)
+        torch.manual_seed(seed)  # levels that join later do not change the draws of the others
+        first = VFA(**{**recipe.options, "skip": recipe.finest_at(0)})
+    network.load_state_dict(first.state_dict(), strict=False)
     average = VFA(**recipe.options)
     average.load_state_dict(network.state_dict())
     # Convolutions of this layout are two to three times as fast on a CPU, and no slower on a GPU.
@@ -130,12 +134,13 @@ def step(state: State, brains: Brains, recipe: Recipe, seed: int) -> dict[str, f
     """One iteration on one random pair, registered both ways; its losses."""
     rng = np.random.default_rng([seed, state.iteration])
     images = draw_pair(brains, rng, recipe.shared, recipe.individual)
-    displacement = register_both_ways(state.network, images, recipe.precision)
+    finest = recipe.finest_at(state.iteration)
+    displacement = register_both_ways(state.network, images, finest, recipe.precision)
     moved = warp(images.flip(0), displacement)
     correlation = compute_local_correlation(images, moved, recipe.window_at(state.iteration))
     roughness = compute_roughness(displacement)
     loss = recipe.smoothness * roughness - correlation
-    state.optimiser.zero_grad()
+    state.optimiser.zero_grad(set_to_none=True)  # a level that takes no part stays as it is
     loss.backward()
     state.optimiser.step()
     state.iteration += 1
@@ -149,11 +154,14 @@ def step(state: State, brains: Brains, recipe: Recipe, seed: int) -> dict[str, f
     return {name: float(value.detach()) for name, value in values.items()}
 
 
-def register_both_ways(network: VFA, images: Tensor, precision: str = "float32") -> Tensor:
+def register_both_ways(
+    network: VFA, images: Tensor, finest: int = 0, precision: str = "float32"
+) -> Tensor:
     """Displacements (2, 3, X, Y, Z), first onto second and second onto first, of (2, 1, X, Y, Z).
 
     Entry i is on the grid of image i, which is fixed. Each image goes through the encoder once, so
-    the second direction costs the matching only; the result is that of two calls of the network.
+    the second direction costs the matching only; the result is that of two calls of the network,
+    without the levels finer than `finest`.
     """
     mixed = precision == "bfloat16"
     flow = None
@@ -163,6 +171,8 @@ def register_both_ways(network: VFA, images: Tensor, precision: str = "float32")
                 flow = upsample(flow, features.shape[2:])
             query = network.decoder.make_query(level, features)
             flow = network.decoder(level, query, features.flip(0), flow)
+            if level == finest:  # the generator has not computed finer features yet
+                break
     return convert_unit_to_voxels(upsample(flow.float(), images.shape[2:]))
 
 
@@ -185,14 +195,14 @@ def split(brains: Brains, n_held_out: int) -> tuple[Brains, Brains]:
 
 
 @torch.no_grad()
-def validate(network: VFA, brains: Brains, window: int) -> dict[str, float]:
+def validate(network: VFA, brains: Brains, window: int, finest: int = 0) -> dict[str, float]:
     """Local correlation before and after, and per cent folded, over all pairs of held-out scans."""
     images = [sample_brain(brains, i) for i in range(len(brains.images))]
     rows = []
     for i in range(len(images)):
         for j in range(i):
             pair = torch.cat([images[i], images[j]])
-            field_ = register_both_ways(network, pair)
+            field_ = register_both_ways(network, pair, finest)
             after = compute_local_correlation(pair, warp(pair.flip(0), field_), window)
             before = compute_local_correlation(pair, pair.flip(0), window)
             folded = [
@@ -239,7 +249,10 @@ def write_checkpoint(out: Path, state: State, recipe: Recipe, seed: int, shape: 
         "licence": "MIT",
     }
     header = {key: str(value) for key, value in about.items()}
-    save_weights(state.average.state_dict(), out / WEIGHTS, header)
+    finest = recipe.finest_at(max(0, state.iteration - 1))
+    trained = VFA(**{**recipe.options, "skip": finest}).state_dict().keys()
+    average = state.average.state_dict()
+    save_weights({key: average[key] for key in trained}, out / WEIGHTS, header)
 
 
 def read_checkpoint(path: Path, state: State, recipe: Recipe, seed: int) -> None:

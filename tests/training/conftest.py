@@ -19,7 +19,12 @@ def recipe():
     """Seconds instead of hours: few features, large voxels."""
     options = {"downsamples": 2, "start_channels": 2, "matching_channels": 2, "max_channels": 8}
     return replace(
-        get_recipe("cpu-2mm"), spacing_mm=4.0, options={**options, "skip": 1}, validate_every=2
+        get_recipe("cpu-2mm"),
+        spacing_mm=4.0,
+        options=options,
+        windows=((0, 9), (1, 5)),
+        finest=((0, 1), (3, 0)),
+        validate_every=2,
     )
 
 

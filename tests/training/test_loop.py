@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from lumirage_lib.errors import InputError
 from lumirage_lib.figures import plot_training
-from lumirage_lib.networks import VFA
+from lumirage_lib.networks import VFA, infer_options, load_weights
 from lumirage_lib.training import loop, train
 from lumirage_lib.training.card import make_card
 
@@ -99,12 +99,31 @@ def test_both_ways_is_what_two_calls_of_the_network_give(recipe):
     torch.testing.assert_close(found, torch.cat([first, second]), atol=1e-4, rtol=0)
 
 
+def test_finer_levels_join_later_and_are_written_once_they_have(recipe, cohort, tmp_path):
+    early = train(cohort, recipe, tmp_path, iterations=3)
+    coarse = VFA(**infer_options(load_file(tmp_path / loop.WEIGHTS)))
+    load_weights(coarse, tmp_path / loop.WEIGHTS)
+    images = torch.rand(2, 1, 16, 20, 16)
+    with torch.no_grad():
+        expected = loop.register_both_ways(early.average, images, finest=1)
+        torch.testing.assert_close(coarse(images[:1], images[1:]), expected[:1], atol=1e-4, rtol=0)
+    start = loop.start(recipe, 0, "cpu").network.state_dict()
+    fine = [key for key in start if key not in coarse.state_dict()]
+    assert fine
+    assert all(torch.equal(early.network.state_dict()[key], start[key]) for key in fine)
+    late = train(cohort, recipe, tmp_path, iterations=4, resume=True)
+    changed = [not torch.equal(late.network.state_dict()[key], start[key]) for key in fine]
+    assert sum(changed) > len(fine) / 2
+    saved = load_file(tmp_path / loop.WEIGHTS)
+    assert all(torch.equal(saved[k], v) for k, v in late.average.state_dict().items())
+
+
 def test_mixed_precision_is_close_and_its_gradients_finite(recipe):
     torch.manual_seed(0)
     network = VFA(**recipe.options)
     images = torch.rand(2, 1, 8, 12, 16)
     exact = loop.register_both_ways(network, images)
-    coarse = loop.register_both_ways(network, images, "bfloat16")
+    coarse = loop.register_both_ways(network, images, precision="bfloat16")
     assert 0 < (coarse - exact).abs().max() < 0.2
     coarse.square().sum().backward()
     assert all(p.grad.isfinite().all() and p.dtype == torch.float32 for p in network.parameters())
@@ -114,16 +133,12 @@ def test_average_is_the_mean_over_the_last_iterations(cohort, recipe, tmp_path):
     """After the first step it is 10/11 of the way to the weights, then lags behind them."""
     first = loop.start(recipe, 0, "cpu")
     state = train(cohort, recipe, tmp_path, iterations=1)
-    pairs = zip(
-        first.network.parameters(),
-        state.network.parameters(),
-        state.average.parameters(),
-        strict=True,
-    )
-    for before, now, average in pairs:
-        torch.testing.assert_close(average, before + (now - before) * 10 / 11)
-    saved = load_file(tmp_path / loop.WEIGHTS)
-    assert all(torch.equal(saved[k], v) for k, v in state.average.state_dict().items())
+    before, now, average = (n.state_dict() for n in (first.network, state.network, state.average))
+    for key in average:
+        expected = before[key] + (now[key] - before[key]) * 10 / 11
+        torch.testing.assert_close(average[key], expected)
+        moved = not torch.equal(now[key], before[key])
+        assert moved or key.endswith("bias") or ".0." in key, key
 
 
 def test_too_few_scans_are_refused(cohort, recipe, tmp_path):
