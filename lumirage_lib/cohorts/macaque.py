@@ -1,10 +1,10 @@
 """Four macaque brains: the templates MEBRAINS and NMT v2 (symmetric, asymmetric) and one animal.
 
 Images and FreeSurfer-style labels ("aseg") from xingyu-liu/macaque_template_surfaces, the ARM atlas of
-level 2 (Jung et al. 2021, Hartig et al. 2021) on each template and on one animal from xingyu-liu/brainana and brainana_tools.
-All at 0.4 or 0.5 mm, skull-stripped. Templates are means of animals, smoother than one; the two forms of
-NMT are made of the same animals, so they count as one subject and their pairs as related, not between.
-The individual has no "aseg".
+level 2 (Jung et al. 2021, Hartig et al. 2021) on each template and on one animal from xingyu-liu/brainana
+and brainana_tools. All at 0.4 or 0.5 mm, skull-stripped. Templates are means of animals, smoother than
+one; the two forms of NMT are made of the same animals, so they count as one subject and their pairs as
+related, not between. The individual has no "aseg".
 """
 
 from __future__ import annotations
