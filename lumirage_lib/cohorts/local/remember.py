@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -40,9 +41,13 @@ def state_of(path: Path) -> list:
 
 def hash_file(path: Path) -> str:
     """Hash of the bytes, wherever the file lies; read once as long as it is not touched."""
+    return _hash(*state_of(path))
 
+
+@functools.cache  # a plan asks for every file once a pair and method
+def _hash(path: str, size: int, modified_ns: int) -> str:
     def compute() -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
-    return remember(["sha256", *state_of(path)], compute)
+    return remember(["sha256", path, size, modified_ns], compute)
