@@ -82,13 +82,14 @@ pages.say(result.state)
 # ## Accuracy by contrast
 
 # %% tags=["hide-input"]
-pages.show(
-    figures.plot_contrast_dice(result.pairs[result.pairs["arm"] != "dose"]),
-    f"fig-{here}-dice",
-    f"Mean Dice over structures and pairs by contrast, one panel per arm. {result.design} Solid lines "
-    "with circles are iterative, dashed with triangles deep, squares the affine alignment alone.",
-    "Line charts of mean Dice by contrast, one line per method, one panel per arm.",
-)
+if len(result.pairs):
+    pages.show(
+        figures.plot_contrast_dice(result.pairs[result.pairs["arm"] != "dose"]),
+        f"fig-{here}-dice",
+        f"Mean Dice over structures and pairs by contrast, one panel per arm. {result.design} Solid lines "
+        "with circles are iterative, dashed with triangles deep, squares the affine alignment alone.",
+        "Line charts of mean Dice by contrast, one line per method, one panel per arm.",
+    )
 
 # %% [markdown]
 # ## Do networks lose more?
@@ -230,7 +231,7 @@ pages.show_reproduce(NOTEBOOK, parameters, {n: t for n, t in tables.items() if l
 
 # %% tags=["hide-cell"]
 synthesised = result.pairs[result.pairs["arm"] == "synthesised"]
-synthesised.pivot_table("dice", "method", "condition").round(3)
+synthesised.pivot_table("dice", "method", "condition").round(3) if len(synthesised) else None
 
 # %% [markdown]
 # ## Versions

@@ -245,7 +245,10 @@ def compare_groups(run: Run, arms: pd.DataFrame) -> pd.DataFrame:
 def _doses(table: pd.DataFrame) -> pd.DataFrame:
     """Mean Dice by method and dose; the inverted image has no dose."""
     rows = table[(table["arm"] == DOSES) & (table["status"] == "ok")]
-    groups = rows.groupby(["method", "family", "condition", "dose"], dropna=False)["dice"]
+    columns = ["method", "family", "condition", "dose"]
+    if rows.empty:
+        return pd.DataFrame(columns=[*columns, "dice", "n_pairs"])
+    groups = rows.groupby(columns, dropna=False)["dice"]
     return groups.agg(dice="mean", n_pairs="size").reset_index()
 
 
