@@ -244,11 +244,6 @@ def get_method(name: str) -> MethodSpec:
     """
     if name in METHODS:
         return METHODS[name]()
-    local = _find_local()
-    if name in local:
-        return _local(local[name])
-    if name in ADDABLE:
-        raise InputError(f"method {name!r} is not here: {ADDABLE[name]}")
     if name.endswith("+io"):
         return refined(get_method(name.removesuffix("+io")))
     if name.endswith("@grid"):
@@ -262,6 +257,11 @@ def get_method(name: str) -> MethodSpec:
         if not isinstance(spec, MethodSpec):
             raise InputError(f"method {name!r} is a {type(spec).__name__}, expected a MethodSpec")
         return spec
+    local = _find_local()
+    if name in local:
+        return _local(local[name])
+    if name in ADDABLE:
+        raise InputError(f"method {name!r} is not here: {ADDABLE[name]}")
     raise InputError(
         f"no method {name!r}; there are {', '.join(METHODS)}, add +io to a "
         "network, or name your own as module:attribute"
