@@ -52,6 +52,8 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         Of the notebook: methods, conditions, margin, seed.
     """
     table = run.registrations.rename(columns={"preprocessing": "condition"})
+    if "dice" not in table:  # nothing done yet, or all of it failed
+        table = table.assign(dice=np.nan)
     rng = np.random.default_rng(parameters["seed"])
     drops = measure_drops(table, rng)
     summary = stats.summarise_drops(drops) if len(drops) else pd.DataFrame(columns=SUMMARY)
@@ -167,6 +169,12 @@ def _answer(verdicts: dict[str, stats.Verdict], summary: pd.DataFrame) -> str:
     return text
 
 
+def _say(value: float) -> str:
+    if np.isnan(value):
+        return "–"
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # adding 0 takes the sign off a zero
+
+
 def _lower(sentence: str) -> str:
     return sentence[0].lower() + sentence[1:]
 
@@ -192,8 +200,8 @@ def _summary_table(table: pd.DataFrame, summary: pd.DataFrame) -> str:
     ]
     for row in summary.itertuples():
         lines.append(
-            f"| {name_of(row.method)} | {dice.get(row.method, np.nan):.3f} | {row.mean:+.3f} "
-            f"| {row.worst:+.3f} | {row.low:+.3f} to {row.high:+.3f} | {row.worst_condition} "
+            f"| {name_of(row.method)} | {_say(dice.get(row.method, np.nan))} | {_say(row.mean)} "
+            f"| {_say(row.worst)} | {_say(row.low)} to {_say(row.high)} | {row.worst_condition} "
             f"| {row.n_conditions} | {row.n_pairs} | {row.n_failed} |"
         )
     return "\n".join(lines)
@@ -205,7 +213,7 @@ def _heat_text(drops: pd.DataFrame) -> str:
         return "No registration under a perturbation was completed."
     by_kind = seen.pivot_table("drop", "kind", "method", sort=False)
     parts = [
-        f"{kind}: " + ", ".join(f"{name_of(m)} {row[m]:+.3f}" for m in row.dropna().index)
+        f"{kind}: " + ", ".join(f"{name_of(m)} {_say(row[m])}" for m in row.dropna().index)
         for kind, row in by_kind[order_of(by_kind.columns)].iterrows()
     ]
     return "Mean drop in Dice by kind of perturbation. " + "; ".join(parts) + "."
@@ -213,7 +221,7 @@ def _heat_text(drops: pd.DataFrame) -> str:
 
 def _worst_text(summary: pd.DataFrame) -> str:
     parts = [
-        f"{name_of(row.method)} loses {row.mean:.3f} on average and {row.worst:.3f} at worst "
+        f"{name_of(row.method)} loses {_say(row.mean)} on average and {_say(row.worst)} at worst "
         f"({row.worst_condition})"
         for row in summary.dropna(subset="worst").itertuples()
     ]

@@ -32,7 +32,9 @@ def plot_drops(drops: pd.DataFrame, cap: float = 0.15):
     image = axes.imshow(values, cmap="PuOr_r", vmin=-cap, vmax=cap, aspect="auto")
     for y, x in np.ndindex(values.shape):
         value, lost = values.iat[y, x], int(failed.iat[y, x])
-        text = ("" if np.isnan(value) else f"{value:+.3f}") + (f" ×{lost}" if lost else "")
+        text = ("" if np.isnan(value) else f"{round(value, 3) + 0.0:+.3f}") + (
+            f" ×{lost}" if lost else ""
+        )
         colour = "white" if abs(value) > 0.7 * cap else "black"
         axes.text(x, y, text, ha="center", va="center", fontsize=8, color=colour)
     for y in np.flatnonzero(kinds.to_numpy()[1:] != kinds.to_numpy()[:-1]):
@@ -81,6 +83,7 @@ def plot_worst(summary: pd.DataFrame, families: Mapping[str, str]):
 def plot_examples(slices: Mapping[str, np.ndarray], columns: int = 6):
     """One slice per condition, each in its own grey scale from its least to its largest value."""
     use_style()
+    columns = min(columns, len(slices))
     rows = -(-len(slices) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(1.75 * columns, 2.1 * rows), squeeze=False)
     for axis in axes.ravel():
