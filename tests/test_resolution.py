@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lumirage_lib import experiments, notebooks
+from lumirage_lib import experiments, figures, notebooks
 from lumirage_lib.analyses import memory_wall, resolution
 from lumirage_lib.errors import InputError
 from lumirage_lib.methods import get_method
@@ -110,3 +110,14 @@ def test_what_was_run_is_said(registrations):
 def test_missing_table_is_said():
     assert "missing" in memory_wall.decide(None, [8])[0]
     assert "benchmarks/memory.py" in memory_wall.say_need(None)
+
+
+def test_page_of_an_empty_run_has_its_sentences(registrations):
+    pairs = resolution.add_working_mm(registrations.iloc[:0], DEFAULTS)
+    gain = resolution.summarise_gain(pairs)
+    assert gain.empty
+    assert "no gain can be said" in resolution._gain_text(pairs, 0.01)
+    assert resolution._gain_table(gain).count("\n") == 1
+    assert resolution._design(pairs) == "No pairs, no subjects."
+    assert "no network was run" in memory_wall.say_ran(pairs)
+    figures.plot_gain(gain)
