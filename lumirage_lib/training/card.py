@@ -44,8 +44,9 @@ def make_card(out: Path, cohort: Cohort, environment: Mapping[str, str]) -> str:
         f"train: {', '.join(scan.id for scan in fitted)}; no label map",
         "licence of the images": ", ".join(sorted(licences)) or "not stated",
         "never seen": f"any scan of the {len(tested)} test subjects",
-        "objective": f"squared local correlation, {_describe_windows(recipe['windows'])}, and mean "
-        f"squared derivative of the displacement, weight {recipe['smoothness']:g}",
+        "objective": "squared local correlation, side of the window in voxels "
+        f"{_describe_schedule(recipe['windows'])}; and mean squared derivative of the displacement, "
+        f"weight {_describe_schedule(recipe['smoothness'])}",
         "optimiser": f"Adam, learning rate {recipe['learning_rate']:g}; running mean of the "
         f"weights, {recipe['averaging']:g}",
         "length": f"{run['iteration']} iterations, each one random pair both ways, in "
@@ -71,10 +72,9 @@ def make_card(out: Path, cohort: Cohort, environment: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _describe_windows(windows) -> str:
-    first, *later = windows
-    text = f"window {first[1]} voxels"
-    return text + "".join(f", from iteration {start} on {side}" for start, side in later)
+def _describe_schedule(schedule) -> str:
+    (_, first), *later = schedule
+    return f"{first:g}" + "".join(f", from iteration {start} on {v:g}" for start, v in later)
 
 
 def _describe_validation(curves: pd.DataFrame, held_out: list) -> str:

@@ -27,7 +27,7 @@ from ..networks.sampling import convert_unit_to_voxels, convert_voxels_to_unit, 
 from ..networks.vfa import upsample
 from .data import Brains, draw_pair, load_brains, sample_brain, training_scans
 from .losses import compute_folded_percent, compute_local_correlation, compute_roughness
-from .recipes import Recipe
+from .recipes import Recipe, value_at
 
 CHECKPOINT, HISTORY, WEIGHTS, FRAME = (
     "checkpoint.pt",
@@ -99,8 +99,8 @@ def train(
     while state.seconds < limit and (iterations is None or state.iteration < iterations):
         row = step(state, fitted, recipe, seed)
         if state.iteration % recipe.validate_every == 0:
-            finest = recipe.finest_at(state.iteration - 1)
-            row |= validate(state.average, held_out, recipe.window_at(0), finest)
+            finest = value_at(recipe.finest, state.iteration - 1)
+            row |= validate(state.average, held_out, value_at(recipe.windows, 0), finest)
         state.seconds = before + time.monotonic() - begun
         state.history.append({"iteration": state.iteration, "seconds": state.seconds, **row})
         if "held_out_correlation" in row:
@@ -118,7 +118,7 @@ def start(recipe: Recipe, seed: int, device: str) -> State:
         torch.manual_seed(seed)
         network = VFA(**recipe.options)
         torch.manual_seed(seed)  # levels that join later do not change the draws of the others
-        first = VFA(**{**recipe.options, "skip": recipe.finest_at(0)})
+        first = VFA(**{**recipe.options, "skip": value_at(recipe.finest, 0)})
     network.load_state_dict(first.state_dict(), strict=False)
     average = VFA(**recipe.options)
     average.load_state_dict(network.state_dict())
@@ -134,12 +134,14 @@ def step(state: State, brains: Brains, recipe: Recipe, seed: int) -> dict[str, f
     """One iteration on one random pair, registered both ways; its losses."""
     rng = np.random.default_rng([seed, state.iteration])
     images = draw_pair(brains, rng, recipe.shared, recipe.individual)
-    finest = recipe.finest_at(state.iteration)
+    finest = value_at(recipe.finest, state.iteration)
     displacement = register_both_ways(state.network, images, finest, recipe.precision)
     moved = warp(images.flip(0), displacement)
-    correlation = compute_local_correlation(images, moved, recipe.window_at(state.iteration))
+    correlation = compute_local_correlation(
+        images, moved, value_at(recipe.windows, state.iteration)
+    )
     roughness = compute_roughness(displacement)
-    loss = recipe.smoothness * roughness - correlation
+    loss = value_at(recipe.smoothness, state.iteration) * roughness - correlation
     state.optimiser.zero_grad(set_to_none=True)  # a level that takes no part stays as it is
     loss.backward()
     state.optimiser.step()
@@ -249,7 +251,7 @@ def write_checkpoint(out: Path, state: State, recipe: Recipe, seed: int, shape: 
         "licence": "MIT",
     }
     header = {key: str(value) for key, value in about.items()}
-    finest = recipe.finest_at(max(0, state.iteration - 1))
+    finest = value_at(recipe.finest, max(0, state.iteration - 1))
     trained = VFA(**{**recipe.options, "skip": finest}).state_dict().keys()
     average = state.average.state_dict()
     save_weights({key: average[key] for key in trained}, out / WEIGHTS, header)

@@ -55,7 +55,7 @@ def test_killed_and_resumed_is_bit_for_bit_the_same(cohort, recipe, tmp_path, mo
 
 
 def test_training_learns_on_scans_it_does_not_fit(cohort, recipe, tmp_path):
-    recipe = replace(recipe, validate_every=20, learning_rate=5e-3, smoothness=0.2)
+    recipe = replace(recipe, validate_every=20, learning_rate=5e-3, smoothness=((0, 0.2),))
     row = train(cohort, recipe, tmp_path, iterations=20).history[-1]
     assert row["held_out_correlation"] > row["held_out_correlation_before"] + 0.02
     assert row["held_out_folded_percent"] < 1
@@ -76,7 +76,7 @@ def test_a_run_is_not_overwritten_nor_mixed_with_another(cohort, recipe, tmp_pat
     with pytest.raises(InputError, match="holds a run already; add --resume"):
         train(cohort, recipe, tmp_path, iterations=2)
     with pytest.raises(InputError, match="of another run: smoothness differ"):
-        train(cohort, replace(recipe, smoothness=9.0), tmp_path, iterations=2, resume=True)
+        train(cohort, replace(recipe, smoothness=((0, 9.0),)), tmp_path, iterations=2, resume=True)
     with pytest.raises(InputError, match="of another run: seed differ"):
         train(cohort, recipe, tmp_path, seed=1, iterations=2, resume=True)
 
@@ -152,7 +152,7 @@ def test_card_says_what_was_used_and_curves_are_drawn(cohort, recipe, tmp_path):
     assert "| images | 3 T1w scans of the cohort tiny (nobody), group train: 0, 1, 2;" in card
     assert "2 ordered pairs of the held-out scans 3, 4, after iteration 4" in card
     assert f"{state.history[-1]['held_out_correlation']:.4f} after registration" in card
-    assert "| smoothness | 2.0 |" in card
+    assert "| smoothness | ((0, 2.0), (625, 1.0)) |" in card
     assert "| hardware | an abacus |" in card
     assert "S9" not in card
     figure = plot_training(pd.DataFrame(state.history))
