@@ -233,9 +233,8 @@ def _state(run: Run, table: pd.DataFrame, parameters: Mapping) -> str:
     done = len(table)
     lines = []
     if done < len(run.tasks):
-        least = table.groupby("condition")[["fixed", "moving"]].apply(
-            lambda g: len(g.drop_duplicates())
-        )
+        pairs = table.drop_duplicates(["condition", "fixed", "moving"])
+        least = pairs["condition"].value_counts()
         planned = choose_conditions(parameters["conditions"])
         fewest = int(least.reindex(planned).fillna(0).min())
         lines.append(
