@@ -56,7 +56,8 @@ def match_plainly(network: VFA, pyramids) -> Tensor:
         query = project(fixed)
         if flow is not None:
             flow = upsample(flow, fixed.shape[2:])
-            grid = F.affine_grid(torch.eye(3, 4)[None], [1, 1, *fixed.shape[2:]], True)
+            identity = torch.eye(3, 4, device=flow.device)[None]
+            grid = F.affine_grid(identity, [1, 1, *fixed.shape[2:]], True)
             grid = grid + flow.permute(0, 2, 3, 4, 1)
             moving = F.grid_sample(moving, grid, padding_mode="border", align_corners=True)
         key = project(F.pad(moving, (1,) * 6, mode="replicate"))
@@ -71,7 +72,8 @@ def attend_plainly(query: Tensor, key: Tensor) -> Tensor:
     windows = windows.permute(0, 2, 3, 4, 1, 5, 6, 7).reshape(-1, n_channels, 27)
     scores = query.permute(0, 2, 3, 4, 1).reshape(-1, 1, n_channels) @ windows
     weights = (scores * n_channels**-0.5).softmax(-1)
-    offsets = torch.cartesian_prod(*[torch.tensor([-1.0, 0.0, 1.0])] * 3)
+    steps = torch.tensor([-1.0, 0.0, 1.0], device=query.device)
+    offsets = torch.cartesian_prod(steps, steps, steps)
     return (weights @ offsets).view(1, *shape, 3).permute(0, 4, 1, 2, 3)
 
 
