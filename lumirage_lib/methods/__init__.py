@@ -206,6 +206,7 @@ METHODS = {
     "fireants-greedy": lambda: _fireants("greedy", 0.75),
     "fireants-syn": lambda: _fireants("syn", 0.375),
     "fireants-greedy-mind": _fireants_mind,
+    "vfa": lambda: _local(_find_local()["vfa"]),
     "lapirn-disp": lambda: _published("lapirn-disp", "mok2020lapirn", 16),
     "lapirn-diff": lambda: _published("lapirn-diff", "mok2020lapirn", 16),
     "clapirn": lambda: _published("clapirn", "mok2021clapirn", 16, regularity=0.1),
