@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from .. import experiments, notebooks, stats
 from ..errors import InputError
-from . import in_distribution, preprocessing
+from . import contrasts, in_distribution, macaque, memory_wall, preprocessing, resolution
 
+FINE_MM = memory_wall.FINE_MM
 NOT_RUN = "not run yet"
 MIXED = "mixed"
 
@@ -87,6 +89,32 @@ def _in_distribution(run: experiments.Run, parameters: Mapping) -> list[stats.Ve
     return [verdict] if verdict else []
 
 
+def _macaque(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
+    return list(macaque.analyse(run, parameters).verdicts.values())
+
+
+def _contrasts(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
+    return list(contrasts.analyse(run, parameters).verdicts.values())
+
+
+def _resolution(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
+    """Networks that were really run on the grid of the claim; what they need is predicted on 04."""
+    table = resolution.add_working_mm(run.registrations, parameters)
+    fine = f"{FINE_MM:g} mm"
+    table = table[(table["family"] == "deep") & np.isclose(table["working_mm"], FINE_MM)]
+    if table.empty:
+        return []
+    claim = stats.Claim(
+        "resolution",
+        f"At {fine} networks fail to run",
+        "fails",
+        tuple(dict.fromkeys(table["method"])),
+        condition=fine,
+        where=f"at {fine}",
+    )
+    return [stats.decide(claim, table.assign(condition=fine), rng=np.random.default_rng(0))]
+
+
 def _preprocessing(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
     verdicts = preprocessing.analyse(run, parameters).verdicts
     return [verdicts[name] for name in ("deep", "more") if name in verdicts]
@@ -94,6 +122,9 @@ def _preprocessing(run: experiments.Run, parameters: Mapping) -> list[stats.Verd
 
 ARMS: Mapping[str, Callable[[experiments.Run, Mapping], list[stats.Verdict]]] = {
     "01_in_distribution": _in_distribution,
+    "02_macaque": _macaque,
+    "03_contrasts": _contrasts,
+    "04_resolution": _resolution,
     "05_preprocessing": _preprocessing,
 }
 
