@@ -22,6 +22,9 @@ from .errors import LumirageError, RegistrationError
 # Imported once by the server that children are forked from, so that a child starts in milliseconds.
 PRELOAD = ["numpy", "scipy.ndimage", "pandas", "nibabel", "torch"]
 
+# What libraries say when an allocation fails; the last is oneDNN's, of the workspace of a convolution.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "could not create a primitive")
+
 
 @dataclass
 class Usage:
@@ -99,7 +102,7 @@ def _child(connection, function: Callable, arguments: tuple, threads: int) -> No
         outcome = Outcome("out-of-memory", reason=str(error) or "the allocation failed")
     except BaseException as error:
         text = str(error)
-        memory = "out of memory" in text.lower() or "can't allocate memory" in text.lower()
+        memory = any(words in text.lower() for words in OUT_OF_MEMORY)
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(last.filename).name}:{last.lineno}"
         outcome = Outcome(
