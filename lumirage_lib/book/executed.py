@@ -40,12 +40,12 @@ def update_page(notebook: str, profile: str, *, recompute: bool, console, run: C
     Raises
     ------
     InputError
-        The profile's data is not generated and its store has no row for this notebook.
+        The profile is not computed live and its store has no row for this notebook.
     """
     parameters = notebooks.resolve_parameters(notebook, profile)
     rows = read_state(notebook, parameters)
     done = [state for state in rows.values() if state.startswith(("ok ", "failed "))]
-    if not done and parameters.get("cohort", "template") != "template":
+    if rows and not done and profile not in experiments.LIVE:
         raise InputError(
             f"{notebook}: profile {profile} has no results to draw; compute them "
             f"(`lumirage run {notebook} -p {profile} --compute-only`, hours) or name the profiles "
