@@ -45,7 +45,7 @@ def update_page(notebook: str, profile: str, *, recompute: bool, console, run: C
     parameters = notebooks.resolve_parameters(notebook, profile)
     rows = read_state(notebook, parameters)
     done = [state for state in rows.values() if state.startswith(("ok ", "failed "))]
-    if rows and not done and profile not in experiments.LIVE:
+    if not done and profile not in experiments.LIVE and "cohort" in parameters:
         raise InputError(
             f"{notebook}: profile {profile} has no results to draw; compute them "
             f"(`lumirage run {notebook} -p {profile} --compute-only`, hours) or name the profiles "
