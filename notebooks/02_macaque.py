@@ -49,7 +49,7 @@ pages.say(result.answer)
 # :class: note
 # Four macaque brains registered to each other at their true size and declared as large as human ones; the
 # difference between networks and iterative methods at either size; one pair in pictures. You should have
-# read [In distribution](01_in_distribution_demo.ipynb).
+# read the chapter on T1w.
 # ```
 
 # %% tags=["remove-input"]

@@ -53,7 +53,7 @@ pages.say(result.answer)
 # :class: note
 # The same pairs of brains registered in T1w and in another contrast, by the same methods from the same
 # affine alignment; whether networks lose more on the way; which structures; and what happens between
-# the two contrasts. You should have read [In distribution](01_in_distribution_demo.ipynb) and know what
+# the two contrasts. You should have read the chapter on T1w and know what
 # T1- and T2-weighting show.
 # ```
 
