@@ -5,10 +5,13 @@ tissue's signal given by the sequence's equation. The fractions come from a tiss
 width of a voxel, and from where the T1w intensity lies between the means of the tissues, so that what
 the real image shows within a tissue (myelin, partial volume, the noise of the scan) is carried over.
 
-Relaxation times: T1 and T2 of grey and white matter from Stanisz et al. (2005), T2* from Peters et al.
-(2007), CSF from Rooney et al. (2007, T1) and Spijkerman et al. (2018, T2), proton densities from Kwan
-et al. (1999). No measurement of the T2* of CSF is used: as a free fluid it is taken as long against
-the echo time. Tissues are in the order of :data:`TISSUES` everywhere.
+Relaxation times at 1.5 and 3 T: T1 and T2 of grey and white matter from Stanisz et al. (2005), measured
+in vitro on bovine tissue at 37 degrees; their T1 of grey matter is above most measurements in vivo. T2*
+of cortical grey matter and of white matter from Peters et al. (2007), in vivo. CSF: T1 from Rooney et
+al. (2007), who find it independent of the field; T2 as Spijkerman et al. (2018) measured it at 3 T,
+about 2 s, also used at 1.5 T. No measurement of the T2* of CSF is used: as a free fluid it is taken as
+long against the echo time. Proton densities from the BrainWeb simulations (Kwan et al. 1999). Tissues
+are in the order of :data:`TISSUES` everywhere.
 """
 
 from __future__ import annotations
