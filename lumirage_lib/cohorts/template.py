@@ -14,25 +14,25 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
-import os
-import tempfile
 from importlib import metadata
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 
 from ..errors import InputError
-from ..sources import cache_folder
 from ..volumes import Volume, load_volume, reorient, rescale_grid
 from ..warp import apply_matrix, compose, identity_grid, sample, warp_labels
 from .base import Cohort, Pair, Scan, structure_group
+from .cache import keep_arrays
 
 GENERATOR = 1  # raised when the same seed gives another population
 COARSE_MM = 4.0  # grid of the velocity fields; they are smooth at twice this
 SCALES_MM = {20.0: 1.8, 9.0: 1.2}  # smoothing sigma -> rms of each velocity component, mm
 SQUARINGS = 7
+KEPT_MM = 1.0  # true displacements of this and coarser grids are kept on disk, 75 MB each at most
 
 
 def _folder() -> Path:
@@ -75,8 +75,8 @@ def label_table() -> pd.DataFrame:
 
 @functools.cache
 def _coarse_grid() -> tuple[np.ndarray, tuple[int, int, int]]:
-    full = load_volume(_folder() / "Template_05mm_bet.nii.gz")
-    return rescale_grid(full.affine, full.shape, COARSE_MM)
+    header = nib.load(_folder() / "Template_05mm_bet.nii.gz")  # 62 million voxels stay unread
+    return rescale_grid(header.affine, header.shape, COARSE_MM)
 
 
 def _exponential(velocity: np.ndarray) -> np.ndarray:
@@ -156,16 +156,17 @@ def _generate(scan: Scan, spacing_mm: float, seed: int) -> dict[str, np.ndarray]
 
 
 def _cached(scan: Scan, spacing_mm: float, seed: int, name: str) -> np.ndarray:
-    """Generate once per machine; the file is whole or not there."""
-    path = cache_folder() / "generated" / f"{_fingerprint(scan, spacing_mm, seed)}.npz"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(suffix=".npz", dir=path.parent)
-        os.close(handle)
-        np.savez(temporary, **_generate(scan, spacing_mm, seed))
-        os.replace(temporary, path)
-    with np.load(path) as arrays:
-        return arrays[name]
+    """Generated once per machine."""
+    file = _fingerprint(scan, spacing_mm, seed)
+    return keep_arrays("generated", file, lambda: _generate(scan, spacing_mm, seed))[name]
+
+
+def _correspond(pair: Pair, spacing_mm: float, seed: int) -> np.ndarray:
+    """True displacement (3, X, Y, Z) of a pair in voxels of the fixed grid."""
+    affine, shape = _grid(spacing_mm)
+    points = apply_matrix(affine, identity_grid(shape))
+    moving = _from_template(seed, pair.moving, _to_template(seed, pair.fixed, points))
+    return apply_matrix(np.linalg.inv(affine), moving) - identity_grid(shape)
 
 
 def _fingerprint(scan: Scan, spacing_mm: float, seed: int) -> str:
@@ -187,7 +188,7 @@ def template(spacing_mm: float = 2.0, n_subjects: int = 6, seed: int = 0) -> Coh
     if not 0.5 <= spacing_mm <= 8:
         raise InputError(f"spacing_mm={spacing_mm}: expected 0.5 to 8 mm, the template has 0.5")
     scans = tuple(Scan(f"{i:02d}", f"T{i:02d}") for i in range(1, n_subjects + 1))
-    affine, shape = _grid(spacing_mm)
+    affine, _ = _grid(spacing_mm)
     tissue_of = np.zeros(256, np.int16)
     table = label_table()
     tissue_of[table.index] = table["tissue"]
@@ -201,9 +202,14 @@ def template(spacing_mm: float = 2.0, n_subjects: int = 6, seed: int = 0) -> Coh
         return Volume(data.astype(np.int32), affine, f"template {scan.id} {label_set}")
 
     def true_displacement(pair: Pair) -> np.ndarray:
-        points = apply_matrix(affine, identity_grid(shape))
-        moving = _from_template(seed, pair.moving, _to_template(seed, pair.fixed, points))
-        return apply_matrix(np.linalg.inv(affine), moving) - identity_grid(shape)
+        if spacing_mm < KEPT_MM:
+            return _correspond(pair, spacing_mm, seed)
+        name = f"{_fingerprint(pair.fixed, spacing_mm, seed)}-{pair.moving.id}"
+
+        def make() -> dict[str, np.ndarray]:
+            return {"truth": _correspond(pair, spacing_mm, seed)}
+
+        return keep_arrays("correspondence", name, make)["truth"]
 
     tissues = pd.DataFrame({"name": ["CSF", "grey matter", "white matter"], "group": "tissue"})
     tissues.index = pd.RangeIndex(1, 4, name="label")
