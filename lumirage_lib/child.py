@@ -1,14 +1,19 @@
 """Run a function in a process of its own: what it takes, and what becomes of it when it fails.
 
 One registration's crash, memory or endless loop must not reach another, so each runs in a child that
-can be killed; its wall time, processor time and memory are read from the operating system there.
+can be killed; its wall time, processor time and memory are read from the operating system there. A
+child ends with the process that asked for it, however that one ends.
 """
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import resource
+import signal
+import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -21,6 +26,8 @@ from .errors import LumirageError, RegistrationError
 
 # Imported once by the server that children are forked from, so that a child starts in milliseconds.
 PRELOAD = ["numpy", "scipy.ndimage", "pandas", "nibabel", "torch"]
+
+LOOK_SECONDS = 0.5  # how often a parent that waits looks whether it is to stop
 
 # What libraries say when an allocation fails; the last is oneDNN's, of the workspace of a convolution.
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "could not create a primitive")
@@ -77,7 +84,31 @@ def measure():
         usage.method_mb = max(0.0, usage.peak_mb - before)
 
 
+def _end_with_parent() -> None:
+    """End this process as soon as its parent has ended, were it killed.
+
+    The parent holds the writing end of a pipe that is closed with it. A thread waits for that; and on
+    Linux the kernel says so by SIGIO, whose default is to end the process, because a thread does not
+    run while a compiled method holds the interpreter's lock. The forking server is the parent that
+    the kernel knows, so its death signal (prctl) would come too late.
+    """
+    parent = multiprocessing.parent_process()
+
+    def watch():
+        parent.join()
+        os._exit(1)
+
+    if sys.platform == "linux":
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _child(connection, function: Callable, arguments: tuple, threads: int) -> None:
+    # Ctrl-C reaches every process of a terminal; it is for the parent, which stops its children.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_parent()
     for name in (
         "OMP_NUM_THREADS",
         "MKL_NUM_THREADS",
@@ -114,7 +145,11 @@ def _child(connection, function: Callable, arguments: tuple, threads: int) -> No
 
 
 def run_child(
-    function: Callable, *arguments, timeout_seconds: float = 3600.0, threads: int = 1
+    function: Callable,
+    *arguments,
+    timeout_seconds: float = 3600.0,
+    threads: int = 1,
+    stop: threading.Event | None = None,
 ) -> Outcome:
     """Call ``function(*arguments)`` in a child process.
 
@@ -126,12 +161,14 @@ def run_child(
         The child is killed after this.
     threads : int
         How many threads the numerical libraries may use.
+    stop : threading.Event, optional
+        Once it is set, the child is killed, whatever it was doing.
 
     Returns
     -------
     Outcome
         `status` is "ok", "refused" (this library would not take the input), "failed",
-        "non-finite", "out-of-memory", "timeout" or "killed".
+        "non-finite", "out-of-memory", "timeout", "killed" or, on `stop`, "interrupted".
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
@@ -140,8 +177,12 @@ def run_child(
     process.start()
     send.close()
     try:
-        if not receive.poll(timeout_seconds):
-            return Outcome("timeout", reason=f"stopped after {timeout_seconds:g} s")
+        deadline = time.monotonic() + timeout_seconds
+        while not receive.poll(max(0.0, min(LOOK_SECONDS, deadline - time.monotonic()))):
+            if stop is not None and stop.is_set():
+                return Outcome("interrupted", reason="the run was stopped")
+            if time.monotonic() >= deadline:
+                return Outcome("timeout", reason=f"stopped after {timeout_seconds:g} s")
         return receive.recv()
     except (EOFError, OSError):  # it ended before, or in the middle of, its message
         process.join(10)

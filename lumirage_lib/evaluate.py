@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -382,13 +383,15 @@ def compute(
         "skipped": len(todo) - len(runnable),
     }
     locks = {t.alignment_key: threading.Lock() for t in runnable}
+    stop = threading.Event()
+    run = functools.partial(run_child, threads=threads, stop=stop)
     folder = Path(store).parent / "displacements"
 
     def alignment_of(task: Task):
         with locks[task.alignment_key]:  # the first method of a pair estimates it for all
             found = results.read_alignment(store, task.alignment_key)
             if found is None:
-                outcome = run_child(_align, task, timeout_seconds=1800, threads=threads)
+                outcome = run(_align, task, timeout_seconds=1800)
                 if outcome.status != "ok":
                     return outcome
                 matrix, usage = outcome.value
@@ -410,17 +413,18 @@ def compute(
         alignment = alignment_of(task)
         keep = str(folder / f"{task.key}.npy") if keep_displacements else None
         if isinstance(alignment, list):
-            outcome = run_child(
+            outcome = run(
                 _register,
                 task,
                 alignment,
                 keep,
                 slices_of(task),
                 timeout_seconds=get_method(task.method).timeout_seconds,
-                threads=threads,
             )
         else:
             outcome = alignment  # the shared alignment failed, and with it every method of the pair
+        if outcome.status == "interrupted":
+            raise KeyboardInterrupt  # nothing is known of it, so there is no row
         if outcome.status != "ok":
             row = _row(task, outcome.status, outcome.reason, None, threads)
             results.write_registration(store, row, pd.DataFrame())
@@ -431,19 +435,16 @@ def compute(
         return row
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-        # One that fails fails again, with its reason, in each registration of the scan.
-        list(
-            pool.map(
-                lambda item: run_child(_prepare, *item, threads=threads), _to_prepare(runnable)
-            )
-        )
-        futures = [pool.submit(one, task) for task in runnable]
         try:
+            # One that fails fails again, with its reason, in each registration of the scan.
+            list(pool.map(lambda item: run(_prepare, *item), _to_prepare(runnable)))
+            futures = [pool.submit(one, task) for task in runnable]
             for future in as_completed(futures):
                 row = future.result()
                 counts["new" if row["status"] == "ok" else "failed"] += 1
                 on_row(row)
         except BaseException:
+            stop.set()  # what is stored stays; what was in flight is computed another time
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return counts

@@ -116,8 +116,8 @@ pages.say(result.changes_table)
 # %% [markdown]
 # ## Effect sizes on each contrast
 #
-# The paper reports effect sizes of 0.7 to 1.5 on these contrasts {cite}`jena2026lumirage`, without saying
-# here which denominator: d_z divides by the spread of the differences, d_av by that of the methods. Both
+# The paper reports effect sizes of 0.7 to 1.5 on these contrasts {cite}`jena2026lumirage`, and its abstract
+# does not say with which denominator: d_z divides by the spread of the differences, d_av by that of the methods. Both
 # are of the difference *on* a contrast, not of its change from T1w.
 
 # %% tags=["remove-input"]

@@ -6,6 +6,7 @@ importing this module, which unpickling one of its scans does.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import signal
@@ -16,6 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import psutil
 from synthetic import brain, smooth_field
 
 from lumirage_lib.child import measure
@@ -142,6 +144,28 @@ def hang(pid_file: str):
     with open(pid_file, "w") as file:
         file.write(str(os.getpid()))
     time.sleep(600)
+
+
+def hang_locked(pid_file: str):
+    """Sleep as a compiled method computes: no other thread of the interpreter runs meanwhile."""
+    with open(pid_file, "w") as file:
+        file.write(str(os.getpid()))
+    ctypes.PyDLL(None).sleep(600)
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or only waits for its parent to ask how it ended."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def wait_until(condition, seconds: float = 300.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def break_off():

@@ -3,8 +3,12 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import fakes
 import numpy as np
@@ -61,6 +65,41 @@ def test_child_that_hangs_is_stopped_and_gone(tmp_path):
     assert outcome.reason == f"stopped after {seconds} s"
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
+
+
+CODE = """
+import sys, threading, fakes
+from lumirage_lib.child import run_child
+
+for name, pid_file in zip(("hang", "hang_locked"), sys.argv[1:]):
+    threading.Thread(target=run_child, args=(getattr(fakes, name), pid_file)).start()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_children_end_with_a_parent_that_is_killed(tmp_path, number):
+    files = [tmp_path / "asleep", tmp_path / "locked"]
+    here = Path(__file__).parent
+    parent = subprocess.Popen(
+        [sys.executable, "-c", CODE, *map(str, files)],
+        env={**os.environ, "PYTHONPATH": f"{here}:{here.parent}"},
+    )
+    fakes.wait_until(lambda: all(f.exists() and f.read_text() for f in files))
+    pids = [int(f.read_text()) for f in files]
+    assert not any(map(fakes.has_ended, pids))
+    parent.send_signal(number)
+    assert parent.wait(10) == -number
+    fakes.wait_until(lambda: all(map(fakes.has_ended, pids)), seconds=10)
+
+
+def test_child_that_is_not_wanted_any_more_is_stopped(tmp_path):
+    pid_file, stop = tmp_path / "pid", threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(run_child, fakes.hang, str(pid_file), stop=stop)
+        fakes.wait_until(lambda: pid_file.exists() and pid_file.read_text())
+        stop.set()
+        assert future.result(10).status == "interrupted"
+    assert fakes.has_ended(int(pid_file.read_text()))
 
 
 def test_child_that_prints_a_flood_neither_blocks_nor_is_heard(capfd):

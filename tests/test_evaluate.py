@@ -392,21 +392,24 @@ def test_prepared_image_is_what_a_method_would_see():
 
 
 CODE = """
-import sys, fakes
+import signal, sys, fakes
 from lumirage_lib.cohorts import balanced_pairs, get_cohort
 from lumirage_lib.evaluate import compute, plan
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may ignore it
 store, log, methods, jobs = sys.argv[1], sys.argv[2], sys.argv[3].split(","), int(sys.argv[4])
 pairs = balanced_pairs(get_cohort("tiny").scans, 6)
-for name in methods:
-    given = {name: {"log": log, "seconds": 0.2}}
+for name, seconds in zip(methods, map(float, sys.argv[5].split(","))):
+    given = {name: {"log": log, "seconds": seconds}}
     compute(plan("tiny", pairs, given, preprocessing=[fakes.QUICK]), store, jobs=jobs)
 """
 
 
-def start(store, log, methods="fakes:SHIFT,fakes:SHIFT_2", jobs=2) -> subprocess.Popen:
+def start(
+    store, log, methods="fakes:SHIFT,fakes:SHIFT_2", jobs=2, seconds="0.2,0.2"
+) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", CODE, str(store), str(log), methods, str(jobs)],
+        [sys.executable, "-c", CODE, str(store), str(log), methods, str(jobs), seconds],
         cwd=TESTS,
         env={**os.environ, "PYTHONPATH": f"{TESTS}:{TESTS.parent}"},
         start_new_session=True,
@@ -459,6 +462,20 @@ def test_killed_run_loses_at_most_what_was_in_flight(store, tmp_path):
     assert all(table.loc[k, "finished"] == when for k, when in finished.items())
     # Each kill may have cost the two in flight, not more.
     assert len(tasks) <= len(log.read_text().splitlines()) <= len(tasks) + 2 * 2
+
+
+def test_interrupted_run_ends_at_once_and_no_row_is_made_of_what_was_in_flight(store, tmp_path):
+    """Ctrl-C reaches every process of the terminal, the children too."""
+    log = tmp_path / "log"
+    process = start(store, log, seconds="0,600")
+    fakes.wait_until(lambda: log.exists() and len(log.read_text().splitlines()) == 6 + 2)
+    running = [int(pid) for pid in log.read_text().splitlines()[-2:]]
+    assert not any(map(fakes.has_ended, running))
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(20) != 0
+    fakes.wait_until(lambda: all(map(fakes.has_ended, running)), seconds=10)
+    assert_whole(store)
+    assert len(results.read_keys(store)) == 6
 
 
 def test_processes_share_a_store_and_lose_nothing(store, tmp_path):
