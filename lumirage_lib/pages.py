@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import platform
+import shlex
 from collections.abc import Mapping
 from importlib import metadata
 
 import pandas as pd
+import yaml
 from IPython.display import Markdown, display
 
-from .notebooks import read_parameters
+from .notebooks import read_parameters, resolve_parameters
 
 VERSIONS = ("torch", "antspyx", "picsl-greedy", "fireants", "numpy", "scipy", "pandas", "nibabel")
 
@@ -76,14 +78,38 @@ def show(figure, name: str, caption: str, alt: str) -> None:
     display(Markdown(caption), metadata={"lumirage": {"caption_text": True}})
 
 
+def reproduce_command(notebook: str, parameters: Mapping) -> str:
+    """The command that makes a page with these parameters: those the profile does not have are named.
+
+    Raises
+    ------
+    InputError
+        The notebook has no such profile.
+    """
+    given = resolve_parameters(notebook, parameters["profile"])
+    words = ["lumirage", "run", notebook, "-p", parameters["profile"]]
+    for name, value in parameters.items():
+        if value != given[name]:
+            words += ["-P", f"{name}={_as_yaml(value)}"]
+    return shlex.join(words)
+
+
+def _as_yaml(value) -> str:
+    """One line that the command line reads as this value; text is taken as it is."""
+    if isinstance(value, str):
+        return value
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf"))
+    return text.removesuffix("...\n").strip()
+
+
 def show_reproduce(notebook: str, parameters: Mapping, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write each table as CSV beside the page and say how to get it again."""
+    """Write each table as CSV beside the page and say by which command to get the page again."""
     profile, lines = parameters["profile"], []
     for name, table in tables.items():
         path = f"{notebook}_{profile}_{name}.csv"
         table.to_csv(path, index=False)
         lines.append(f"- [{path}]({path}), {len(table)} rows")
-    command = f"lumirage run {notebook} -p {profile}"
+    command = reproduce_command(notebook, parameters)
     say(
         f"This page is the output of one command, run in the repository:\n\n```sh\n{command}\n```\n\n"
         "The numbers behind its figures:\n\n" + "\n".join(lines)
