@@ -33,7 +33,8 @@ SCENARIOS = {
     "noise only": (0, 0, 0, 1, False),
     "skewed (exponential)": (1, 1, 0, 1, True),
 }
-FEW = ((3, 6), (5, 20), (18, 36))  # subjects and pairs of smaller and larger studies
+# Subjects and pairs of smaller and larger studies; the last three have no more pairs than subjects.
+FEW = ((3, 6), (5, 20), (18, 36), (10, 12), (3, 3), (5, 5), (10, 6))
 PER_DESIGN = 100  # studies that share one set of pairs
 
 
@@ -128,7 +129,7 @@ def run_scenario(
 
 
 def run(n_studies=2000, n_subjects=10, n_pairs=30, n_resamples=999, seed=2026) -> pd.DataFrame:
-    """One row per scenario and design, then the first scenario with fewer and more subjects."""
+    """One row per scenario and design, then the first scenario with other numbers of both."""
     first = next(iter(SCENARIOS))
     plan = [(name, b, n_subjects, n_pairs) for name in SCENARIOS for b in (True, False)]
     plan += [(first, True, *size) for size in FEW]

@@ -44,7 +44,7 @@ class Pivot:
     estimate, error : float
         The statistic and its standard error.
     draws : float array
-        Resampled values of the studentised statistic.
+        Resampled values of the studentised statistic, or quantiles of Student's t.
     """
 
     estimate: float
@@ -104,7 +104,10 @@ def resample_pivot(
     draws n subjects with replacement, each bringing its effects in both roles together, and
     multiplies every residual by a standard normal number; effects are scaled to the variance left
     after removing noise, since effects estimated from few pairs spread too much. Each replicate is
-    studentised by its own dyadic cluster-robust standard error.
+    studentised by its own dyadic cluster-robust standard error; one that does not vary, as happens
+    with three subjects, is left out. Where subject effects leave no residual, as with every subject
+    once in either role, their split is arbitrary and resampling it covers as little as 60 %: there
+    Student's t is used.
 
     Multiplying how often two subjects were drawn (the pigeonhole bootstrap) would count the noise
     of a pair three times and lose pairs: with 10 subjects it covers 88 to 99.5 % where this covers
@@ -120,20 +123,26 @@ def resample_pivot(
     error = float(np.sqrt(compute_variance(influence, design)))
     if design.n_subjects < MIN_SUBJECTS or not np.isfinite(influence).all():
         return Pivot(estimate, float("nan"), np.empty(0))
-    parts = decompose(influence, design)
     n = design.n_subjects
+    if design.is_saturated:
+        # Student's t at the ranks of the resamples, so that all that follows is the same.
+        ranks = (np.arange(n_resamples) + 1) / (n_resamples + 1)
+        return Pivot(estimate, error, stats.t.ppf(ranks, design.freedom))
+    parts = decompose(influence, design)
     drawn = rng.integers(0, n, (n_resamples, n))
     values = parts.residuals * rng.standard_normal((n_resamples, design.n_pairs))
     for role, effect, scale in zip(design.roles, parts.effects, parts.scales, strict=True):
         values += (scale * effect)[drawn[:, role]]
-    return Pivot(estimate, error, _studentise(values, design))
+    draws = _studentise(values, design)
+    return Pivot(estimate, error, draws[np.isfinite(draws)])
 
 
 def _studentise(values: np.ndarray, design: Design) -> np.ndarray:
-    """Mean over standard error of every replicate; 0 where a replicate does not vary at all."""
+    """Mean over standard error of every replicate; infinite where a replicate does not vary."""
     mean = values.mean(1)
     error = np.sqrt(compute_variance(values - mean[:, None], design))
-    return np.divide(mean, error, out=np.zeros_like(mean), where=error > 0)
+    varies = error > 1e-9 * np.abs(values).max(1)
+    return np.divide(mean, error, out=np.copysign(np.inf, mean), where=varies)
 
 
 def draw_weights(design: Design, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
@@ -201,8 +210,8 @@ def bootstrap_subjects(
     method : str
         "studentised" (default; see :func:`resample_pivot`): resampled subject effects, symmetric,
         the statistic linearised by its influence values; needs one that is smooth in the weights.
-        "t": the dyadic cluster-robust standard error and Student's t with n_subjects - 1 degrees of
-        freedom; with independent pairs exactly the paired t interval.
+        "t": the dyadic cluster-robust standard error and Student's t, its degrees of freedom one less
+        than subjects or pairs, whichever are fewer; with independent pairs exactly the paired t interval.
         "percentile", "bca": product weights (:func:`draw_weights`), any statistic; they cover too
         little where subjects differ and too much where pairs are noisy.
     n_resamples : int
@@ -235,7 +244,7 @@ def bootstrap_subjects(
             influence = compute_influence(statistic, values)
             if method == "t":
                 error = np.sqrt(compute_variance(influence, design))
-                half = stats.t.ppf((1 + level) / 2, design.n_subjects - 1) * error
+                half = stats.t.ppf((1 + level) / 2, design.freedom) * error
             else:
                 pivot = resample_pivot(
                     influence, design, estimate, n_resamples=n_resamples, rng=rng

@@ -44,6 +44,16 @@ class Design:
         """The roles that vary."""
         return [role for role in (self.fixed, self.moving) if (role >= 0).any()]
 
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom of Student's t: one less than subjects or pairs, whichever are fewer."""
+        return min(self.n_subjects, self.n_pairs) - 1
+
+    @property
+    def is_saturated(self) -> bool:
+        """Whether effects of subjects in two roles leave no residual: so few pairs are there."""
+        return len(self.roles) == 2 and self.least_squares[2] == self.n_pairs
+
     @cached_property
     def membership(self) -> np.ndarray:
         """(n_pairs, n_subjects), 1 where the subject takes part in the pair."""

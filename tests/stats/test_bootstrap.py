@@ -44,6 +44,17 @@ def test_t_interval_of_independent_pairs_is_scipys(independent):
     assert (ours.n_pairs, ours.n_subjects) == (24, 24)
 
 
+def test_every_subject_once_in_either_role_gives_students_interval(rng):
+    """No residual is left: 3 subjects in a circle once gave an interval of 10^13 Dice."""
+    pairs = np.array([[0, 1], [1, 2], [2, 0]])
+    matched = crossed(rng.normal(-0.1, 0.01, 3), pairs)
+    a, b = (bootstrap_subjects(matched, method=m, rng=rng) for m in ("studentised", "t"))
+    np.testing.assert_allclose([a.low, a.high], [b.low, b.high], rtol=0.02)
+    disjoint = crossed(np.array([0.01, 0.03]), np.array([[0, 1], [2, 3]]))
+    found = bootstrap_subjects(disjoint, method="t", rng=rng)
+    assert found.high - 0.02 == pytest.approx(scipy.stats.t.ppf(0.975, 1) * 0.01)
+
+
 @pytest.mark.parametrize("method", ["percentile", "bca"])
 def test_product_weights_of_independent_pairs_agree_with_scipys_bootstrap(independent, method):
     ours = bootstrap_subjects(

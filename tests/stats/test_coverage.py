@@ -38,6 +38,21 @@ def test_default_interval_covers_and_naive_does_not(coverage, scenario):
     assert row["naive TOST false positives"] > 0.08
 
 
+@pytest.mark.parametrize("size", [(3, 3), (6, 6), (10, 6)])
+def test_interval_of_no_more_pairs_than_subjects_covers(coverage, size):
+    row = coverage.run_scenario(
+        "subjects and noise alike",
+        balanced=True,
+        n_subjects=size[0],
+        n_pairs=size[1],
+        n_studies=300,
+        n_resamples=199,
+        rng=np.random.default_rng(0),
+    )
+    assert 0.90 <= row["studentised (default)"] <= 0.99
+    assert row["TOST false positives"] <= 0.08
+
+
 def test_published_table_keeps_its_promise():
     """The committed run: 92 to 97 % for normal effects, 10 subjects, 30 pairs."""
     table = pd.read_csv(SCRIPT.with_suffix(".csv"))
