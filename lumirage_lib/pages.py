@@ -17,8 +17,9 @@ VERSIONS = ("torch", "antspyx", "picsl-greedy", "fireants", "numpy", "scipy", "p
 
 
 def say(text: str) -> None:
-    """Show a sentence whose numbers were computed (MyST Markdown)."""
-    display(Markdown(text))
+    """Show a sentence whose numbers were computed (MyST Markdown); nothing if there is none."""
+    if text:
+        display(Markdown(text))
 
 
 def gather(notebook: str, namespace: Mapping) -> dict:

@@ -13,6 +13,7 @@ from ..contrast import INVERTED
 from ..experiments import Run, project_root
 from ..figures.style import name_of, order_of
 from ..plans.contrasts import CONTROL, DOSES, SYNTHESISED, describe_arms, known_methods
+from ..stats._sentences import count
 from .in_distribution import Panel
 
 REFERENCE = "T1w"
@@ -264,8 +265,9 @@ def _answer(verdicts: Mapping[str, stats.Verdict], arms: pd.DataFrame) -> str:
     words = pd.Series([v.verdict for v in verdicts.values()]).value_counts()
     counted = ", ".join(f"{n} {word}" for word, n in words.items())
     return (
-        f"**Answer.** That networks lose more than iterative methods is, of {len(verdicts)} "
-        f"contrasts in {arms['arm'].nunique()} arms (Holm-corrected together): {counted}."
+        "**Answer.** That networks lose more than iterative methods is, of "
+        f"{count(len(verdicts), 'contrast')} in {count(arms['arm'].nunique(), 'arm')} "
+        f"(Holm-corrected together): {counted}."
     )
 
 
