@@ -120,6 +120,7 @@ def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
                 kernel_name="python3",
                 progress_bar=False,
                 cwd=str(output.parent),
+                config=_kernel_config(),
             )
         except papermill.PapermillExecutionError as error:
             raise InputError(
@@ -130,6 +131,19 @@ def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
     nbformat.write(page, output)
     draft.unlink()
     return output
+
+
+def _kernel_config():
+    """Encrypt what goes between this process and the kernel, where ZeroMQ was built for it.
+
+    Else other users of the machine can read it, of which the kernel warns on every page. Unix sockets
+    would do too, but not under a home folder whose path is longer than about sixty characters.
+    """
+    import zmq
+    from traitlets.config import Config
+
+    policy = "auto" if zmq.has("curve") else "disabled"
+    return Config(KernelManager={"transport_encryption": policy})
 
 
 @contextlib.contextmanager

@@ -55,11 +55,12 @@ def test_unknown_notebook_or_profile_lists_those_there_are(name, profile):
 
 
 @pytest.mark.parametrize("name", experiments.notebooks_of("smoke"))
-def test_smoke_profile_executes(name, tmp_path, monkeypatch):
+def test_smoke_profile_executes(name, tmp_path, monkeypatch, capfd):
     """The whole road: plan, children, store, papermill, page with captioned figures."""
     monkeypatch.setattr(experiments, "store_path", lambda profile: tmp_path / "smoke.sqlite")
     parameters = notebooks.resolve_parameters(name, "smoke")
     page = notebooks.execute_notebook(name, parameters, tmp_path / "page.ipynb")
+    assert "without encryption" not in capfd.readouterr().err
     cells = nbformat.read(page, as_version=4).cells
     assert cells[0].source.startswith("# ")
     assert cells[0].source.split("\n")[0].endswith(" (smoke run)")
