@@ -18,6 +18,7 @@ from .errors import InputError
 from .volumes import reorient_array, reorientation, save_nifti
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # RAS+ <-> LPS+, its own inverse
+SLAB_VOXELS = 200_000  # voxels worked on at once: small enough for the cache
 
 
 def check_displacement(displacement: np.ndarray, shape=None, where="displacement") -> np.ndarray:
@@ -103,42 +104,53 @@ def warp_labels(labels: np.ndarray, displacement: np.ndarray, rule: str = "neare
     if rule not in ("nearest", "linear"):
         raise InputError(f"label rule {rule!r}: expected 'nearest' or 'linear'")
     displacement = check_displacement(displacement)
-    coordinates = (identity_grid(displacement.shape[1:]) + displacement).reshape(3, -1)
-    # A border of background makes every index valid: what lies outside is moved onto the border.
-    # np.pad keeps the order of axes in memory, and nibabel's is Fortran's; ravel's is C's.
-    padded = np.ascontiguousarray(np.pad(labels, 1))
+    # A border of background: what lies outside is moved onto it. np.pad keeps the order of axes in
+    # memory, and nibabel's is Fortran's.
+    padded = np.ascontiguousarray(np.pad(labels, (1, 2)))
     strides = np.array(padded.strides) // padded.itemsize
-    flat = padded.ravel()
+    last = np.array(labels.shape, np.float32).reshape(3, 1, 1, 1)
+    flat, differ = padded.ravel(), _corners_differ(padded).ravel() if rule == "linear" else None
+    out = np.empty(displacement.shape[1:], labels.dtype)
+    rows = max(1, SLAB_VOXELS // out[0].size)
+    for start in range(0, len(out), rows):
+        part = displacement[:, start : start + rows]
+        points = identity_grid(part.shape[1:])
+        points[0] += start
+        points = points + part
+        cell = np.floor(points + np.float32(0.5)) if rule == "nearest" else np.floor(points)
+        index = sum(
+            (c.astype(np.int32) + 1) * np.int32(s)
+            for c, s in zip(np.clip(cell, -1, last), strides, strict=True)
+        )
+        found = flat[index]
+        if rule == "linear":
+            # Only where the eight corners differ is there anything to decide.
+            mixed = differ[index] & (cell >= -1).all(axis=0)
+            found[mixed] = _vote(flat, index[mixed], (points - cell)[:, mixed], strides)
+        out[start : start + rows] = found
+    return out
 
-    def lookup(index):
-        last = np.array(labels.shape, np.int32)[:, None]
-        return strides @ (np.clip(index, -1, last, out=index).astype(np.int32) + 1)
 
-    if rule == "nearest":
-        index = lookup(np.floor(coordinates + np.float32(0.5)))
-        return flat[index].reshape(displacement.shape[1:])
-    low = np.floor(coordinates)
-    fraction = coordinates - low
+def _corners_differ(labels: np.ndarray) -> np.ndarray:
+    """True at the lower corner of every cell whose eight corners do not all have one label."""
+    low, high = labels.copy(), labels.copy()
+    for axis in range(3):
+        low, high = low.swapaxes(0, axis), high.swapaxes(0, axis)
+        np.minimum(low[:-1], low[1:], out=low[:-1])
+        np.maximum(high[:-1], high[1:], out=high[:-1])
+        low, high = low.swapaxes(0, axis), high.swapaxes(0, axis)
+    return low != high
+
+
+def _vote(flat: np.ndarray, base: np.ndarray, fraction: np.ndarray, strides) -> np.ndarray:
+    """Label of the largest trilinear weight in the cells at flat indices `base`."""
     corners = np.array(list(np.ndindex(2, 2, 2)))
-    high = np.array(labels.shape, np.float32)[:, None] - 1
-    # A cell wholly outside would be clipped onto one that is not; its eight corners are background.
-    outside = ((low < -1) | (low > high)).any(axis=0)
-    base = lookup(np.minimum(low, high))
-    out = flat[base]
-    out[outside] = 0
-    # Only where the eight corners disagree is there anything to decide.
-    mixed = np.zeros(out.size, bool)
-    for corner in corners[1:]:
-        mixed |= flat[base + strides @ corner] != out
-    mixed = np.flatnonzero(mixed & ~outside)
-    values = np.stack([flat[base[mixed] + strides @ corner] for corner in corners])
-    fraction = fraction[:, mixed]
+    values = np.stack([flat[base + strides @ corner] for corner in corners])
     weights = np.stack([np.prod(np.where(c[:, None], fraction, 1 - fraction), 0) for c in corners])
     score = np.stack([(weights * (values == v)).sum(axis=0) for v in values])
     # Smallest label among those that reach the maximum (up to rounding of the sums).
     reached = score >= score.max(axis=0) - 1e-6
-    out[mixed] = np.where(reached, values, np.iinfo(values.dtype).max).min(axis=0)
-    return out.reshape(displacement.shape[1:])
+    return np.where(reached, values, np.iinfo(values.dtype).max).min(axis=0)
 
 
 def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
