@@ -146,6 +146,9 @@ def load(notebook: str, parameters: Mapping) -> Run:
     registrations = results.read_registrations(store, keys)
     order = {key: number for number, key in enumerate(keys)}
     registrations = registrations.sort_values("key", key=lambda k: k.map(order), ignore_index=True)
+    # A row may have been computed for another notebook, whose name for the same condition it bears.
+    conditions = {task.key: task.preprocessing.name for task in tasks}
+    registrations["preprocessing"] = registrations["key"].map(conditions)
     names = ["key", "method", "family", "kind", "fixed", "moving", "fixed_subject"]
     structures = results.read_structures(store, keys).merge(
         registrations[[*names, "moving_subject"]], on="key"

@@ -18,10 +18,10 @@
 
 # %% tags=["parameters"]
 profile: str = "demo"  # column of experiments.yml these values come from
-cohort: str = "macaque_like"  # macaque (three templates, one animal) or macaque_like (generated)
+cohort: str = "macaque_like"  # macaque (templates, one animal), macaque_like (generated), primede
 spacing_mm: float = 2.0  # voxel size of the generated cohort before it is shrunk
 n_subjects: int = 4  # subjects of the generated cohort
-n_pairs: int = 4  # ordered pairs of the generated cohort; of the real one all are taken
+n_pairs: int = 4  # ordered pairs; of macaque all are taken; 0: all of your own data
 sizes: list = ["true size", "human size"]  # what the header says of the brain's size
 methods: list = ["affine", "greedy", "clapirn"]  # names in the registry, or module:attribute
 margin: float = 0.01  # mean Dice difference within which two methods count as equal
@@ -47,7 +47,7 @@ pages.say(result.answer)
 # %% [markdown]
 # ```{admonition} What you will see
 # :class: note
-# Four macaque brains registered to each other at their true size and declared as large as human ones; the
+# Macaque brains registered to each other at their true size and declared as large as human ones; the
 # difference between networks and iterative methods at either size; one pair in pictures. You should have
 # read the chapter on T1w.
 # ```

@@ -18,11 +18,11 @@
 
 # %% tags=["parameters"]
 profile: str = "demo"  # column of experiments.yml these values come from
-cohort: str = "template"  # anatomy of the synthesised contrasts: template (generated) or oasis
+cohort: str = "template"  # anatomy to synthesise from: template (generated), oasis; or nimh, real
 spacing_mm: float = 2.0  # voxel size of the generated cohort; real cohorts keep their own
 n_subjects: int = 4  # subjects of the generated cohort
-n_pairs: int = 4  # ordered pairs of the synthesised arm, every subject equally often in either role
-contrasts: list = ["T2w"]  # synthesised: T2w, T2*w, FLAIR; "T1w again" is the control
+n_pairs: int = 4  # ordered pairs, balanced over subjects in either role; 0: all of your own data
+contrasts: list = ["T2w"]  # T2w, T2*w, FLAIR; "T1w again" is the control of the synthesis
 real: dict = {}  # real cohort (openms, nichart) -> number of ordered pairs
 n_atlases: int = 15  # training scans whose labels are fused for openms
 methods: list = ["affine", "greedy", "clapirn"]  # names in the registry, or module:attribute

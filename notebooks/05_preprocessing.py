@@ -18,10 +18,10 @@
 
 # %% tags=["parameters"]
 profile: str = "demo"  # column of experiments.yml these values come from
-cohort: str = "template"  # whose brains: template (generated) or oasis (30 real T1w scans)
+cohort: str = "template"  # whose brains: template (generated), oasis (30 real T1w scans), your own
 spacing_mm: float = 2.0  # voxel size of the generated cohort; real cohorts keep their own
 n_subjects: int = 5  # subjects of the generated cohort
-n_pairs: int = 2  # ordered pairs, the same under every condition
+n_pairs: int = 2  # ordered pairs, the same under every condition; 0: all of your own data
 methods: list = [
     "greedy",
     "clapirn",

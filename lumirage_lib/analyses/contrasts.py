@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .. import results, stats
+from ..cohorts.local import LAYOUTS
 from ..contrast import INVERTED
 from ..experiments import Run, project_root
 from ..figures.style import name_of, order_of
@@ -21,6 +22,7 @@ ARM_NAMES = {
     SYNTHESISED: "synthesised contrasts",
     "openms": "real T2w and FLAIR of three patients",
     "nichart": "real FLAIR of eighteen older adults",
+    "nimh": "real contrasts of healthy adults",
 }
 CHECKS = {  # written by benchmarks/contrasts.py
     "levels": "contrast_levels.csv",
@@ -390,13 +392,21 @@ def _power_text(sights: list[dict]) -> str:
 
 def _limits(table: pd.DataFrame, parameters: Mapping) -> str:
     arms = set(table["arm"])
-    lines = [
-        "- Synthesised contrasts have the anatomy, the resolution and the labels of their T1w images; "
-        "no artefact that only another sequence has (distortion, vessels, iron) is in them. Grey matter "
-        "is one tissue: deep nuclei have the relaxation times of the cortex.",
-        "- Half-way between T1w and T2w, grey and white matter come near to the same intensity: there "
-        "every method has less to go by, whatever it was trained on.",
-    ]
+    lines = []
+    if arms & {SYNTHESISED, DOSES}:
+        lines += [
+            "- Synthesised contrasts have the anatomy, the resolution and the labels of their T1w "
+            "images; no artefact that only another sequence has (distortion, vessels, iron) is in them. "
+            "Grey matter is one tissue: deep nuclei have the relaxation times of the cortex.",
+            "- Half-way between T1w and T2w, grey and white matter come near to the same intensity: "
+            "there every method has less to go by, whatever it was trained on.",
+        ]
+    if arms & set(LAYOUTS):
+        lines.append(
+            "- A program drew the labels of each contrast on the images of that contrast, so the ruler "
+            "changes with the contrast. Every contrast starts from the centres of mass of its own two "
+            "images, as with the paper's authors, and not from one alignment for all."
+        )
     if parameters["cohort"] == "template":
         lines.append(
             "- The subjects are one template under random smooth deformations, so anatomy varies less "

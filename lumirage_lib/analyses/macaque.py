@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .. import stats
+from ..cohorts.local import LAYOUTS
 from ..cohorts.macaque import HUMAN_SCALE
 from ..experiments import Run
 from ..figures.style import name_of, order_of
@@ -199,6 +200,11 @@ def _limits(parameters: Mapping) -> str:
             "the intervals says how little.",
             "- The labels were carried onto each image by registration of the source, not drawn there.",
         ]
+    elif parameters["cohort"] in LAYOUTS:
+        lines.append(
+            "- The labels were drawn by a program on these images: a method is rewarded for what that "
+            "program would draw."
+        )
     else:
         lines.append(
             "- These are no macaques: the generated human population, shrunk to the lengths of a macaque "

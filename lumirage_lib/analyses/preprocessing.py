@@ -252,9 +252,10 @@ def _limits(run: Run) -> str:
         lines.append(
             "- The subjects are one template under random smooth deformations; drops on people differ."
         )
+    start = run.tasks[0].preprocessing.alignment if run.tasks else STANDARD.alignment
     lines += [
-        "- The affine is estimated on the clean images, once for all conditions but the one without "
-        "it. A pipeline that estimates it on perturbed images can lose more.",
+        f"- The start (`{start}`) is estimated on the clean images, once for all conditions but the one "
+        "without it. A pipeline that estimates it on perturbed images can lose more.",
         "- *Rim left* stands for a careless skull-strip: these images are stripped already, so a "
         "shell of textured noise replaces the tissue that would have been left.",
         "- Perturbations come one at a time and in one strength; in practice they come together.",

@@ -12,10 +12,12 @@ from ..errors import InputError
 from ..evaluate import Task
 from ..methods import get_method
 from .pairs import cohort_options
+from .paper import CENTRE, is_paper_data, plan_paper
 
 CONTROL = "T1w again"  # T1w through the same synthesis: what it changes besides the contrast
 DOSED = "T2w"
 SYNTHESISED, DOSES = "synthesised", "dose"
+BIDS_SUFFIX = {"T2*w": "T2starw"}  # where it is not the name used here
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,22 @@ def choose_pairs(parameters: Mapping) -> list[Pair]:
     return balanced_pairs(scans, parameters["n_pairs"], parameters["seed"])
 
 
+def describe_paper_arm(parameters: Mapping) -> list[Entry]:
+    """The real contrasts of one of the paper's own data sets, in its authors' way: the only arm."""
+    methods, _ = known_methods(parameters["methods"])
+    entries = []
+    for contrast in ("T1w", *parameters["contrasts"]):
+        options = {"contrast": BIDS_SUFFIX.get(contrast, contrast)}
+        mine = {**parameters, "methods": methods, "cohort_options": options, "alignment": CENTRE}
+        tasks = plan_paper(mine)
+        entries += [Entry(parameters["cohort"], contrast, None, task) for task in tasks]
+    return entries
+
+
 def describe_arms(parameters: Mapping) -> list[Entry]:
     """Every registration with the arm, contrast and dose it stands for, the synthesised arm first."""
+    if is_paper_data(parameters):
+        return describe_paper_arm(parameters)
     methods, _ = known_methods(parameters["methods"])
     entries: list[Entry] = []
 

@@ -10,6 +10,7 @@ from ..cohorts.macaque import HUMAN_SCALE, related_pairs
 from ..evaluate import Task
 from ..preprocess import STANDARD, Preprocessing, step
 from .contrasts import known_methods
+from .paper import is_paper_data, plan_paper
 
 # The voxels stay; what the header says of their size is what a method with a trained spacing acts on.
 SIZES: Mapping[str, Preprocessing] = {
@@ -34,13 +35,12 @@ def choose_pairs(parameters: Mapping) -> tuple[dict, list[Pair]]:
 
 
 def plan_macaque(parameters: Mapping) -> list[Task]:
-    """Every pair by every method at every size."""
+    """Every pair by every method at every size; the paper's animals in its authors' way."""
+    sizes = [SIZES[name] for name in parameters["sizes"]]
+    if is_paper_data(parameters):
+        return plan_paper(parameters, sizes)
     options, pairs = choose_pairs(parameters)
     methods, _ = known_methods(parameters["methods"])
     return evaluate.plan(
-        parameters["cohort"],
-        pairs,
-        methods,
-        cohort_options=options,
-        preprocessing=[SIZES[name] for name in parameters["sizes"]],
+        parameters["cohort"], pairs, methods, cohort_options=options, preprocessing=sizes
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from .. import evaluate
 from ..cohorts.local import LAYOUTS, find_layout
 from ..errors import InputError
 from ..evaluate import Task
-from ..methods import ADDABLE, METHODS, get_method
+from ..methods import ADDABLE, MethodSpec, get_method
 from ..preprocess import STANDARD, Preprocessing
 
 # What differs from the registry's FireANTs, whose defaults are the authors' for NIMH and LUMIR
@@ -23,6 +23,24 @@ PRESETS: dict[str, dict] = {
     },
     "ultracortex": {"scales": [12, 8, 4, 2, 1], "iterations": [200, 200, 100, 100, 20]},
 }
+
+
+def _across(kind: str) -> MethodSpec:
+    """FireANTs on MIND-SSC descriptors under the name that it has within a modality.
+
+    To the authors it is one method, which changes what it looks at with the pair; under two names
+    neither would have seen all pairs.
+    """
+    spec, mind = get_method(f"fireants-{kind}"), get_method("fireants-greedy-mind")
+    return replace(spec, citation=mind.citation, parameters={**mind.parameters, **spec.parameters})
+
+
+GREEDY_ACROSS, SYN_ACROSS = _across("greedy"), _across("syn")
+ACROSS = {  # method -> what it is for a pair of two modalities
+    "fireants-greedy": f"{__name__}:GREEDY_ACROSS",
+    "fireants-syn": f"{__name__}:SYN_ACROSS",
+}
+CENTRE = "centre"  # the start that the authors' moments of first order give
 
 
 def is_paper_data(parameters: Mapping) -> bool:
@@ -39,7 +57,7 @@ def paper_options(parameters: Mapping) -> dict:
 def start_at(alignment: str) -> Preprocessing:
     """The standard preprocessing from another linear start: "affine", "rigid" or "centre".
 
-    "centre" puts the centres of mass together, which is what the authors' moments of first order do.
+    "centre" puts the centres of mass together.
     """
     if alignment == STANDARD.alignment:
         return STANDARD
@@ -52,14 +70,14 @@ def choose_methods(cohort: str, methods: Iterable[str], cross: bool) -> dict[str
     Parameters
     ----------
     cross : bool
-        The pair is of two modalities: FireANTs sees MIND-SSC descriptors where the registry has that.
+        The pair is of two modalities: FireANTs sees MIND-SSC descriptors.
     """
     chosen = {}
     for method in methods:
         if method in ADDABLE and not _is_here(method):
             continue  # a checkpoint that this reader does not have
-        name = f"{method}-mind" if cross and f"{method}-mind" in METHODS else method
-        chosen[name] = PRESETS.get(cohort, {}) if name.startswith("fireants-") else {}
+        name = ACROSS.get(method, method) if cross else method
+        chosen[name] = PRESETS.get(cohort, {}) if method.startswith("fireants-") else {}
     return chosen
 
 
@@ -71,8 +89,18 @@ def _is_here(method: str) -> bool:
     return True
 
 
-def plan_paper(parameters: Mapping) -> list[Task]:
+def plan_paper(
+    parameters: Mapping, conditions: Sequence[Preprocessing] | None = None
+) -> list[Task]:
     """The data set's own pairs by every method, in the authors' way.
+
+    Parameters
+    ----------
+    parameters : mapping
+        Of a notebook: cohort, methods, n_pairs (0: all) and, where it has them, limits, alignment,
+        root and cohort_options.
+    conditions : sequence of Preprocessing, optional
+        Else the standard one from the start that `alignment` names.
 
     Raises
     ------
@@ -86,10 +114,10 @@ def plan_paper(parameters: Mapping) -> list[Task]:
             f"{name}: no pair is complete in {layout.root}; "
             f"`lumirage data check {name} --root DIR` says what is missing"
         )
-    methods, limits = parameters["methods"], parameters["limits"]
+    methods, limits = parameters["methods"], parameters.get("limits", {})
     if unknown := set(limits) - set(methods):
         raise InputError(f"limit for {sorted(unknown)}, not among the methods {methods}")
-    start = start_at(parameters.get("alignment", STANDARD.alignment))
+    conditions = conditions or [start_at(parameters.get("alignment", STANDARD.alignment))]
     tasks = []
     for number, pair in enumerate(layout.pairs[: parameters["n_pairs"] or None]):
         now = [m for m in methods if number < limits.get(m, number + 1)]
@@ -99,6 +127,6 @@ def plan_paper(parameters: Mapping) -> list[Task]:
             [pair],
             choose_methods(name, now, fixed != moving),
             cohort_options=options,
-            preprocessing=[start],
+            preprocessing=conditions,
         )
     return tasks

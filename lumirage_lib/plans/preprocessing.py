@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from .. import evaluate
 from ..cohorts import balanced_pairs, get_cohort
@@ -12,6 +13,7 @@ from ..methods import get_method
 from ..perturb import PERTURBATIONS
 from ..preprocess import STANDARD
 from .pairs import cohort_options
+from .paper import CENTRE, is_paper_data, plan_paper
 
 
 def choose_conditions(names: Iterable[str]) -> list[str]:
@@ -49,13 +51,18 @@ def plan_preprocessing(parameters: Mapping) -> list[Task]:
 
     The order is that of the use: after the first pair every condition has been seen once. Of a
     method with a limit, the first pairs alone.
+
+    The paper's own data start under every condition as its authors' registrations do.
     """
+    names = choose_conditions(parameters["conditions"])
+    conditions = [STANDARD, *(PERTURBATIONS[name].preprocessing for name in names)]
+    if is_paper_data(parameters):
+        same = [c for c in conditions if c.alignment == STANDARD.alignment]
+        return plan_paper(parameters, [replace(c, alignment=CENTRE) for c in same])
     options = cohort_options(parameters)
     cohort = get_cohort(parameters["cohort"], **options)
     scans = [s for s in cohort.scans if s.group == "test"]
     methods, _ = split_methods(parameters["methods"])
-    names = choose_conditions(parameters["conditions"])
-    conditions = [STANDARD, *(PERTURBATIONS[name].preprocessing for name in names)]
     tasks = []
     for number, pair in enumerate(balanced_pairs(scans, parameters["n_pairs"], parameters["seed"])):
         now = [m for m in methods if number < parameters["limits"].get(m, number + 1)]
