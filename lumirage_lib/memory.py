@@ -2,18 +2,24 @@
 
 The network runs on meta tensors, which have shapes and no values, while every storage that it
 makes is counted until nothing refers to it any more: the peak of that sum is what the graph needs,
-on any machine, for grids that no machine could hold. Two things come on top on a processor: what
-the convolution library takes beside its input and output (:func:`count_library_bytes`), and the
-process itself, which is measured on a tiny grid.
+on any machine, for grids that no machine could hold. A storage made without values takes memory as
+it is written, not before: so does the system hand out its pages. Two things come on top on a
+processor: what the convolution library takes beside its input and output
+(:func:`count_convolution_bytes`), and the process itself, which is measured on a tiny grid.
+
+What is measured is a process that hands freed memory back (:func:`hand_back_freed_blocks`). Left to
+its default, the C library keeps some, how much depends on where among small objects the blocks came
+to lie, and the peak of one and the same inference changes from run to run.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import resource
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil, prod
 from pathlib import Path
@@ -37,9 +43,17 @@ CHANNEL_BLOCK = {"AVX512": 16, "AVX2": 8}
 UNFOLDED_CHANNELS = 2  # convolutions of at most so many channels unfold their input
 # Where the sizes of the first four axes multiply to at most this, a single thread does without oneDNN.
 SMALL = 20480
-# The C library hands freed blocks of 32 MB and more back at once. Smaller ones leave gaps among those
-# in use; one such block is counted.
-ALLOCATOR_MB = 32.0
+M_MMAP_THRESHOLD = -3  # of mallopt in the GNU C library
+HAND_BACK_MB = 1.0
+
+_aten = torch.ops.aten
+UNWRITTEN = (  # operations that make a storage and write nothing into it
+    _aten.empty.memory_format,
+    _aten.empty_like.default,
+    _aten.empty_strided.default,
+    _aten.new_empty.default,
+    _aten.new_empty_strided.default,
+)
 
 
 @dataclass(frozen=True)
@@ -53,8 +67,7 @@ class Prediction:
     library_mb : float
         What the convolution library holds beside them at the moment when the sum of both peaks.
     process_mb : float
-        The process before it sees an image: interpreter, libraries, their code for this processor,
-        and what the C library's allocator holds back.
+        The process before it sees an image: interpreter, libraries, their code for this processor.
     """
 
     graph_mb: float
@@ -66,11 +79,18 @@ class Prediction:
         return self.graph_mb + self.library_mb + self.process_mb
 
 
+class _Followed(weakref.ref):
+    """A storage, not kept alive, and how many of its bytes take memory."""
+
+    __slots__ = ("n_bytes",)
+
+
 class StorageCounter(TorchDispatchMode):
     """Within it, `peak` follows the bytes of all living storages, `library` those of convolutions.
 
-    Storages are followed by weak references, so in-place operations, views and custom autograd
-    functions need no special case.
+    Storages are followed by weak references, so views and custom autograd functions need no special
+    case. Of one that was made without values, what in-place operations write is counted, a place
+    written twice as two, at most the whole.
     """
 
     def __init__(self):
@@ -78,28 +98,33 @@ class StorageCounter(TorchDispatchMode):
         self.live = 0
         self.peak = 0
         self.library = 0
-        self._followed: dict[int, weakref.ref] = {}
+        self._followed: dict[int, _Followed] = {}
 
-    def follow(self, values: object) -> None:
+    def follow(self, values: object, *, written: bool = True) -> None:
         """Count the storages behind the tensors among these values, each once."""
-        for tensor in tree_leaves(values):
-            if isinstance(tensor, Tensor):
-                self._follow(tensor.untyped_storage())
+        for tensor in _iterate_tensors(values):
+            storage = tensor.untyped_storage()
+            if self._find(storage) is None:
+                followed = self._followed[storage._cdata] = _Followed(storage, self._forget)
+                followed.n_bytes = storage.nbytes() if written else 0
+                self.live += followed.n_bytes
         self._note(0)
 
-    def _follow(self, storage: torch.UntypedStorage) -> None:
-        key, n_bytes = storage._cdata, storage.nbytes()
-        known = self._followed.get(key)
-        if known is not None and known() is not None:
-            return
+    def _find(self, storage: torch.UntypedStorage) -> _Followed | None:
+        followed = self._followed.get(storage._cdata)
+        return None if followed is None or followed() is None else followed
 
-        def forget(reference: weakref.ref) -> None:
-            self.live -= n_bytes
-            if self._followed.get(key) is reference:
-                del self._followed[key]
+    def _forget(self, followed: _Followed) -> None:
+        self.live -= followed.n_bytes
 
-        self.live += n_bytes
-        self._followed[key] = weakref.ref(storage, forget)
+    def _write(self, values: object) -> None:
+        for tensor in _iterate_tensors(values):
+            followed, n_all = self._find(storage := tensor.untyped_storage()), storage.nbytes()
+            if followed is not None:
+                n_bytes = min(_count_bytes(tensor), n_all - followed.n_bytes)
+                followed.n_bytes += n_bytes
+                self.live += n_bytes
+        self.follow(values)
 
     def _note(self, library: int) -> None:
         if self.live + library > self.peak:
@@ -107,11 +132,20 @@ class StorageCounter(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         result = function(*arguments, **(options or {}))
-        if function is torch.ops.aten.convolution.default:
+        if function is _aten.convolution.default:
             x, weight, stride, transposed = (arguments[i] for i in (0, 1, 3, 6))
             self._note(count_convolution_bytes(x, weight, result, max(stride), transposed))
-        self.follow(result)
+        if function in UNWRITTEN:
+            self.follow(result, written=False)
+        elif function._schema.is_mutable:
+            self._write(result)
+        else:
+            self.follow(result)
         return result
+
+
+def _iterate_tensors(values: object) -> Iterator[Tensor]:
+    return (leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor))
 
 
 def count_convolution_bytes(
@@ -172,8 +206,7 @@ def predict(network: str, shape: Shape, *, whole: bool = False, **options) -> Pr
         The network does not exist, or does not take that grid.
     """
     graph_mb, library_mb = count_tensors(network, shape, whole=whole, **options)
-    process_mb = measure_process(network, **options) + ALLOCATOR_MB
-    return Prediction(graph_mb, library_mb, process_mb)
+    return Prediction(graph_mb, library_mb, measure_process(network, **options))
 
 
 def count_tensors(
@@ -202,6 +235,7 @@ def measure_peak(
     shape: Shape,
     *,
     whole: bool = False,
+    hand_back: bool = True,
     budget_mb: float | None = None,
     timeout_seconds: float = 3600.0,
     **options,
@@ -212,6 +246,8 @@ def measure_peak(
     ----------
     network, shape, whole, options
         As for :func:`predict`; the weights are random, which changes no size.
+    hand_back : bool
+        See :func:`hand_back_freed_blocks`; otherwise the C library does as it is used to.
     budget_mb : float, optional
         Address space the child may take beyond what it has when the images are there; what needs
         more ends as "out-of-memory".
@@ -221,24 +257,47 @@ def measure_peak(
     Outcome
         Its value is a :class:`lumirage_lib.child.Usage`.
     """
-    return run_child(
-        _infer, network, shape, whole, budget_mb, options, timeout_seconds=timeout_seconds
-    )
+    task = _Inference(network, shape, whole, hand_back, budget_mb, options)
+    return run_child(_infer, task, timeout_seconds=timeout_seconds)
 
 
-def _infer(network: str, shape: Shape, whole: bool, budget_mb: float | None, options: Mapping):
-    module = networks.build(network, **options)
-    context = convolve_whole() if whole else contextlib.nullcontext()
+@dataclass(frozen=True)
+class _Inference:
+    network: str
+    shape: Shape
+    whole: bool
+    hand_back: bool
+    budget_mb: float | None
+    options: Mapping
+
+
+def _infer(task: _Inference):
+    if task.hand_back:
+        hand_back_freed_blocks()
+    module = networks.build(task.network, **task.options)
+    context = convolve_whole() if task.whole else contextlib.nullcontext()
     with torch.inference_mode(), context:
         module(*torch.rand(2, 1, 1, *TINY))  # loads the libraries' code
-        pair = torch.rand(2, 1, 1, *shape)
-        if budget_mb is not None:
+        pair = torch.rand(2, 1, 1, *task.shape)
+        if task.budget_mb is not None:
             pages = int(Path("/proc/self/statm").read_text().split()[0])
-            limit = pages * resource.getpagesize() + int(budget_mb * MB)
+            limit = pages * resource.getpagesize() + int(task.budget_mb * MB)
             resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         with measure() as usage:
             module(*pair)
     return usage
+
+
+def hand_back_freed_blocks() -> None:
+    """Have the C library give every freed block of 1 MB and more back to the system at once.
+
+    By default the GNU C library raises that limit to 32 MB as blocks are freed, and keeps smaller
+    ones: an aligned block does not fit into the gap that one of its size leaves, so the gaps add up.
+    Costs some processor time, since memory that was given back comes again as empty pages; changes
+    no result. Nothing happens where the C library is another one.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, int(HAND_BACK_MB * MB))
 
 
 def whole_brain_grid(spacing_mm: float, multiple: int = 16) -> Shape:
