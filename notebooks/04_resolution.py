@@ -87,8 +87,9 @@ if result.state:
 # networks are commonly written; *slabs* is the second, that of this library.
 #
 # Memory is predicted from the network's graph: it runs on tensors that have a shape and no values,
-# while what is alive is counted. The grids are those that cover a whole brain, 352 × 352 × 256 at
-# 0.6 mm.
+# while what is alive is counted; memory that was asked for and not yet written does not count. What
+# could be run here was, and its peak measured. The grids are those that cover a whole brain,
+# 352 × 352 × 256 at 0.6 mm.
 
 # %% tags=["hide-input"]
 if result.wall is not None:
@@ -164,8 +165,9 @@ pages.say(result.limits)
 # %% [markdown]
 # ## Reproduce these figures
 #
-# The curves of the wall are the output of `python benchmarks/memory.py`; one point of them, measured,
-# is `lumirage memory clapirn --shape 144 144 112 --measure`.
+# The curves of the wall are the output of `python benchmarks/memory.py`, which with `--check` holds
+# every prediction to what was measured; one point of them, measured, is
+# `lumirage memory clapirn --shape 144 144 112 --measure`.
 
 # %% tags=["remove-input"]
 pages.show_reproduce(NOTEBOOK, parameters, result.tables)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lumirage_lib import experiments, figures, notebooks
-from lumirage_lib.analyses import memory_wall, resolution
+from lumirage_lib.analyses import memory_wall, resolution, summary
 from lumirage_lib.errors import InputError
 from lumirage_lib.methods import get_method
 from lumirage_lib.plans.resolution import plan_resolution, working_at
@@ -101,10 +101,77 @@ def test_verdict_follows_the_numbers(whole, slabs, said):
 
 def test_what_was_run_is_said(registrations):
     pairs = resolution.add_working_mm(registrations, DEFAULTS)
-    assert "no network was run that fine" in memory_wall.say_ran(pairs)
+    none = "No network was run that fine; the numbers are predictions."
+    assert memory_wall.say_ran(None, pairs) == none
     fine = pairs.assign(working_mm=0.6, method="clapirn@grid", status="ok")
-    assert "Really run at 0.6 mm" in memory_wall.say_ran(fine)
-    assert "no network" in memory_wall.say_ran(fine.assign(status="out-of-memory"))
+    said = memory_wall.say_ran(None, fine)
+    assert "Registered at 0.6 mm on this page: conditional LapIRN, as given on 2 pairs." in said
+    assert "For that network at least, failing to run at 0.6 mm is no law." in said
+    failed = memory_wall.say_ran(None, fine.assign(status="out-of-memory"))
+    assert failed == f"Tried there and failed: conditional LapIRN, as given (out-of-memory). {none}"
+    resampled = fine.assign(method="clapirn")  # to the voxels of its training
+    assert memory_wall.say_ran(None, resampled) == none
+
+
+def test_what_was_measured_is_said(registrations):
+    pairs = resolution.add_working_mm(registrations, DEFAULTS)
+    rows = [
+        ("clapirn", "slabs", 0.6, "ok", 4500.0, 70.0, 4400.0, -2.2, 4950.0),
+        ("clapirn", "whole", 0.6, "out-of-memory", np.nan, np.nan, 7800.0, np.nan, np.nan),
+        ("clapirn", "slabs", 2.0, "ok", 500.0, 2.0, 510.0, 2.0, 550.0),
+        ("vfa", "slabs", 0.6, np.nan, np.nan, np.nan, 8200.0, np.nan, np.nan),
+    ]
+    columns = ["network", "form", "spacing_mm", "status", "measured_mb", "cpu_seconds"]
+    wall = pd.DataFrame(rows, columns=[*columns, "predicted_mb", "error_percent", "default_mb"])
+    wall["shape"] = "352x352x256"
+    said = memory_wall.say_ran(wall, pairs)
+    assert "grid of 0.6 mm, 352 × 352 × 256" in said
+    assert "each: conditional LapIRN in slabs, 4.4 GB in 70 s." in said
+    assert "failed: conditional LapIRN whole (out-of-memory)." in said
+    assert "VFA" not in said
+    error = memory_wall.say_error(wall)
+    assert "2 inferences of 1 network down to 0.6 mm were really run" in error
+    assert "at most 2.2 % (slabs)" in error
+    assert "2 inferences of these took 10 to 10 % more" in error
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "verdict"),
+    [
+        ("clapirn@grid", "ok", "not supported"),
+        ("clapirn@grid", "out-of-memory", "supported"),
+        ("clapirn", "ok", None),  # resampled to the voxels of its training: never saw 0.6 mm
+    ],
+)
+def test_scoreboard_asks_who_ran_on_the_grid_of_the_claim(method, status, verdict):
+    """Template at 0.6, 1 and 2 mm, as the open run has it."""
+    rows = [
+        {
+            "cohort": "template",
+            "preprocessing": f"{mm:g} mm",
+            "method": name,
+            "family": family,
+            "fixed": "a",
+            "moving": "b",
+            "fixed_subject": "a",
+            "moving_subject": "b",
+            "status": status if name == method and mm == 0.6 else "ok",
+            "dice": np.nan if (name, mm, status) == (method, 0.6, "out-of-memory") else 0.7,
+        }
+        for name, family in (("greedy", "iterative"), (method, "deep"))
+        for mm in (0.6, 1.0, 2.0)
+    ]
+    run = experiments.Run(pd.DataFrame(rows), pd.DataFrame(), {}, {}, [], None)
+    parameters = notebooks.resolve_parameters("04_resolution", "open")
+    found = summary.ARMS["04_resolution"](run, parameters)
+    assert [v.verdict for v in found] == ([] if verdict is None else [verdict])
+    if found:
+        assert (found[0].claim.first, found[0].n_pairs) == ((method,), 1)
+        assert f"the one registration by {method} at 0.6 mm" in found[0].sentence
+    pairs = resolution.add_working_mm(run.registrations, parameters)
+    assert sorted(pairs["working_mm"].unique()) == [0.6, 1.0, 2.0]
+    said = memory_wall.say_ran(None, pairs)
+    assert ("is no law" in said) == (verdict == "not supported")
 
 
 def test_missing_table_is_said():
@@ -119,5 +186,5 @@ def test_page_of_an_empty_run_has_its_sentences(registrations):
     assert "no gain can be said" in resolution._gain_text(pairs, 0.01)
     assert resolution._gain_table(gain).count("\n") == 1
     assert resolution._design(pairs) == "No pairs, no subjects."
-    assert "no network was run" in memory_wall.say_ran(pairs)
+    assert "No network was run" in memory_wall.say_ran(None, pairs)
     figures.plot_gain(gain)

@@ -9,9 +9,9 @@ import pandas as pd
 
 from .. import memory
 from ..experiments import project_root
-from ..figures.resolution import label_of
+from ..figures.resolution import AS_GIVEN, label_of
 from ..figures.style import name_of, order_of
-from ..stats._sentences import count
+from ..stats._sentences import count, join
 
 TABLE = "benchmarks/memory.csv"  # written by benchmarks/memory.py
 ATTENTION = "benchmarks/attention.md"  # written by benchmarks/attention.py
@@ -106,12 +106,26 @@ def say_error(wall: pd.DataFrame | None) -> str:
     if measured is None or measured.empty:
         return "None of these was measured on this machine."
     finest = measured["spacing_mm"].min()
+    kept = _say_kept(measured)
     worst = measured.groupby("form")["error_percent"].apply(lambda e: e.abs().max())
     errors = " and ".join(f"{worst[f]:.1f} % ({f})" for f in FORMS if f in worst)
     return (
-        f"Of these, {count(len(measured), 'inference')} of {measured['network'].nunique()} networks "
+        f"Of these, {count(len(measured), 'inference')} of {count(measured['network'].nunique(), 'network')} "
         f"down to {finest:g} mm were really run, one thread each; the prediction of the whole "
-        f"process's peak is off by at most {errors}."
+        f"process's peak is off by at most {errors}. {kept}"
+    ).strip()
+
+
+def _say_kept(measured: pd.DataFrame) -> str:
+    """What the allocator's default adds; nothing where that was not measured."""
+    both = measured.dropna(subset="default_mb") if "default_mb" in measured else measured.iloc[:0]
+    if both.empty:
+        return ""
+    more = 100 * (both["default_mb"] / both["measured_mb"] - 1)
+    return (
+        "This is with freed memory handed back to the system. Left to its default, the C library "
+        f"keeps some of it, and {count(len(both), 'inference')} of these took {more.min():.0f} to "
+        f"{more.max():.0f} % more."
     )
 
 
@@ -175,11 +189,63 @@ def decide(wall: pd.DataFrame | None, budgets: Sequence[float]) -> tuple[str, st
     return said, counts + "\n"
 
 
-def say_ran(pairs: pd.DataFrame) -> str:
-    """Which networks were really run on a grid as fine as that of the claim."""
-    fine = pairs[(pairs["working_mm"] <= FINE_MM) & pairs["method"].str.endswith("@grid")]
-    done = fine[fine["status"] == "ok"]
+def select_fine(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Registrations in which a network worked on the voxels of the claim, failed ones included.
+
+    One that was resampled to the voxels of its training is not among them: it never saw that grid.
+    """
+    as_fine = np.isclose(pairs["working_mm"].astype(float), FINE_MM)
+    return pairs[as_fine & pairs["method"].str.endswith(AS_GIVEN)]
+
+
+def say_ran(wall: pd.DataFrame | None, pairs: pd.DataFrame) -> str:
+    """Which networks were really run at the voxel size of the claim, and what follows."""
+    tried, fine = _select_tried(wall), select_fine(pairs)
+    done = tried.dropna(subset="measured_mb")
+    registered = fine[fine["status"] == "ok"]
+    names = {*map(name_of, done["network"]), *map(label_of, registered["method"])}
+    parts = [_say_inferences(done), _say_registered(registered)]
+    failed = [f"{name_of(r.network)} {r.form} ({r.status})" for r in _failed(tried).itertuples()]
+    failed += [f"{label_of(r.method)} ({r.status})" for r in _failed(fine).itertuples()]
+    if failed:
+        parts.append(f"Tried there and failed: {join(dict.fromkeys(failed))}.")
+    if names:
+        whom = "that network" if len(names) == 1 else "those networks"
+        parts.append(f"For {whom} at least, failing to run at {FINE_MM:g} mm is no law.")
+    else:
+        parts.append("No network was run that fine; the numbers are predictions.")
+    return " ".join(part for part in parts if part)
+
+
+def _select_tried(wall: pd.DataFrame | None) -> pd.DataFrame:
+    """Inferences on the grid of the claim that were run, failed ones included."""
+    if wall is None or "status" not in wall:
+        return pd.DataFrame(columns=["network", "form", "shape", "status", "measured_mb"])
+    return wall[np.isclose(wall["spacing_mm"], FINE_MM) & wall["status"].notna()]
+
+
+def _failed(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["status"] != "ok"]
+
+
+def _say_inferences(done: pd.DataFrame) -> str:
     if done.empty:
-        return "On this page no network was run that fine; the numbers are predictions."
-    names = ", ".join(label_of(m) for m in order_of(done["method"]))
-    return f"Really run at {done['working_mm'].min():g} mm on this page: {names}."
+        return ""
+    each = [
+        f"{name_of(r.network)} {'in slabs' if r.form == 'slabs' else r.form}, "
+        f"{r.measured_mb / 1024:.1f} GB in {r.cpu_seconds:.0f} s"
+        for r in done.itertuples()
+    ]
+    grid = done["shape"].iloc[0].replace("x", " × ")
+    return (
+        f"Really run on the whole brain's grid of {FINE_MM:g} mm, {grid}, one inference on one "
+        f"processor thread each: {join(each)}."
+    )
+
+
+def _say_registered(done: pd.DataFrame) -> str:
+    if done.empty:
+        return ""
+    pairs = done.drop_duplicates(["method", "fixed", "moving"])["method"].value_counts()
+    each = [f"{label_of(m)} on {count(int(pairs[m]), 'pair')}" for m in order_of(pairs.index)]
+    return f"Registered at {FINE_MM:g} mm on this page: {join(each)}."

@@ -55,7 +55,7 @@ def analyse(run: Run, provoked: pd.DataFrame, parameters: Mapping) -> Result:
     gain = summarise_gain(pairs)
     gain_text = _gain_text(pairs, parameters["margin"])
     conclusion, counts = memory_wall.decide(wall, parameters["budgets_gb"])
-    ran = memory_wall.say_ran(pairs)
+    ran = memory_wall.say_ran(wall, pairs)
     tables = {"gain": gain, "pairs": pairs.drop(columns=["hardware", "reason"], errors="ignore")}
     return Result(
         answer=f"**Answer.** {conclusion} {ran} {gain_text}",
@@ -177,6 +177,8 @@ def _limits(pairs: pd.DataFrame) -> str:
     lines = [
         "- Predictions are for one processor thread and 32-bit floats. On a graphics card the tensors "
         "are the same, but its convolution library takes other workspaces.",
+        "- The page predicts and measures one inference. A registration also holds both images as they "
+        "were read, their labels and the field on the native grid.",
         "- *Whole* is our module with whole convolutions, and for VFA unfolded attention and all "
         "features of both images at once. The authors' own code may keep more, and half precision "
         "would keep less.",

@@ -100,8 +100,7 @@ def _contrasts(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]
 def _resolution(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
     """Networks that were really run on the grid of the claim; what they need is predicted on 04."""
     table = resolution.add_working_mm(run.registrations, parameters)
-    fine = f"{FINE_MM:g} mm"
-    table = table[(table["family"] == "deep") & np.isclose(table["working_mm"], FINE_MM)]
+    table, fine = memory_wall.select_fine(table), f"{FINE_MM:g} mm"
     if table.empty:
         return []
     claim = stats.Claim(
