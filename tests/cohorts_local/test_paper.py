@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import nbformat
+import numpy as np
 import pytest
+from synthetic import known_pair
 from trees import MAKERS
 
 from lumirage_lib import experiments, notebooks, results
 from lumirage_lib.errors import InputError
-from lumirage_lib.methods import get_method
+from lumirage_lib.methods import get_method, run_method
 from lumirage_lib.plans import PLANS, cohort_options
 from lumirage_lib.plans.paper import choose_methods, plan_paper
-from lumirage_lib.preprocess import STANDARD
+from lumirage_lib.preprocess import STANDARD, PairImages
 
 PARAMETERS = {
     "methods": ["affine", "fireants-greedy"],
@@ -56,12 +59,31 @@ def test_pairs_of_two_modalities_are_registered_on_descriptors(tmp_path):
         "cohort": "ultracortex",
         "root": str(MAKERS["ultracortex"](tmp_path)),
     }
-    tasks = [t for t in plan_paper(parameters) if t.method != "affine"]
+    asked = ["affine", "fireants-greedy", "fireants-syn"]
+    tasks = [t for t in plan_paper(parameters | {"methods": asked}) if t.method != "affine"]
     for task in tasks:
         crosses = "sub-37" in task.pair.id
-        assert task.method == ("fireants-greedy-mind" if crosses else "fireants-greedy")
-        assert task.full_parameters()["scales"] == [12, 8, 4, 2, 1]
-    assert len(tasks) == 6
+        found = task.full_parameters()
+        assert (found.get("mind_radius", 0) > 0) == crosses
+        assert found["scales"] == [12, 8, 4, 2, 1]
+        assert found["learning_rate"] == (0.75 if "greedy" in get_method(task.method).id else 0.375)
+    assert len(tasks) == 6 * 2
+    # On the page each is one method, which has seen all pairs.
+    names = Counter(get_method(task.method).id for task in tasks)
+    assert names == {"fireants-greedy": 6, "fireants-syn": 6}
+
+
+@pytest.mark.parametrize("method", ["fireants-greedy", "fireants-syn"])
+def test_what_runs_across_modalities_recovers_a_deformation(method):
+    fixed, moving, true = known_pair()
+    other = (1 - moving) ** 2 * (moving > 0)
+    pair = PairImages(fixed, other.astype(np.float32), np.eye(4), np.eye(4), np.eye(4))
+    (name,) = choose_methods("ultracortex", [method], True)
+    spec = get_method(name)
+    quick = spec.with_parameters({"scales": [2, 1], "iterations": [30, 10]})
+    inside = fixed > 0.3
+    error = np.linalg.norm((run_method(spec, pair, quick) - true)[:, inside], axis=0).mean()
+    assert error < 0.8 * np.linalg.norm(true[:, inside], axis=0).mean()
 
 
 def test_limits_and_number_of_pairs_hold_and_the_start_is_the_affine_unless_said(tmp_path):
