@@ -28,6 +28,7 @@ from lumirage_lib.warp import sample, warp_image, warp_labels
 
 # The package exports a function under the module's own name.
 template_module = importlib.import_module("lumirage_lib.cohorts.template")
+population = importlib.import_module("lumirage_lib.cohorts.population")
 
 
 # ---- pairs
@@ -276,7 +277,7 @@ def test_template_anatomy_depends_on_seed_and_subject_but_not_on_spacing(generat
     fine = get_cohort("template", spacing_mm=4.0, n_subjects=5, seed=4)
     other = get_cohort("template", spacing_mm=SPACING_MM, n_subjects=3, seed=5)
     assert np.abs(coarse - other.true_displacement(pair)).mean() > 0.1
-    grids = [template_module._grid(spacing)[0] for spacing in (SPACING_MM, 4.0)]
+    grids = [population._grid(template_module.human(), spacing)[0] for spacing in (SPACING_MM, 4.0)]
     there = to_points(np.linalg.inv(grids[1]) @ grids[0], indices(coarse.shape[1:]))
     field = fine.true_displacement(pair) * 4.0
     at = np.stack([sample(c, there, order=3, mode="nearest") for c in field])
@@ -287,7 +288,7 @@ def test_template_anatomy_depends_on_seed_and_subject_but_not_on_spacing(generat
 def test_template_is_generated_once_and_the_same_again(generated, monkeypatch, tmp_path):
     scan = generated.scans[0]
     once = generated.load_image(scan).data
-    monkeypatch.setattr(template_module, "_generate", None)  # what is cached needs it no more
+    monkeypatch.setattr(population, "_generate", None)  # what is cached needs it no more
     assert_array_equal(generated.load_image(scan).data, once)
     monkeypatch.undo()
     monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path))
@@ -306,7 +307,6 @@ def test_template_fingerprints_tell_populations_apart():
 
 def test_without_its_package_the_template_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "deepmriprep", None)
-    template_module._coarse_grid.cache_clear()
     with pytest.raises(InputError, match="needs the package deepmriprep"):
         template_module.template(spacing_mm=3.25)
 

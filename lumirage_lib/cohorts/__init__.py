@@ -8,7 +8,8 @@ from collections.abc import Callable
 from ..errors import InputError
 from .base import Cohort, Pair, Scan, balanced_pairs, rescan_pairs
 from .local import LOCAL_COHORTS
-from .macaque import macaque, macaque_like
+from .macaque import macaque
+from .macaque_like import macaque_like
 from .nichart import nichart
 from .oasis import oasis
 from .openms import openms

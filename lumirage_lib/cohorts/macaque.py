@@ -20,7 +20,6 @@ import pandas as pd
 from ..sources import Source, fetch, get_source
 from ..volumes import Volume, load_volume, reorient, resample
 from .base import Cohort, Pair, Scan
-from .template import template
 
 SURFACES, ATLASES, EXAMPLE = (
     f"xingyu-liu/{name}" for name in ("macaque_template_surfaces", "brainana", "brainana_tools")
@@ -39,8 +38,6 @@ SCANS = (
 )
 # Cube root of the ratio of brain volumes, about 1550 cm3 (the OASIS scans) to 97 cm3 (these four).
 HUMAN_SCALE = 2.5
-# Lengths of MEBRAINS over those of the human template, along the axes of RAS.
-PROPORTIONS = (0.41, 0.42, 0.37)
 GROUPS = {"cortex": "cortical", "subcortex": "subcortical", "WM": "white matter", "CSF": "CSF"}
 ASEG = {
     2: ("Left cerebral white matter", "white matter"),
@@ -159,29 +156,4 @@ def macaque() -> Cohort:
         reference="jung2021,hartig2021",
         sources=list_sources,
         lacks=frozenset({(INDIVIDUAL, "aseg")}),
-    )
-
-
-def macaque_like(spacing_mm: float = 2.0, n_subjects: int = 4, seed: int = 0) -> Cohort:
-    """The generated human population shrunk to the lengths of a macaque brain: size, not anatomy.
-
-    Parameters
-    ----------
-    spacing_mm : float
-        Voxel size before shrinking.
-    n_subjects, seed
-        As of :func:`lumirage_lib.cohorts.template.template`.
-    """
-    base = template(spacing_mm, n_subjects, seed)
-    shrink = np.diag([*PROPORTIONS, 1.0])
-
-    def shrunk(volume: Volume) -> Volume:
-        return replace(volume, affine=shrink @ volume.affine)
-
-    return replace(
-        base,
-        name="macaque_like",
-        load_image=lambda scan: shrunk(base.load_image(scan)),
-        load_labels=lambda scan, label_set="manual": shrunk(base.load_labels(scan, label_set)),
-        fingerprint=lambda scan: f"macaque-like-{PROPORTIONS}-{base.fingerprint(scan)}",
     )
