@@ -11,6 +11,7 @@ import fcntl
 import multiprocessing
 import os
 import resource
+import select
 import signal
 import sys
 import threading
@@ -84,31 +85,46 @@ def measure():
         usage.method_mb = max(0.0, usage.peak_mb - before)
 
 
-def _end_with_parent() -> None:
-    """End this process as soon as its parent has ended, were it killed.
+@contextmanager
+def _ending_with_parent(connection):
+    """Within the block this process ends as soon as its parent has ended, were that killed.
 
-    The parent holds the writing end of a pipe that is closed with it. A thread waits for that; and on
-    Linux the kernel says so by SIGIO, whose default is to end the process, because a thread does not
-    run while a compiled method holds the interpreter's lock. The forking server is the parent that
-    the kernel knows, so its death signal (prctl) would come too late.
+    The parent alone holds the reading end of the connection, and reads nothing before the block is
+    over; an error on the pipe means that it is gone. A thread waits for that; and on Linux the kernel
+    says so by SIGIO, whose default is to end the process, because a thread does not run while a
+    compiled method holds the interpreter's lock. To the kernel the parent is the forking server,
+    so the death signal of prctl would come too late.
     """
-    parent = multiprocessing.parent_process()
 
     def watch():
-        parent.join()
+        pipe = select.poll()
+        pipe.register(connection, 0)
+        pipe.poll()
         os._exit(1)
 
-    if sys.platform == "linux":
-        fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
-        flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
-        fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
     threading.Thread(target=watch, daemon=True).start()
+    if sys.platform != "linux":
+        yield
+        return
+    flags = fcntl.fcntl(connection, fcntl.F_GETFL)
+    fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(connection, fcntl.F_SETFL, flags | os.O_ASYNC)
+    try:
+        yield
+    finally:
+        fcntl.fcntl(connection, fcntl.F_SETFL, flags)
 
 
 def _child(connection, function: Callable, arguments: tuple, threads: int) -> None:
     # Ctrl-C reaches every process of a terminal; it is for the parent, which stops its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with_parent()
+    with _ending_with_parent(connection):
+        outcome = _call(function, arguments, threads)
+    connection.send(outcome)
+    connection.close()
+
+
+def _call(function: Callable, arguments: tuple, threads: int) -> Outcome:
     for name in (
         "OMP_NUM_THREADS",
         "MKL_NUM_THREADS",
@@ -140,8 +156,7 @@ def _child(connection, function: Callable, arguments: tuple, threads: int) -> No
             "out-of-memory" if memory else "failed",
             reason=f"{type(error).__name__}: {text.splitlines()[0] if text else ''} ({where})",
         )
-    connection.send(outcome)
-    connection.close()
+    return outcome
 
 
 def run_child(
