@@ -19,7 +19,7 @@
 # %% tags=["parameters"]
 profile: str = "demo"  # column of experiments.yml these values come from
 cohort: str = "macaque_like"  # macaque (templates, one animal), macaque_like (generated), primede
-spacing_mm: float = 2.0  # voxel size of the generated cohort before it is shrunk
+spacing_mm: float = 2.0  # voxel size of the generated cohort, as if the brains were human ones
 n_subjects: int = 4  # subjects of the generated cohort
 n_pairs: int = 4  # ordered pairs; of macaque all are taken; 0: all of your own data
 sizes: list = ["true size", "human size"]  # what the header says of the brain's size
@@ -56,13 +56,16 @@ pages.say(result.answer)
 pages.show_parameters(NOTEBOOK, parameters)
 pages.show_counts(run)
 pages.say(result.state)
+pages.say(result.images)
 pages.say(result.limits)
 
 # %% [markdown]
 # ## Accuracy at both sizes
 #
 # The images of the published run are the templates MEBRAINS and NMT {cite}`balan2024,jung2021` and one
-# animal; the structures are those of the ARM atlas {cite}`jung2021,hartig2021`. A macaque brain has about a
+# animal; the structures are those of the ARM atlas {cite}`jung2021,hartig2021`. The live demo needs no
+# download: its brains are deformations of a macaque template {cite}`rohlfing2012` where that is installed,
+# else of a human one, shrunk; which of the two is said above. A macaque brain has about a
 # sixteenth of the volume of a human one. A network that declares the voxel size it was trained at gets
 # the image resampled to it, so at its true size the brain is tiny; *human size* means that the header
 # is multiplied, nothing else, so that it fills the field of view as a human brain does.

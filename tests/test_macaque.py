@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import ndimage
 
 from lumirage_lib.analyses import macaque as analysis
 from lumirage_lib.cohorts import Pair, get_cohort
 from lumirage_lib.cohorts.macaque import HUMAN_SCALE, arm_labels, read_source_table, related_pairs
+from lumirage_lib.cohorts.macaque_like import (
+    FULL_INTENSITY,
+    IMAGE,
+    LABELS,
+    RIGHT,
+    inia19_labels,
+    macaque_like,
+)
+from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import Run
 from lumirage_lib.methods import get_method
+from lumirage_lib.metrics import compute_overlap
 from lumirage_lib.perturb import PAIR_STEPS
 from lumirage_lib.plans.macaque import SIZES, plan_macaque
 from lumirage_lib.preprocess import PairImages
+from lumirage_lib.warp import warp_image, warp_labels
+
+# The package exports functions under these modules' own names.
+cohorts = importlib.import_module("lumirage_lib.cohorts")
+macaque_like_module = importlib.import_module("lumirage_lib.cohorts.macaque_like")
 
 PARAMETERS = {
     "cohort": "macaque",
@@ -25,6 +43,49 @@ PARAMETERS = {
     "margin": 0.01,
     "seed": 1,
 }
+
+
+def make_inia19(folder: Path, seed: int = 0) -> Path:
+    """Files by the names of INIA19: a smooth random brain of the size of a macaque's, stored as LAS.
+
+    Four labels of the table, of which 82 and 1082 lie on the left and the right, and one it lacks.
+    """
+    rng = np.random.default_rng(seed)
+    shape = (68, 84, 60)
+    x, y, z = voxel = np.indices(shape)
+    size = np.reshape(shape, (3, 1, 1, 1))
+    centre = [(n - 1) / 2 for n in shape]
+    radius = np.linalg.norm((voxel - (size - 1) / 2) / (0.36 * size), axis=0)
+    texture = ndimage.gaussian_filter(rng.standard_normal(shape), 4)
+    image = np.where(radius < 1, FULL_INTENSITY * (0.6 + 8 * texture), 0)
+    labels = np.zeros(shape, np.int16)
+    halves = {True: (82, 98), False: (82 + RIGHT, 98 + RIGHT)}
+    for left, (front, back) in halves.items():
+        side = (radius < 0.8) & ((x < centre[0]) == left)
+        labels[side & (y > centre[1])] = front
+        labels[side & (y <= centre[1])] = back
+    labels[(radius < 0.8) & (z > 42)] = 16
+    affine = np.diag([-1.0, 1, 1, 1])
+    affine[:3, 3] = (33, -42, -30)
+    folder.mkdir()
+    for name, data in ((IMAGE, image.astype(np.float32)), (LABELS, labels)):
+        nib.save(nib.Nifti1Image(data[::-1], affine), folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fake_inia19(tmp_path_factory) -> Path:
+    return make_inia19(tmp_path_factory.mktemp("mricron") / "templates")
+
+
+@pytest.fixture(autouse=True)
+def no_inia19(monkeypatch, tmp_path):
+    """A machine without the files, whatever this one has."""
+    monkeypatch.delenv("LUMIRAGE_MRICRON", raising=False)
+    monkeypatch.setattr(macaque_like_module, "DEBIAN", tmp_path / "none")
+    cohorts._cached.cache_clear()
+    yield
+    cohorts._cached.cache_clear()
 
 
 @pytest.mark.mirror
@@ -78,6 +139,93 @@ def test_generated_brains_have_the_lengths_of_a_macaque():
     assert all(abs(got - mm) < 10 for got, mm in zip(lengths, (60, 76, 52), strict=True))
     assert small.fingerprint(scan) != base.fingerprint(scan)
     assert_array_equal(small.load_labels(scan, "manual").affine, image.affine)
+
+
+def test_files_of_inia19_decide_what_is_deformed(monkeypatch, tmp_path, fake_inia19):
+    options = {"spacing_mm": 5.0, "n_subjects": 3, "seed": 0}
+    shrunk = macaque_like(**options)
+    human = get_cohort("template", **options)
+    scan = shrunk.scans[0]
+    assert shrunk.fingerprint(scan) == f"macaque-like-(0.41, 0.42, 0.37)-{human.fingerprint(scan)}"
+    monkeypatch.setattr(macaque_like_module, "DEBIAN", fake_inia19)
+    real = macaque_like(**options)
+    assert real.reference == "rohlfing2012" != shrunk.reference
+    assert real.scans == shrunk.scans
+    assert real.options == shrunk.options == options
+    # The variable goes before, and other bytes are another population.
+    monkeypatch.setenv("LUMIRAGE_MRICRON", str(make_inia19(tmp_path / "other", seed=1)))
+    other = macaque_like(**options)
+    finer = macaque_like(**{**options, "spacing_mm": 4.0})
+    populations = (shrunk, human, real, other, finer)
+    assert len({c.fingerprint(s) for c in populations for s in c.scans}) == 5 * 3
+    monkeypatch.setenv("LUMIRAGE_MRICRON", str(tmp_path))
+    with pytest.raises(InputError, match=r"LUMIRAGE_MRICRON: expected a folder with inia19-t1"):
+        macaque_like(**options)
+
+
+def test_deformed_macaque_has_a_true_correspondence_and_its_sides(
+    monkeypatch, tmp_path, fake_inia19
+):
+    monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path))
+    monkeypatch.setenv("LUMIRAGE_MRICRON", str(fake_inia19))
+    cohort = macaque_like(spacing_mm=4.0, n_subjects=2, seed=3)
+    pair = Pair(*cohort.scans)
+    images = [cohort.load_image(s) for s in cohort.scans]
+    labels = [cohort.load_labels(s) for s in cohort.scans]
+    numbers = {82, 98, 82 + RIGHT, 98 + RIGHT}  # not 16, which the table lacks
+    for image, map_ in zip(images, labels, strict=True):
+        assert image.orientation == map_.orientation == "RAS"
+        assert_allclose(image.spacing_mm, 4.0 / HUMAN_SCALE)
+        assert_array_equal(map_.affine, image.affine)
+        assert set(np.unique(map_.data)) == {0} | numbers
+        assert 0.4 < image.data[map_.data > 0].mean() < 0.8
+        x, y, _ = np.indices(map_.shape)
+        left, front = map_.data % RIGHT == map_.data, map_.data % RIGHT == 82
+        brain = map_.data > 0
+        assert x[brain & left].mean() + 5 < x[brain & ~left].mean()
+        assert y[brain & ~front].mean() + 5 < y[front].mean()
+    truth = cohort.true_displacement(pair)
+    inside = labels[0].data > 0
+
+    def dice(displacement) -> float:
+        moved = warp_labels(labels[1].data, displacement, "linear")
+        return compute_overlap(labels[0].data, moved, sorted(numbers))["dice"].mean()
+
+    def likeness(displacement) -> float:
+        moved = warp_image(images[1].data, displacement)
+        return np.corrcoef(moved[inside], images[0].data[inside])[0, 1]
+
+    assert dice(truth) > 0.95 > dice(0 * truth) > dice(-truth)
+    assert likeness(truth) > 0.8 > likeness(0 * truth) + 0.2  # its own bias field and noise remain
+    # Displacements are those of a brain of this size: millimetres, not the centimetre of a human one.
+    length_mm = np.linalg.norm(truth[:, inside], axis=0) * 4.0 / HUMAN_SCALE
+    assert 0.5 < length_mm.mean() < 5
+
+
+def test_structures_of_inia19_are_on_both_sides_under_one_name():
+    table = inia19_labels()
+    assert table.index.is_unique
+    left, right = table[table.index < RIGHT], table[table.index >= RIGHT]
+    assert_array_equal(left.index + RIGHT, right.index)
+    strip = [t["name"].str.split(n=1, expand=True) for t in (left, right)]
+    assert_array_equal(strip[0][1], strip[1][1])
+    assert [set(s[0]) for s in strip] == [{"Left"}, {"Right"}]
+    assert set(table["group"]) == {"cortical", "subcortical", "white matter", "CSF", "other"}
+    assert table.loc[98 + RIGHT].tolist() == ["Right putamen", "subcortical"]
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_page_says_what_its_brains_are(monkeypatch, fake_inia19, installed):
+    if installed:
+        monkeypatch.setenv("LUMIRAGE_MRICRON", str(fake_inia19))
+    parameters = {**PARAMETERS, "cohort": "macaque_like", "methods": ["affine"]}
+    parameters |= {"spacing_mm": 5.0, "n_subjects": 3, "n_pairs": 3}
+    run = make_run(plan_macaque(parameters), dict.fromkeys(SIZES, 0))
+    result = analysis.analyse(run, parameters)
+    assert ("are deformations of INIA19" in result.images) == installed
+    assert ("the generated human population, shrunk" in result.images) != installed
+    assert ("These are no macaques" in result.limits) != installed
+    assert ("the one macaque template" in result.limits) == installed
 
 
 def make_run(tasks, gap: dict) -> Run:

@@ -11,6 +11,7 @@ import pandas as pd
 from .. import stats
 from ..cohorts.local import LAYOUTS
 from ..cohorts.macaque import HUMAN_SCALE
+from ..cohorts.macaque_like import INIA19, VARIABLE
 from ..experiments import Run
 from ..figures.style import name_of, order_of
 from ..plans.contrasts import known_methods
@@ -34,6 +35,7 @@ class Result:
     differences_table: str
     size_text: str
     related_text: str
+    images: str
     limits: str
 
 
@@ -76,7 +78,8 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         differences_table=_differences_table(differences),
         size_text=_size_text(between, sizes, deep, rng),
         related_text=_related_text(table),
-        limits=_limits(parameters),
+        images=_images(run, parameters),
+        limits=_limits(run, parameters),
     )
 
 
@@ -186,7 +189,31 @@ def _related_text(table: pd.DataFrame) -> str:
     )
 
 
-def _limits(parameters: Mapping) -> str:
+def _shows_inia19(run: Run) -> bool:
+    """Whether the generated brains of this run are deformations of a macaque's."""
+    return bool(run.tasks) and run.tasks[0].get_cohort().reference == INIA19
+
+
+def _images(run: Run, parameters: Mapping) -> str:
+    """What the images of this run are, where the page does not say it of all runs."""
+    if parameters["cohort"] != "macaque_like":
+        return ""
+    if _shows_inia19(run):
+        labels = run.tasks[0].get_cohort().label_sets
+        return (
+            f"The {parameters['n_subjects']} brains of this run are deformations of INIA19 "
+            f"{{cite}}`{INIA19}`, the mean of rhesus macaques, with {len(next(iter(labels.values())))} "
+            "structures of its labels."
+        )
+    return (
+        f"The {parameters['n_subjects']} brains of this run are those of the generated human population, "
+        "shrunk to the lengths of a macaque brain, because the macaque template INIA19 "
+        f"{{cite}}`{INIA19}` is not on this machine. Debian's package mricron-data installs it; the "
+        f"variable `{VARIABLE}` names another folder with its files."
+    )
+
+
+def _limits(run: Run, parameters: Mapping) -> str:
     lines = [
         "- Networks that declare the voxel size they were trained at see the images resampled to it: at "
         f"true size a macaque brain is then about {HUMAN_SCALE:g} times smaller in every direction than "
@@ -204,6 +231,11 @@ def _limits(parameters: Mapping) -> str:
         lines.append(
             "- The labels were drawn by a program on these images: a method is rewarded for what that "
             "program would draw."
+        )
+    elif _shows_inia19(run):
+        lines.append(
+            "- Every brain here is the one macaque template, smoothly deformed: all have the same folds, "
+            "which is easier than animals are. The published run has other templates and an animal."
         )
     else:
         lines.append(
