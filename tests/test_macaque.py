@@ -195,8 +195,11 @@ def test_deformed_macaque_has_a_true_correspondence_and_its_sides(
         moved = warp_image(images[1].data, displacement)
         return np.corrcoef(moved[inside], images[0].data[inside])[0, 1]
 
-    assert dice(truth) > 0.95 > dice(0 * truth) > dice(-truth)
-    assert likeness(truth) > 0.8 > likeness(0 * truth) + 0.2  # its own bias field and noise remain
+    assert dice(truth) > 0.93
+    assert dice(truth) - 0.1 > dice(0 * truth) > dice(-truth)
+    # Each has a bias field and noise of its own.
+    assert likeness(truth) > 0.85
+    assert likeness(truth) - 0.2 > likeness(0 * truth) > likeness(-truth)
     # Displacements are those of a brain of this size: millimetres, not the centimetre of a human one.
     length_mm = np.linalg.norm(truth[:, inside], axis=0) * 4.0 / HUMAN_SCALE
     assert 0.5 < length_mm.mean() < 5
