@@ -1,4 +1,4 @@
-"""The paper's protocol on miniature data: the plan, the command, and notebook 01 from end to end."""
+"""The paper's protocol on miniature data: what is planned, and the command that checks a folder."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import subprocess
 import sys
 from collections import Counter
 
-import nbformat
 import numpy as np
 import pytest
 from synthetic import known_pair
 from trees import MAKERS
 
-from lumirage_lib import experiments, notebooks, results
+from lumirage_lib import experiments, notebooks
 from lumirage_lib.errors import InputError
 from lumirage_lib.methods import get_method, run_method
 from lumirage_lib.plans import PLANS, cohort_options
@@ -73,17 +72,16 @@ def test_pairs_of_two_modalities_are_registered_on_descriptors(tmp_path):
     assert names == {"fireants-greedy": 6, "fireants-syn": 6}
 
 
-@pytest.mark.parametrize("method", ["fireants-greedy", "fireants-syn"])
-def test_what_runs_across_modalities_recovers_a_deformation(method):
+def test_symmetric_method_recovers_a_deformation_across_modalities():
     fixed, moving, true = known_pair()
     other = (1 - moving) ** 2 * (moving > 0)
     pair = PairImages(fixed, other.astype(np.float32), np.eye(4), np.eye(4), np.eye(4))
-    (name,) = choose_methods("ultracortex", [method], True)
+    (name,) = choose_methods("ultracortex", ["fireants-syn"], True)
     spec = get_method(name)
-    quick = spec.with_parameters({"scales": [2, 1], "iterations": [30, 10]})
+    quick = spec.with_parameters({"scales": [2, 1], "iterations": [20, 8]})
     inside = fixed > 0.3
     error = np.linalg.norm((run_method(spec, pair, quick) - true)[:, inside], axis=0).mean()
-    assert error < 0.8 * np.linalg.norm(true[:, inside], axis=0).mean()
+    assert error < 0.7 * np.linalg.norm(true[:, inside], axis=0).mean()
 
 
 def test_limits_and_number_of_pairs_hold_and_the_start_is_the_affine_unless_said(tmp_path):
@@ -146,40 +144,6 @@ def test_check_lists_what_is_there_what_is_missing_and_the_pairs(tmp_path):
     assert out.stdout.count("not a readable NIfTI image") == 2
     assert "no pair is complete" in out.stderr
     assert "Traceback" not in out.stderr
-
-
-def test_notebook_01_runs_on_a_folder_of_the_users_and_again_when_it_has_moved(tmp_path):
-    project = tmp_path / "project"
-    project.mkdir()
-    for name in ("experiments.yml", "notebooks"):
-        (project / name).symlink_to(experiments.project_root() / name)
-    root = MAKERS["oasis-l2r"](tmp_path / "data", 3)
-    page = tmp_path / "page" / "page.ipynb"
-    methods = "methods=[affine, greedy, vfa-lumir]"
-    asked = ["-P", "cohort=oasis-l2r", "-P", methods, "-P", "n_pairs=2"]
-    run = ["run", "01_in_distribution", "-p", "paper", *asked]
-    out = lumirage(*run, "-P", f"root={root}", "-o", page, LUMIRAGE_ROOT=str(project))
-    assert out.returncode == 0, out.stderr
-    table = results.read_registrations(project / "store" / "paper.sqlite")
-    assert len(table) == 4
-    assert (table["status"] == "ok").all(), table["reason"].tolist()
-    dice = table.groupby("method")["dice"].mean()
-    assert dice["greedy"] > dice["affine"] + 0.05
-    assert set(table["cohort"]) == {"oasis-l2r"}
-    assert str(tmp_path) not in table.to_csv()
-    cells = nbformat.read(page, as_version=4).cells
-    assert not [o for c in cells for o in c.get("outputs", []) if o.output_type == "error"]
-    captions = [c.metadata["mystnb"]["figure"]["caption"] for c in cells if "mystnb" in c.metadata]
-    assert any("2 ordered pairs of 3 subjects" in caption for caption in captions)
-    said = str(cells)
-    assert "The methods start from the alignment `centre`" in said
-    assert "**vfa-lumir** is missing" in said
-    # The data have moved: nothing is computed again.
-    root.rename(tmp_path / "moved")
-    where = {"LUMIRAGE_DATA_OASIS_L2R": str(tmp_path / "moved"), "LUMIRAGE_ROOT": str(project)}
-    again = lumirage(*run, "--compute-only", **where)
-    assert again.returncode == 0, again.stderr
-    assert "4 reused, 0 new" in again.stdout
 
 
 def test_profile_paper_is_made_of_parameters_that_the_notebook_has():
