@@ -257,31 +257,21 @@ def measure_peak(
     Outcome
         Its value is a :class:`lumirage_lib.child.Usage`.
     """
-    task = _Inference(network, shape, whole, hand_back, budget_mb, options)
-    return run_child(_infer, task, timeout_seconds=timeout_seconds)
+    arguments = (network, shape, whole, hand_back, budget_mb, options)
+    return run_child(_infer, *arguments, timeout_seconds=timeout_seconds)
 
 
-@dataclass(frozen=True)
-class _Inference:
-    network: str
-    shape: Shape
-    whole: bool
-    hand_back: bool
-    budget_mb: float | None
-    options: Mapping
-
-
-def _infer(task: _Inference):
-    if task.hand_back:
+def _infer(network: str, shape: Shape, whole: bool, hand_back: bool, budget_mb, options: Mapping):
+    if hand_back:
         hand_back_freed_blocks()
-    module = networks.build(task.network, **task.options)
-    context = convolve_whole() if task.whole else contextlib.nullcontext()
+    module = networks.build(network, **options)
+    context = convolve_whole() if whole else contextlib.nullcontext()
     with torch.inference_mode(), context:
         module(*torch.rand(2, 1, 1, *TINY))  # loads the libraries' code
-        pair = torch.rand(2, 1, 1, *task.shape)
-        if task.budget_mb is not None:
+        pair = torch.rand(2, 1, 1, *shape)
+        if budget_mb is not None:
             pages = int(Path("/proc/self/statm").read_text().split()[0])
-            limit = pages * resource.getpagesize() + int(task.budget_mb * MB)
+            limit = pages * resource.getpagesize() + int(budget_mb * MB)
             resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         with measure() as usage:
             module(*pair)
