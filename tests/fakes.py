@@ -6,6 +6,7 @@ importing this module, which unpickling one of its scans does.
 
 from __future__ import annotations
 
+import fcntl
 import ctypes
 import os
 import resource
@@ -171,6 +172,8 @@ def wait_until(condition, seconds: float = 300.0) -> None:
 def break_off():
     """End in the middle of the message to the parent."""
     connection = sys._getframe(2).f_locals["connection"]
+    # Messages are sent when the parent's end is not watched for any more; writing would be taken for it.
+    fcntl.fcntl(connection, fcntl.F_SETFL, fcntl.fcntl(connection, fcntl.F_GETFL) & ~os.O_ASYNC)
     os.write(connection.fileno(), struct.pack("!i", 1000) + b"the first part of the outcome")
     os.kill(os.getpid(), signal.SIGKILL)
 
