@@ -6,8 +6,8 @@ importing this module, which unpickling one of its scans does.
 
 from __future__ import annotations
 
-import fcntl
 import ctypes
+import fcntl
 import os
 import resource
 import signal
