@@ -161,7 +161,7 @@ def plot_levels(levels: pd.DataFrame):
     for axes, condition in zip(panels[0], conditions, strict=True):
         for source, (colour, marker, offset) in looks.items():
             rows = levels[(levels["condition"] == condition) & (levels["source"] == source)]
-            x = rows["tissue"].map(tissues.index) + offset
+            x = [tissues.index(tissue) + offset for tissue in rows["tissue"]]
             axes.errorbar(
                 x, rows["median"], rows["sd"], fmt=marker, color=colour, ms=5, lw=1, label=source
             )
