@@ -82,11 +82,12 @@ pages.say(result.state)
 # ## Accuracy by contrast
 
 # %% tags=["hide-input"]
-if len(result.pairs):
+if len(result.matched):
     pages.show(
-        figures.plot_contrast_dice(result.pairs[result.pairs["arm"] != "dose"]),
+        figures.plot_contrast_dice(result.matched),
         f"fig-{here}-dice",
-        f"Mean Dice over structures and pairs by contrast, one panel per arm. {result.design} Solid lines "
+        f"Mean Dice over structures and pairs by contrast, one panel per arm, for every method of the pairs "
+        f"that it completed under all contrasts of the arm. {result.design} Solid lines "
         "with circles are iterative, dashed with triangles deep, squares the affine alignment alone.",
         "Line charts of mean Dice by contrast, one line per method, one panel per arm.",
     )

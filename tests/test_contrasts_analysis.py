@@ -144,3 +144,16 @@ def test_figures_draw_what_the_tables_hold(result):
     assert figure.axes[0].images[0].get_array().shape[0] == 2
     figure = figures.plot_doses(result.doses)
     assert list(figure.axes[0].lines[0].get_xdata()) == [0.0, 0.5, 1.0]
+
+
+def test_means_that_are_compared_are_of_the_same_pairs(entries):
+    """Half of a contrast is there: what is drawn must not mix easy pairs with hard ones."""
+    run = make_run(entries)
+    whole = analysis.keep_matched(analysis.tabulate(run, PARAMETERS).query("arm == 'nichart'"))
+    gone = whole[(whole["condition"] == "FLAIR") & (whole["method"] == "greedy")]["key"].iloc[:5]
+    part = analysis.keep_matched(whole[~whole["key"].isin(gone)])
+    counts = part.groupby(["method", "condition"])["key"].nunique()
+    assert counts["greedy", "T1w"] == counts["greedy", "FLAIR"] == 13
+    assert counts["clapirn", "T1w"] == counts["clapirn", "FLAIR"] == 18
+    never = whole[~((whole["condition"] == "FLAIR") & (whole["method"] == "syn"))]
+    assert "syn" not in set(analysis.keep_matched(never)["method"])

@@ -41,6 +41,7 @@ class Result:
     verdicts: dict[str, stats.Verdict]
     verdict_text: str
     pairs: pd.DataFrame
+    matched: pd.DataFrame
     changes: pd.DataFrame
     changes_table: str
     effects: pd.DataFrame
@@ -63,6 +64,18 @@ def tabulate(run: Run, parameters: Mapping) -> pd.DataFrame:
         ]
     )
     return places.merge(run.registrations, on="key").reset_index(drop=True)
+
+
+def keep_matched(arms: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the pairs that a method completed under every condition of an arm.
+
+    Means over them compare the conditions; means over all would also compare the pairs, where a run
+    is not complete.
+    """
+    done = arms[arms["status"] == "ok"]
+    wanted = done["arm"].map(done.groupby("arm")["condition"].nunique())
+    seen = done.groupby(["arm", "method", "fixed", "moving"])["condition"].transform("nunique")
+    return done[seen == wanted]
 
 
 def find_methods(table: pd.DataFrame, family: str) -> list[str]:
@@ -101,15 +114,17 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     verdicts = dict(zip(verdicts, stats.adjust_verdicts(list(verdicts.values())), strict=True))
     changes = pd.concat(changes, ignore_index=True) if changes else pd.DataFrame()
     effects = pd.concat(effects, ignore_index=True) if effects else pd.DataFrame()
-    groups = compare_groups(run, arms)
+    matched = keep_matched(arms)
+    groups = compare_groups(run, matched)
     doses = _doses(table)
     return Result(
         answer=_answer(verdicts, arms),
         state=_state(run, parameters),
-        design=_design(arms),
+        design=_design(matched),
         verdicts=verdicts,
         verdict_text=_verdict_text(verdicts),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
+        matched=matched,
         changes=changes,
         changes_table=_changes_table(changes),
         effects=effects,

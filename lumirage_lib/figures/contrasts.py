@@ -166,6 +166,7 @@ def plot_levels(levels: pd.DataFrame):
                 x, rows["median"], rows["sd"], fmt=marker, color=colour, ms=5, lw=1, label=source
             )
         axes.set_xticks(range(len(tissues)), [t.replace(" matter", "") for t in tissues])
+        axes.set_xlim(-0.5, len(tissues) - 0.5)
         axes.set_title(condition, fontsize=10)
     panels[0][0].set_ylabel("intensity, brightest tissue 1")
     panels[0][0].legend(fontsize=8)
