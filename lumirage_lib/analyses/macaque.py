@@ -180,12 +180,15 @@ def _related_text(table: pd.DataFrame) -> str:
     related = table[(table["kind"] == "related") & (table["status"] == "ok")]
     if related.empty:
         return "No two images of this run share their animals."
-    means = related.groupby("method")["dice"].mean()
-    items = ", ".join(f"{name_of(m)} {means[m]:.3f}" for m in order_of(means.index))
+    sizes = []
+    for size, rows in related.groupby("condition", sort=False):
+        means = rows.groupby("method")["dice"].mean()
+        items = ", ".join(f"{name_of(m)} {means[m]:.3f}" for m in order_of(means.index))
+        sizes.append(f"at {size} {items}")
     return (
         f"The symmetric and the asymmetric NMT, the same animals, in "
         f"{len(related[['fixed', 'moving']].drop_duplicates())} pairs that no test above counts: "
-        f"mean Dice {items}."
+        f"mean Dice {'; '.join(sizes)}."
     )
 
 
