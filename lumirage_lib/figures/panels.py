@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.collections import LineCollection
 
 from .style import name_of, order_of, use_style
 
@@ -62,10 +63,10 @@ def _draw(axis, arrays, plane: str, image: str | None, labels: str, colour: str)
         axis.imshow(arrays[f"{image}_{plane}"].T, origin="lower", cmap="gray", vmin=0, vmax=255)
     cut = arrays[f"{labels}_labels_{plane}"].astype(int)
     # A line wherever the label changes; contour levels would merge neighbouring label numbers.
-    for offset, along in ((np.diff(cut, axis=0) != 0, 0), (np.diff(cut, axis=1) != 0, 1)):
-        i, j = np.nonzero(offset)
-        if along == 0:
-            x, y = np.stack([i + 0.5, i + 0.5]), np.stack([j - 0.5, j + 0.5])
-        else:
-            x, y = np.stack([i - 0.5, i + 0.5]), np.stack([j + 0.5, j + 0.5])
-        axis.plot(x, y, color=colour, lw=0.45, alpha=0.9)
+    i, j = np.nonzero(np.diff(cut, axis=0))
+    upright = np.array([[i + 0.5, j - 0.5], [i + 0.5, j + 0.5]])
+    i, j = np.nonzero(np.diff(cut, axis=1))
+    flat = np.array([[i - 0.5, j + 0.5], [i + 0.5, j + 0.5]])
+    segments = np.concatenate([upright, flat], axis=2).transpose(2, 0, 1)  # (n, end, xy)
+    lines = LineCollection(segments, colors=colour, linewidths=0.45, alpha=0.9)
+    axis.add_collection(lines, autolim=False)
