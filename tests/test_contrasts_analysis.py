@@ -157,3 +157,11 @@ def test_means_that_are_compared_are_of_the_same_pairs(entries):
     assert counts["clapirn", "T1w"] == counts["clapirn", "FLAIR"] == 18
     never = whole[~((whole["condition"] == "FLAIR") & (whole["method"] == "syn"))]
     assert "syn" not in set(analysis.keep_matched(never)["method"])
+
+
+def test_method_that_has_just_begun_is_not_counted(entries):
+    table = analysis.tabulate(make_run(entries), PARAMETERS).query("arm == 'nichart'")
+    syn = table[table["method"] == "syn"]
+    assert analysis.find_methods(table.drop(syn.index[:3]), "iterative") == ["syn", "greedy"]
+    assert analysis.find_methods(table.drop(syn.index[4:]), "iterative") == ["greedy"]
+    assert analysis.find_methods(table[table["family"] == "deep"], "iterative") == []

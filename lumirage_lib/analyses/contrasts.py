@@ -18,6 +18,7 @@ from ..stats._sentences import count
 from .in_distribution import Panel
 
 REFERENCE = "T1w"
+COMPLETE = 0.9  # of the rows of the most complete method of a family, to be counted in it
 ARM_NAMES = {
     SYNTHESISED: "synthesised contrasts",
     "openms": "real T2w and FLAIR of three patients",
@@ -78,12 +79,22 @@ def keep_matched(arms: pd.DataFrame) -> pd.DataFrame:
     return done[seen == wanted]
 
 
+def keep_complete(rows: pd.DataFrame) -> list[str]:
+    """Methods with at least nine tenths of the rows of the one with most, in the order of figures.
+
+    A run goes on pair by pair: the last pair may lack a method or two, which must not go for that. One
+    that has just begun would leave its few pairs alone to be compared.
+    """
+    n_rows = rows["method"].value_counts()
+    return order_of(n_rows.index[n_rows >= COMPLETE * n_rows.max()])
+
+
 def find_methods(table: pd.DataFrame, family: str) -> list[str]:
-    """Methods of a family that have a row under every condition of an arm."""
+    """Methods of a family that are complete and have a row under every condition of an arm."""
     rows = table[table["family"] == family]
     n_conditions = table["condition"].nunique()
     seen = rows.groupby("method")["condition"].nunique()
-    return order_of(seen.index[seen == n_conditions])
+    return [m for m in keep_complete(rows) if seen[m] == n_conditions]
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:

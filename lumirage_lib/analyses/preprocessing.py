@@ -17,6 +17,7 @@ from ..perturb import PERTURBATIONS
 from ..plans.preprocessing import choose_conditions, split_methods
 from ..preprocess import STANDARD, prepare_pair
 from ..stats._sentences import count
+from .contrasts import keep_complete
 
 CLAIM = "Deep methods are sensitive to preprocessing"
 REFERENCE = STANDARD.name
@@ -106,14 +107,14 @@ def _tried(table: pd.DataFrame, method: str) -> list[str]:
 
 
 def _groups(table: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """Methods by side: iterative, deep as trained, deep refined on the pair."""
-    family = table.drop_duplicates("method").set_index("method")["family"]
-    deep = [m for m in order_of(family.index) if family[m] == "deep"]
-    return {
-        "deep": tuple(m for m in deep if not m.endswith("+io")),
-        "iterative": tuple(m for m in order_of(family.index) if family[m] == "iterative"),
-        "refined": tuple(m for m in deep if m.endswith("+io")),
+    """Complete methods by side: iterative, deep as trained, deep refined on the pair."""
+    refined = table["method"].str.endswith("+io")
+    sides = {
+        "deep": table[(table["family"] == "deep") & ~refined],
+        "iterative": table[table["family"] == "iterative"],
+        "refined": table[refined],
     }
+    return {side: tuple(keep_complete(rows)) for side, rows in sides.items()}
 
 
 def _decide(table: pd.DataFrame, margin: float, rng) -> dict[str, stats.Verdict]:
