@@ -180,9 +180,9 @@ def write_sentence(v: Verdict) -> str:
         text = f"no pair was completed by all that is compared ({_basis(v)})"
     elif math.isnan(v.low):
         number = format_number(v.estimate, v.claim.margin, sign=True)
-        text = (
-            f"{count(v.n_subjects, 'subject')} cannot give an interval; mean {number} ({_basis(v)})"
-        )
+        what = "largest mean drop" if v.claim.rule == "sensitive" else "mean"
+        subjects = count(v.n_subjects, "subject")
+        text = f"{subjects} cannot give an interval; {what} {number} ({_basis(v)})"
     else:
         text = WRITERS[v.claim.rule](v)
     if "n_tests" in v.details:
