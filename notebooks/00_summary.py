@@ -72,10 +72,9 @@ pages.show(
 # - The error of an equivalence test is multiplied by n / (n − 1) for n subjects. Simulation had shown
 #   that without it small studies claim equivalence falsely more often than the test promises. The
 #   change makes equivalence harder to claim.
-# - Where no subject is there often enough for its effect to be told from noise (no more pairs than
-#   subjects), Student's t takes the place of the bootstrap, whose intervals
-#   [cover too little](08_statistics_open.ipynb) there. The change came before the runs on other
-#   contrasts, macaques and preprocessing; it makes intervals wider.
+# - Where so few pairs are there that the effects of subjects leave no residual, Student's t takes the
+#   place of the bootstrap, which has nothing to resample. The change came before the runs on other
+#   contrasts, macaques and preprocessing.
 # - Networks are given images whose 99th percentile is that of their training data, not images scaled by
 #   minimum and maximum as their authors' scripts do: a few bright voxels cost them several points of
 #   Dice otherwise. The change favours networks.
@@ -89,7 +88,8 @@ pages.show(
 # ## Limits
 #
 # These runs are not the paper's: other images, other networks, far fewer subjects. What they cannot see
-# is said on each page by the [power table](08_statistics_open.ipynb). A verdict here is about the methods and data named on its page.
+# is said on each page by the [power table](08_statistics_open.ipynb). A
+# verdict here is about the methods and data named on its page.
 
 # %% [markdown]
 # ## Reproduce this page

@@ -106,8 +106,8 @@ def resample_pivot(
     after removing noise, since effects estimated from few pairs spread too much. Each replicate is
     studentised by its own dyadic cluster-robust standard error; one that does not vary, as happens
     with three subjects, is left out. Where subject effects leave no residual, as with every subject
-    once in either role, their split is arbitrary and resampling it covers as little as 60 %: there
-    Student's t is used.
+    once in either role, their split is arbitrary and there is no noise to draw: there Student's t is
+    used.
 
     Multiplying how often two subjects were drawn (the pigeonhole bootstrap) would count the noise
     of a pair three times and lose pairs: with 10 subjects it covers 88 to 99.5 % where this covers

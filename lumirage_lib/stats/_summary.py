@@ -158,7 +158,7 @@ def summarise_drops(drops: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         method, worst (largest mean drop), worst_condition, low, high (of that drop, simultaneous),
         mean (over conditions with a drop), n_conditions, n_pairs (least over conditions),
-        n_subjects, n_failed (sum), n_missing (sum).
+        n_subjects (of those pairs), n_failed (sum), n_missing (sum).
     """
     rows = []
     for method, group in drops.groupby("method", sort=False):
@@ -170,7 +170,7 @@ def summarise_drops(drops: pd.DataFrame) -> pd.DataFrame:
             row |= {"worst": worst["drop"], "worst_condition": worst["condition"]}
             row |= {"low": worst["low"], "high": worst["high"]}
         row |= {"n_conditions": len(seen), "n_pairs": int(group["n_pairs"].min())}
-        row |= {"n_subjects": int(group["n_subjects"].max())}
+        row |= {"n_subjects": int(group.loc[group["n_pairs"].idxmin(), "n_subjects"])}
         row |= {
             "n_failed": int(group["n_failed"].sum()),
             "n_missing": int(group["n_missing"].sum()),
