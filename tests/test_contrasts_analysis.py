@@ -10,6 +10,7 @@ import pytest
 
 from lumirage_lib import figures
 from lumirage_lib.analyses import contrasts as analysis
+from lumirage_lib.analyses.completeness import find_methods, keep_matched
 from lumirage_lib.cohorts import balanced_pairs, get_cohort
 from lumirage_lib.evaluate import Task
 from lumirage_lib.experiments import Run
@@ -149,19 +150,19 @@ def test_figures_draw_what_the_tables_hold(result):
 def test_means_that_are_compared_are_of_the_same_pairs(entries):
     """Half of a contrast is there: what is drawn must not mix easy pairs with hard ones."""
     run = make_run(entries)
-    whole = analysis.keep_matched(analysis.tabulate(run, PARAMETERS).query("arm == 'nichart'"))
+    whole = keep_matched(analysis.tabulate(run, PARAMETERS).query("arm == 'nichart'"))
     gone = whole[(whole["condition"] == "FLAIR") & (whole["method"] == "greedy")]["key"].iloc[:5]
-    part = analysis.keep_matched(whole[~whole["key"].isin(gone)])
+    part = keep_matched(whole[~whole["key"].isin(gone)])
     counts = part.groupby(["method", "condition"])["key"].nunique()
     assert counts["greedy", "T1w"] == counts["greedy", "FLAIR"] == 13
     assert counts["clapirn", "T1w"] == counts["clapirn", "FLAIR"] == 18
     never = whole[~((whole["condition"] == "FLAIR") & (whole["method"] == "syn"))]
-    assert "syn" not in set(analysis.keep_matched(never)["method"])
+    assert "syn" not in set(keep_matched(never)["method"])
 
 
 def test_method_that_has_just_begun_is_not_counted(entries):
     table = analysis.tabulate(make_run(entries), PARAMETERS).query("arm == 'nichart'")
     syn = table[table["method"] == "syn"]
-    assert analysis.find_methods(table.drop(syn.index[:3]), "iterative") == ["syn", "greedy"]
-    assert analysis.find_methods(table.drop(syn.index[4:]), "iterative") == ["greedy"]
-    assert analysis.find_methods(table[table["family"] == "deep"], "iterative") == []
+    assert find_methods(table.drop(syn.index[:3]), "iterative") == ["syn", "greedy"]
+    assert find_methods(table.drop(syn.index[4:]), "iterative") == ["greedy"]
+    assert find_methods(table[table["family"] == "deep"], "iterative") == []

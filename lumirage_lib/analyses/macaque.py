@@ -16,7 +16,7 @@ from ..experiments import Run
 from ..figures.style import name_of, order_of
 from ..plans.contrasts import known_methods
 from ..plans.macaque import SIZES
-from .contrasts import find_methods
+from .completeness import find_methods
 
 SPECIES = "macaque"
 

@@ -11,7 +11,7 @@ from .. import memory
 from ..experiments import project_root
 from ..figures.resolution import AS_GIVEN, label_of
 from ..figures.style import name_of, order_of
-from ..stats._sentences import count, join
+from ..stats import count, join
 
 TABLE = "benchmarks/memory.csv"  # written by benchmarks/memory.py
 ATTENTION = "benchmarks/attention.md"  # written by benchmarks/attention.py

@@ -16,8 +16,8 @@ from ..figures.style import name_of, order_of
 from ..perturb import PERTURBATIONS
 from ..plans.preprocessing import choose_conditions, split_methods
 from ..preprocess import STANDARD, prepare_pair
-from ..stats._sentences import count
-from .contrasts import keep_complete
+from ..stats import count
+from .completeness import keep_complete
 
 CLAIM = "Deep methods are sensitive to preprocessing"
 REFERENCE = STANDARD.name

@@ -14,7 +14,7 @@ from ..figures.style import order_of
 from ..plans.preprocessing import split_methods
 from ..plans.resolution import studies
 from ..preprocess import STANDARD
-from ..stats._sentences import count
+from ..stats import count
 from . import memory_wall
 
 

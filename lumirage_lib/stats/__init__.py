@@ -11,6 +11,7 @@ from ._external import compute_ixi_table, load_ixi
 from ._mixed import CrossedModel, VarianceComponents, estimate_components, fit_crossed_model
 from ._pairs import Matched, is_error, match_changes, match_conditions, match_pairs
 from ._power import compute_detectable_effect, compute_power, plan_subjects
+from ._sentences import count, join
 from ._simulate import draw_pairs, simulate_differences, simulate_pairs
 from ._statistics import STATISTICS, cliffs_delta, d_av, d_z, hedges_factor, mean_difference
 from ._summary import compute_drops, compute_worst, summarise, summarise_drops
@@ -36,6 +37,7 @@ __all__ = [
     "compute_ixi_table",
     "compute_power",
     "compute_worst",
+    "count",
     "d_av",
     "d_z",
     "decide",
@@ -45,6 +47,7 @@ __all__ = [
     "hedges_factor",
     "holm",
     "is_error",
+    "join",
     "load_ixi",
     "match_changes",
     "match_conditions",
