@@ -15,14 +15,14 @@ from ._statistics import STATISTICS, Statistic, compute_influence
 
 METHODS = ("studentised", "t", "percentile", "bca")
 N_RESAMPLES = 1999
-MIN_SUBJECTS = 3
+MIN_SUBJECTS = 3  # and pairs
 
 
 @dataclass(frozen=True)
 class Interval:
     """An estimate, its interval, and what it rests on.
 
-    `low` and `high` are NaN with fewer than three subjects, or if the statistic has no value.
+    `low` and `high` are NaN with fewer than three subjects or pairs, or if the statistic has no value.
     """
 
     estimate: float
@@ -121,7 +121,7 @@ def resample_pivot(
         Of mean zero.
     """
     error = float(np.sqrt(compute_variance(influence, design)))
-    if design.n_subjects < MIN_SUBJECTS or not np.isfinite(influence).all():
+    if design.freedom < MIN_SUBJECTS - 1 or not np.isfinite(influence).all():
         return Pivot(estimate, float("nan"), np.empty(0))
     n = design.n_subjects
     if design.is_saturated:
@@ -220,7 +220,7 @@ def bootstrap_subjects(
     Returns
     -------
     Interval
-        Bounds are NaN with fewer than three subjects or where the statistic is NaN.
+        Bounds are NaN with fewer than three subjects or pairs, or where the statistic is NaN.
 
     Raises
     ------
@@ -239,7 +239,7 @@ def bootstrap_subjects(
     values = np.column_stack([matched.first, matched.second])
     estimate = float(statistic(values, np.ones((1, len(values))))[0])
     low = high = float("nan")
-    if design.n_subjects >= MIN_SUBJECTS and np.isfinite(estimate):
+    if design.freedom >= MIN_SUBJECTS - 1 and np.isfinite(estimate):
         if method in ("studentised", "t"):
             influence = compute_influence(statistic, values)
             if method == "t":

@@ -181,8 +181,8 @@ def write_sentence(v: Verdict) -> str:
     elif math.isnan(v.low):
         number = format_number(v.estimate, v.claim.margin, sign=True)
         what = "largest mean drop" if v.claim.rule == "sensitive" else "mean"
-        subjects = count(v.n_subjects, "subject")
-        text = f"{subjects} cannot give an interval; {what} {number} ({_basis(v)})"
+        few = count(v.n_subjects, "subject") if v.n_subjects < 3 else count(v.n_pairs, "pair")
+        text = f"{few} cannot give an interval; {what} {number} ({_basis(v)})"
     else:
         text = WRITERS[v.claim.rule](v)
     if "n_tests" in v.details:

@@ -50,9 +50,12 @@ def test_every_subject_once_in_either_role_gives_students_interval(rng):
     matched = crossed(rng.normal(-0.1, 0.01, 3), pairs)
     a, b = (bootstrap_subjects(matched, method=m, rng=rng) for m in ("studentised", "t"))
     np.testing.assert_allclose([a.low, a.high], [b.low, b.high], rtol=0.02)
-    disjoint = crossed(np.array([0.01, 0.03]), np.array([[0, 1], [2, 3]]))
-    found = bootstrap_subjects(disjoint, method="t", rng=rng)
-    assert found.high - 0.02 == pytest.approx(scipy.stats.t.ppf(0.975, 1) * 0.01)
+    values, disjoint = np.array([0.01, 0.03, 0.02]), np.array([[0, 1], [2, 3], [4, 5]])
+    found = bootstrap_subjects(crossed(values, disjoint), method="t", rng=rng)
+    bounds = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    np.testing.assert_allclose([found.low, found.high], [bounds.low, bounds.high], rtol=1e-5)
+    two = bootstrap_subjects(crossed(values[:2], disjoint[:2]), rng=rng)
+    assert np.isnan([two.low, two.high]).all()  # t with one degree of freedom: -4.6 to 5.5 Dice
 
 
 @pytest.mark.parametrize("method", ["percentile", "bca"])
