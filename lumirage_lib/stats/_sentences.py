@@ -165,6 +165,14 @@ def _sensitive(v: Verdict) -> str:
     )
 
 
+def _estimand(c: Claim) -> str:
+    if c.rule == "sensitive":
+        return f"largest mean drop of {name_group(c.first)}"
+    pair = f"{name_group(c.first)} minus {name_group(c.second)}"
+    what = "difference in differences" if c.rule == "loses_more" else f"mean {_measure(c)}"
+    return f"{what} of {pair}{_where(c)}"
+
+
 WRITERS = {
     "equivalent": _equivalent,
     "loses_more": _loses_more,
@@ -179,10 +187,9 @@ def write_sentence(v: Verdict) -> str:
     if math.isnan(v.estimate):
         text = f"no pair was completed by all that is compared ({_basis(v)})"
     elif math.isnan(v.low):
-        number = format_number(v.estimate, v.claim.margin, sign=True)
-        what = "largest mean drop" if v.claim.rule == "sensitive" else "mean"
         few = count(v.n_subjects, "subject") if v.n_subjects < 3 else count(v.n_pairs, "pair")
-        text = f"{few} cannot give an interval; {what} {number} ({_basis(v)})"
+        number = format_number(v.estimate, v.claim.margin, sign=True)
+        text = f"{few} cannot give an interval; {_estimand(v.claim)} {number} ({_basis(v)})"
     else:
         text = WRITERS[v.claim.rule](v)
     if "n_tests" in v.details:

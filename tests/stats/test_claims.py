@@ -199,8 +199,8 @@ def test_too_few_subjects_and_no_pairs_are_undecided(rng):
     assert (result.verdict, result.n_subjects) == ("undecided", 2)
     assert np.isnan(result.low)
     assert result.sentence == (
-        "Undecided: 2 subjects cannot give an interval; mean 0.000 (2 pairs of 2 subjects, none "
-        "failed)."
+        "Undecided: 2 subjects cannot give an interval; mean Dice of the deep methods minus the "
+        "iterative methods 0.000 (2 pairs of 2 subjects, none failed)."
     )
     table.loc[table["method"] == "vfa", "status"] = "out_of_memory"
     result = decide(EQUAL, table, rng=rng)
