@@ -1,0 +1,5 @@
+"""`python -m lumirage_lib.cli`."""
+
+from . import main
+
+main()

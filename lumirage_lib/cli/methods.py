@@ -1,0 +1,187 @@
+"""Methods: list them, register two images, predict memory, score fields, train."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from ..errors import InputError, RegistrationError
+from ._console import console, parse_given
+
+app = typer.Typer()
+
+
+@app.command()
+def methods() -> None:
+    """The registered methods: family, parameters, what they need."""
+    from ..methods import ADDABLE, list_methods, missing
+
+    table = Table(show_lines=False)
+    for column in ("method", "family", "sees", "here"):
+        table.add_column(column, no_wrap=column != "here")
+    table.add_column("parameters", overflow="fold")
+    for spec in list_methods():
+        need = spec.input
+        grid = "x".join(map(str, need.grid)) if need.grid else "any grid"
+        parameters = " ".join(f"{k}={v}".replace(", ", ",") for k, v in spec.parameters.items())
+        here = missing(spec) or "yes"
+        table.add_row(spec.id, spec.family, f"{need.orientation} {grid}", here, parameters)
+    console.print(table)
+    for name in ADDABLE.keys() - {spec.id for spec in list_methods()}:
+        console.print(f"{name}: {ADDABLE[name]}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def register(
+    fixed: Annotated[Path, typer.Argument(help="Fixed image, NIfTI.")],
+    moving: Annotated[Path, typer.Argument(help="Moving image, NIfTI.")],
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="See `lumirage methods`.")
+    ] = "greedy",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the result.")] = Path("out"),
+    moving_labels: Annotated[Path | None, typer.Option(help="Label map to carry along.")] = None,
+    fixed_labels: Annotated[Path | None, typer.Option(help="To report Dice.")] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-P", metavar="NAME=VALUE", help="Method parameter."),
+    ] = None,
+    threads: Annotated[int, typer.Option(help="0: as many as there are cores.")] = 0,
+) -> None:
+    """Register two images: moved image, displacement, moved labels and a line of summary."""
+    import yaml
+
+    from ..register import register_files
+
+    given = {name: yaml.safe_load(value) for name, value in parse_given(parameter).items()}
+    done = register_files(
+        fixed,
+        moving,
+        method,
+        out,
+        moving_labels=moving_labels,
+        fixed_labels=fixed_labels,
+        parameters=given,
+        threads=threads or os.cpu_count(),
+    )
+    line = (
+        f"{method}: {done.usage.seconds:.1f} s, {done.usage.peak_mb:.0f} MB; correlation "
+        f"{done.correlation_before:.3f} -> {done.correlation_after:.3f} after the affine"
+    )
+    if done.n_labels:
+        line += (
+            f"; mean Dice of {done.n_labels} labels {done.dice_before:.3f} -> {done.dice_after:.3f}"
+        )
+    console.print(line, highlight=False, soft_wrap=True)
+    console.print(f"written: {out}/", highlight=False)
+
+
+@app.command()
+def memory(
+    network: Annotated[str, typer.Argument(help="Network, e.g. clapirn, lapirn-disp, vfa.")],
+    shape: Annotated[
+        tuple[int, int, int], typer.Option(help="Grid of both images.", metavar="X Y Z")
+    ] = (160, 192, 224),
+    measure: Annotated[bool, typer.Option(help="Run it too, in a process of its own.")] = False,
+    whole: Annotated[bool, typer.Option(help="Convolve whole volumes, not slabs.")] = False,
+) -> None:
+    """Peak memory of one inference on one processor thread: predicted, without computing anything."""
+    from ..memory import measure_peak, predict
+
+    found = predict(network, shape, whole=whole)
+    console.print(
+        f"predicted {found.peak_mb:.0f} MB: tensors {found.graph_mb:.0f}, convolution library "
+        f"{found.library_mb:.0f}, process {found.process_mb:.0f}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if measure:
+        done = measure_peak(network, shape, whole=whole)
+        if done.status != "ok":
+            raise RegistrationError(f"{network} on {shape}: {done.reason}", status=done.status)
+        error = 100 * (found.peak_mb / done.value.peak_mb - 1)
+        console.print(
+            f"measured {done.value.peak_mb:.0f} MB in {done.value.cpu_seconds:.1f} s of processor "
+            f"time; the prediction is off by {error:+.1f} %",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+@app.command()
+def score(
+    displacements: Annotated[Path, typer.Argument(help="Folder of disp_FIXED_MOVING.nii.gz.")],
+    ground_truth: Annotated[Path, typer.Argument(help="The challenge's JSON: pairs and labels.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables.")] = Path("score"),
+    protocol: Annotated[str, typer.Option(help="lumir24 or default.")] = "default",
+) -> None:
+    """Score a folder of displacement fields, resumably, as the LUMIR challenge does or by default."""
+    from ..score import list_problems, score_folder
+
+    table = score_folder(displacements, ground_truth, out, protocol)
+    numbers = table.select_dtypes("number")
+    if not numbers.empty:
+        shown = numbers.describe().loc[["count", "mean", "std", "min", "max"]]
+        console.print(shown.T.round(4).to_string(), highlight=False)
+    problems = list_problems(table)
+    for line in problems:
+        console.print(line, highlight=False, soft_wrap=True)
+    console.print(f"written: {out}/", highlight=False)
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    network: Annotated[str, typer.Argument(help="What to train: vfa.")] = "vfa",
+    recipe: Annotated[str, typer.Option(help="cpu-2mm or gpu-1mm.")] = "cpu-2mm",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("training"),
+    hours: Annotated[float | None, typer.Option(help="Stop after; default: the recipe's.")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Stop at this iteration.")] = None,
+    seed: int = 0,
+    resume: Annotated[bool, typer.Option(help="Go on from the folder's checkpoint.")] = False,
+    threads: Annotated[int, typer.Option(help="0: as many as there are cores.")] = 0,
+) -> None:
+    """Train a network on the OASIS training scans; interrupted, it goes on with --resume."""
+    import torch
+
+    from .. import training
+    from ..cohorts import get_cohort
+
+    if network != "vfa":
+        raise InputError(f"expected the network vfa, got {network!r}; the others come trained")
+    torch.set_num_threads(threads or os.cpu_count())
+    cohort = get_cohort("oasis")
+    state = training.train(
+        cohort,
+        training.get_recipe(recipe),
+        out,
+        seed=seed,
+        hours=hours,
+        iterations=iterations,
+        resume=resume,
+        report=lambda line: console.print(line, highlight=False, soft_wrap=True),
+    )
+    _describe_training(out, cohort, state.history)
+    console.print(f"{state.iteration} iterations; written: {out}/", highlight=False)
+
+
+def _describe_training(out: Path, cohort, history: list) -> None:
+    """Model card and curves beside the weights of a run."""
+    import pandas as pd
+    import torch
+
+    from ..evaluate import hardware
+    from ..figures import plot_training
+    from ..training.card import make_card
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else hardware()
+    environment = {
+        "hardware": f"{device}, {torch.get_num_threads()} threads, shared with other work",
+        "software": f"torch {torch.__version__}",
+    }
+    (out / "vfa.md").write_text(make_card(out, cohort, environment), encoding="utf-8")
+    plot_training(pd.DataFrame(history)).savefig(out / "curves.png", dpi=110)

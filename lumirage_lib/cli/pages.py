@@ -1,0 +1,71 @@
+"""Run a notebook, build the book."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ._console import ProfileOption, console, errors, parse_given, show_progress
+
+app = typer.Typer()
+
+
+def fill_store(notebook: str, parameters: dict, fetch: bool) -> None:
+    """Fill the store for one notebook, with a bar, and say what was reused, new and failed."""
+    from .. import evaluate, experiments
+    from ..sources import fetch_all, is_local
+
+    if notebook not in experiments.PLANS:
+        return
+    tasks = experiments.plan_notebook(notebook, parameters)
+    todo = evaluate.pending(tasks, experiments.store_path(parameters["profile"]))
+    counts = {"reused": len(tasks), "new": 0, "failed": 0, "skipped": 0}
+    if todo:
+        if fetch:
+            fetch_all([s for s in evaluate.needs(todo) if not is_local(s)])
+        with show_progress(len(todo), f"{notebook} {parameters['profile']}") as on_row:
+            counts = experiments.compute_notebook(notebook, parameters, on_row)
+    console.print(", ".join(f"{value} {name}" for name, value in counts.items()))
+    if counts["skipped"]:
+        console.print("skipped: to be computed by `lumirage run`, with what it needs (--fetch)")
+
+
+@app.command()
+def run(
+    notebook: Annotated[str, typer.Argument(help="Name of a notebook, e.g. 01_in_distribution.")],
+    profile: ProfileOption = "demo",
+    parameter: Annotated[
+        list[str] | None, typer.Option("--set", "-P", metavar="NAME=VALUE", help="Override one.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The executed page.")
+    ] = None,
+    compute_only: Annotated[bool, typer.Option(help="Fill the store, draw no page.")] = False,
+    fetch: Annotated[bool, typer.Option(help="Download public images and weights first.")] = False,
+) -> None:
+    """Compute what a notebook lacks (resumable) and execute it by papermill."""
+    from .. import experiments, notebooks
+
+    parameters = notebooks.resolve_parameters(notebook, profile, parse_given(parameter))
+    fill_store(notebook, parameters, fetch)
+    if not compute_only:
+        folder = experiments.project_root() / "book" / "experiments"
+        page = output or folder / f"{notebook}_{profile}.ipynb"
+        console.print(f"page: {notebooks.execute_notebook(notebook, parameters, page)}")
+
+
+@app.command()
+def book(
+    profiles: Annotated[str, typer.Option(help="Profiles whose pages the book has.")] = "open,demo",
+    recompute: Annotated[bool, typer.Option(help="Execute pages that are up to date.")] = False,
+) -> None:
+    """Execute the notebooks whose pages are out of date and build the book into _build/html."""
+    from .. import book as builder
+    from .. import experiments
+
+    os.environ[experiments.DRAW_ONLY] = "1"
+    index = builder.build(profiles.split(","), recompute=recompute, console=errors, run=run)
+    console.print(f"book: {index}")

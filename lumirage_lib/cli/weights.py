@@ -1,0 +1,46 @@
+"""Weights on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ._console import console
+
+app = typer.Typer(no_args_is_help=True, help="Weights on this machine: list, add.")
+
+
+@app.command("list")
+def weights_list() -> None:
+    """Weights that ship with the library and those that were added."""
+    from ..networks.local import find_local
+
+    for local in find_local().values():
+        about = ", ".join(f"{key} {value}" for key, value in local.about.items())
+        head = f"{local.name}: {local.source.size_mb:.1f} MB, sha256 {local.source.sha256}"
+        console.print(head, highlight=False, soft_wrap=True)
+        console.print(f"  {about}\n  in {local.source.folder}", highlight=False, soft_wrap=True)
+
+
+@app.command("add")
+def weights_add(
+    network: Annotated[str, typer.Argument(help="Which network: vfa.")],
+    path: Annotated[Path, typer.Argument(help="Checkpoint: PyTorch file or safetensors.")],
+    params: Annotated[
+        Path | None, typer.Option(help="Its params.json, to check the sizes against.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the new method.")] = "vfa-lumir",
+    spacing_mm: Annotated[float, typer.Option(help="Voxel size of its training images.")] = 1.0,
+    grid: Annotated[str, typer.Option(help="Their shape, right-left x ... .")] = "160x224x192",
+    licence: Annotated[str, typer.Option(help="On what terms you have it.")] = "not stated",
+) -> None:
+    """Check a checkpoint, keep it as safetensors, and make a method of it."""
+    from ..methods import METHODS
+    from ..networks.local import add_weights
+
+    about = {"spacing_mm": str(spacing_mm), "grid": grid, "licence": licence}
+    local = add_weights(network, path, name, about, params, METHODS)
+    where = f"{local.source.folder}/{local.source.path}"
+    console.print(f"added {local.name}: {where}", highlight=False, soft_wrap=True)
