@@ -105,10 +105,12 @@ def test_what_was_run_is_said(registrations):
     assert memory_wall.say_ran(None, pairs) == none
     fine = pairs.assign(working_mm=0.6, method="clapirn@grid", status="ok")
     said = memory_wall.say_ran(None, fine)
-    assert "Registered at 0.6 mm on this page: conditional LapIRN, as given on 2 pairs." in said
+    assert "Registered at 0.6 mm on this page: conditional LapIRN (as given) on 2 pairs." in said
     assert "For that network at least, failing to run at 0.6 mm is no law." in said
     failed = memory_wall.say_ran(None, fine.assign(status="out-of-memory"))
-    assert failed == f"Tried there and failed: conditional LapIRN, as given (out-of-memory). {none}"
+    assert (
+        failed == f"Tried there and failed: conditional LapIRN (as given) (out-of-memory). {none}"
+    )
     resampled = fine.assign(method="clapirn")  # to the voxels of its training
     assert memory_wall.say_ran(None, resampled) == none
 
@@ -167,7 +169,9 @@ def test_scoreboard_asks_who_ran_on_the_grid_of_the_claim(method, status, verdic
     assert [v.verdict for v in found] == ([] if verdict is None else [verdict])
     if found:
         assert (found[0].claim.first, found[0].n_pairs) == ((method,), 1)
-        assert f"the one registration by {method} at 0.6 mm" in found[0].sentence
+        assert (
+            "the one registration by conditional LapIRN (as given) at 0.6 mm" in found[0].sentence
+        )
     pairs = resolution.add_working_mm(run.registrations, parameters)
     assert sorted(pairs["working_mm"].unique()) == [0.6, 1.0, 2.0]
     said = memory_wall.say_ran(None, pairs)

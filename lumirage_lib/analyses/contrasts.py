@@ -12,7 +12,8 @@ from .. import results, stats
 from ..cohorts.local import LAYOUTS
 from ..contrast import INVERTED
 from ..experiments import Run, project_root
-from ..figures.style import name_of, order_of
+from ..figures.style import order_of
+from ..naming import name_of
 from ..plans.contrasts import CONTROL, DOSES, SYNTHESISED, describe_arms, known_methods
 from ..stats import count
 from .completeness import find_methods, keep_matched

@@ -11,7 +11,8 @@ from .. import results, stats
 from ..cohorts.local import LAYOUTS
 from ..errors import StoreError
 from ..experiments import Run
-from ..figures.style import name_of, order_of
+from ..figures.style import order_of
+from ..naming import name_of
 
 CLAIM = "T1w: deep and iterative methods are equally accurate"
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ..experiments import Run
-from ..figures.style import name_of, order_of
+from ..figures.style import order_of
+from ..naming import name_of
 
 WORST = 0.3  # share of pairs that count as the worst, as in the challenge
 

@@ -13,7 +13,8 @@ from ..cohorts.local import LAYOUTS
 from ..cohorts.macaque import HUMAN_SCALE
 from ..cohorts.macaque_like import INIA19, VARIABLE
 from ..experiments import Run
-from ..figures.style import name_of, order_of
+from ..figures.style import order_of
+from ..naming import name_of
 from ..plans.contrasts import known_methods
 from ..plans.macaque import SIZES
 from .completeness import find_methods

@@ -9,8 +9,8 @@ import pandas as pd
 
 from .. import memory
 from ..experiments import project_root
-from ..figures.resolution import AS_GIVEN, label_of
-from ..figures.style import name_of, order_of
+from ..figures.style import order_of
+from ..naming import AS_GIVEN, name_of
 from ..stats import count, join
 
 TABLE = "benchmarks/memory.csv"  # written by benchmarks/memory.py
@@ -203,10 +203,10 @@ def say_ran(wall: pd.DataFrame | None, pairs: pd.DataFrame) -> str:
     tried, fine = _select_tried(wall), select_fine(pairs)
     done = tried.dropna(subset="measured_mb")
     registered = fine[fine["status"] == "ok"]
-    names = {*map(name_of, done["network"]), *map(label_of, registered["method"])}
+    names = {*map(name_of, done["network"]), *map(name_of, registered["method"])}
     parts = [_say_inferences(done), _say_registered(registered)]
     failed = [f"{name_of(r.network)} {r.form} ({r.status})" for r in _failed(tried).itertuples()]
-    failed += [f"{label_of(r.method)} ({r.status})" for r in _failed(fine).itertuples()]
+    failed += [f"{name_of(r.method)} ({r.status})" for r in _failed(fine).itertuples()]
     if failed:
         parts.append(f"Tried there and failed: {join(dict.fromkeys(failed))}.")
     if names:
@@ -247,5 +247,5 @@ def _say_registered(done: pd.DataFrame) -> str:
     if done.empty:
         return ""
     pairs = done.drop_duplicates(["method", "fixed", "moving"])["method"].value_counts()
-    each = [f"{label_of(m)} on {count(int(pairs[m]), 'pair')}" for m in order_of(pairs.index)]
+    each = [f"{name_of(m)} on {count(int(pairs[m]), 'pair')}" for m in order_of(pairs.index)]
     return f"Registered at {FINE_MM:g} mm on this page: {join(each)}."

@@ -12,7 +12,8 @@ from scipy import ndimage
 from .. import stats
 from ..cohorts import get_cohort
 from ..experiments import Run
-from ..figures.style import name_of, order_of
+from ..figures.style import order_of
+from ..naming import name_of
 from ..perturb import PERTURBATIONS
 from ..plans.preprocessing import choose_conditions, split_methods
 from ..preprocess import STANDARD, prepare_pair

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ..experiments import Run
-from ..figures.resolution import label_of
 from ..figures.style import order_of
+from ..naming import name_of
 from ..plans.preprocessing import split_methods
 from ..plans.resolution import studies
 from ..preprocess import STANDARD
@@ -119,7 +119,7 @@ def _gain_text(pairs: pd.DataFrame, margin: float) -> str:
         gain = both[finest] - both[coarsest]
         word = "gains" if gain.mean() > margin else "loses" if gain.mean() < -margin else "keeps"
         parts.append(
-            f"{label_of(method)} on {cohort} {word} {gain.mean():+.3f} "
+            f"{name_of(method)} on {cohort} {word} {gain.mean():+.3f} "
             f"({gain.min():+.3f} to {gain.max():+.3f}) from {coarsest:g} to {finest:g} mm"
         )
     if not parts:
@@ -142,7 +142,7 @@ def _gain_table(gain: pd.DataFrame) -> str:
                 cells = (values.get(m, np.nan) for m in ("dice", "true_error_mm"))
                 shown = ("–" if np.isnan(v) else f"{v:.3f}" for v in cells)
                 lines.append(
-                    f"| {cohort} | {label_of(method)} | {mm:g} | {rows['n_pairs'].max()} "
+                    f"| {cohort} | {name_of(method)} | {mm:g} | {rows['n_pairs'].max()} "
                     f"| {rows['n_failed'].max()} | " + " | ".join(shown) + " |"
                 )
     return "\n".join(lines)
@@ -169,7 +169,7 @@ def _state(run: Run, pairs: pd.DataFrame, parameters: Mapping) -> str:
     for prefix in ("template", "oasis"):
         if parameters[f"{prefix}_pairs"]:
             absent = split_methods(parameters[f"{prefix}_methods"])[1]
-            lines += [f"{label_of(m)} is left out on {prefix}: {w}." for m, w in absent.items()]
+            lines += [f"{name_of(m)} is left out on {prefix}: {w}." for m, w in absent.items()]
     return " ".join(lines)
 
 

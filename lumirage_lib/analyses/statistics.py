@@ -11,7 +11,8 @@ import pandas as pd
 
 from .. import stats
 from ..experiments import Run, project_root
-from ..figures.style import name_of, order_of
+from ..figures.style import order_of
+from ..naming import name_of
 
 COVERAGE = "benchmarks/coverage.csv"  # written by benchmarks/coverage.py
 

@@ -13,15 +13,13 @@ from .panels import load_slices, plot_panel
 from .preprocessing import plot_drops, plot_examples, plot_worst
 from .resolution import plot_gain, plot_memory_wall
 from .rulers import plot_ranks
-from .style import METHOD_COLOURS, METHOD_NAMES, colour_of, name_of, order_of, use_style
+from .style import METHOD_COLOURS, colour_of, order_of, use_style
 from .training import plot_training
 
 __all__ = [
     "METHOD_COLOURS",
-    "METHOD_NAMES",
     "colour_of",
     "load_slices",
-    "name_of",
     "order_of",
     "plot_changes",
     "plot_comparisons",

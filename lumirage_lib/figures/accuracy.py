@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from .style import FAMILY_MARKERS, colour_of, name_of, order_of, use_style
+from ..naming import name_of
+from .style import FAMILY_MARKERS, colour_of, order_of, use_style
 
 
 def plot_dice_by_method(registrations: pd.DataFrame, measure: str = "dice"):

@@ -6,7 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from .style import FAMILY_MARKERS, colour_of, name_of, order_of, use_style
+from ..naming import name_of
+from .style import FAMILY_MARKERS, colour_of, order_of, use_style
 
 ALL = "all networks"
 

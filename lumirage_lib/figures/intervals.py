@@ -6,7 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from .style import name_of, use_style
+from ..naming import name_of
+from .style import use_style
 
 
 def plot_comparisons(comparisons: pd.DataFrame):

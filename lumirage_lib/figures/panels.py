@@ -9,7 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import LineCollection
 
-from .style import name_of, order_of, use_style
+from ..naming import name_of
+from .style import order_of, use_style
 
 FIXED_COLOUR, MOVED_COLOUR = "#56B4E9", "#E69F00"
 

@@ -8,17 +8,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from .style import FAMILY_MARKERS, colour_of, name_of, order_of, use_style
+from ..naming import AS_GIVEN, name_of
+from .style import FAMILY_MARKERS, colour_of, order_of, use_style
 
 LINES = {"whole": "--", "slabs": "-"}
 MEASURES = {"dice": "mean Dice at native labels", "true_error_mm": "true error, mm"}
-AS_GIVEN = "@grid"
-
-
-def label_of(method: str) -> str:
-    """Display name; a network fed the working grid says so."""
-    as_given = ", as given" if method.endswith(AS_GIVEN) else ""
-    return name_of(method.removesuffix(AS_GIVEN)) + as_given
 
 
 def plot_memory_wall(wall: pd.DataFrame, budgets_gb: Sequence[float]):
@@ -79,7 +73,7 @@ def plot_gain(gain: pd.DataFrame):
             continue
         mine = gain[(gain["cohort"] == which.cohort) & (gain["measure"] == which.measure)]
         for method in order_of(mine["method"]):
-            seen.setdefault(label_of(method), _draw_method(panel, mine, method))
+            seen.setdefault(name_of(method), _draw_method(panel, mine, method))
         _spacing_axis(panel, mine["working_mm"])
         panel.set_xlabel("working voxel size, mm")
         panel.set_ylabel(MEASURES[which.measure])

@@ -1,4 +1,4 @@
-"""One place for how figures look: colours of methods, names, sizes."""
+"""One place for how figures look: colours of methods, their order, sizes."""
 
 from __future__ import annotations
 
@@ -23,31 +23,10 @@ METHOD_COLOURS = {
 FAMILY_MARKERS = {"baseline": "s", "iterative": "o", "deep": "^"}
 OTHER_COLOUR = "#999933"
 
-METHOD_NAMES = {
-    "affine": "affine only",
-    "syn": "SyN (ANTs)",
-    "greedy": "greedy",
-    "fireants-greedy": "FireANTs greedy",
-    "fireants-syn": "FireANTs SyN",
-    "fireants-greedy-mind": "FireANTs greedy (MIND)",
-    "vfa": "VFA",
-    "lapirn-disp": "LapIRN (disp.)",
-    "lapirn-diff": "LapIRN (diff.)",
-    "clapirn": "conditional LapIRN",
-    "symnet": "SYMNet",
-    "voxelmorph": "VoxelMorph",
-}
-
 
 def colour_of(method: str) -> str:
     """Colour of a method; an instance-optimised network has the colour of the network."""
     return METHOD_COLOURS.get(method.removesuffix("+io"), OTHER_COLOUR)
-
-
-def name_of(method: str) -> str:
-    """Display name of a method."""
-    base = method.removesuffix("+io")
-    return METHOD_NAMES.get(base, base) + (" + IO" if method.endswith("+io") else "")
 
 
 def order_of(methods) -> list[str]:

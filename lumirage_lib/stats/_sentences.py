@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ..naming import name_of
 from ._pairs import is_error
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ SINGULAR = {"baseline"}
 
 
 def name_group(who) -> str:
-    """ "the deep methods", "greedy", "greedy, syn and vfa"."""
+    """ "the deep methods", "greedy", "greedy, SyN (ANTs) and VFA"."""
     if isinstance(who, str):
-        return FAMILIES.get(who, who)
+        return FAMILIES.get(who) or name_of(who)
     return join([name_group(w) for w in who])
 
 
@@ -142,7 +143,9 @@ def _completion(v: Verdict) -> str:
         notes.append("failures: " + join(f"{n} {word.replace('_', ' ')}" for word, n in words))
     methods = v.details["methods"]
     if 0 < done < v.n_pairs and len(methods) > 1:
-        notes.append("completed: " + join(f"{m} {a} of {b}" for m, (a, b) in methods.items()))
+        notes.append(
+            "completed: " + join(f"{name_of(m)} {a} of {b}" for m, (a, b) in methods.items())
+        )
     return f"{head} ({'; '.join(notes)})"
 
 
