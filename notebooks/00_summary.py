@@ -76,8 +76,10 @@ pages.show(
 #   place of the bootstrap, which has nothing to resample. The change came before the runs on other
 #   contrasts, macaques and preprocessing.
 # - Networks are given images whose 99th percentile is that of their training data, not images scaled by
-#   minimum and maximum as their authors' scripts do: a few bright voxels cost them several points of
-#   Dice otherwise. The change favours networks.
+#   minimum and maximum as their authors' scripts do. That was decided on two training scans, where one
+#   maximum stands far higher above the brain than the other and the networks lost much by it.
+#   [Notebook 05](05_preprocessing_open.ipynb) shows what either, and clipping at percentiles, gives
+#   on its pairs (*min-max*, *percentiles 1-99*): what we chose is not always the best for a network.
 # - The network trained for this project joined the family after the first verdict on T1w. It works at a
 #   coarser voxel size than the published ones and is less accurate, so it lowers the mean of its
 #   family. The comparison of the best of either family, on the same page, does not depend on it.

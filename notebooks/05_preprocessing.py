@@ -93,6 +93,7 @@ if len(result.drops):
 
 # %% tags=["remove-input"]
 pages.say(result.heat_text)
+pages.say(result.gain_text)
 
 # %% [markdown]
 # ## The worst and the mean

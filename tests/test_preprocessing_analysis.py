@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lumirage_lib.analyses.preprocessing import analyse
+from lumirage_lib.analyses.preprocessing import _gain_text, analyse
 from lumirage_lib.errors import InputError
 from lumirage_lib.plans.preprocessing import (
     choose_conditions,
@@ -87,6 +87,15 @@ def test_verdict_is_of_the_networks_as_trained_and_stands_beside_the_others(resu
     assert "LIA not told" in result.answer
 
 
+def test_what_suits_a_method_better_than_the_standard_is_said(result):
+    assert result.gain_text.startswith("No perturbation clearly helps")
+    better = result.drops.assign(high=-result.drops["low"], low=-result.drops["high"])
+    better["drop"] = -better["drop"]
+    said = _gain_text(better)
+    assert "conditional LapIRN with LIA not told by 0.060 (" in said
+    assert "greedy with noise" in said
+
+
 def test_method_that_is_not_there_is_said(result):
     assert "vfx was asked for and left out: no method 'vfx'" in result.state
     assert "not complete" not in result.state
@@ -99,7 +108,7 @@ def test_partial_run_says_so_and_uses_what_it_has():
     only = table[(table["method"] == "clapirn+io") & (table["preprocessing"] != "standard")].index
     result = analyse(make_run({*late, *only}), PARAMETERS)
     assert "not complete" in result.state
-    assert "at least 5 pairs" in result.state
+    assert "(greedy 16 of 18, conditional LapIRN 16 of 18 and" in result.state
     assert set(result.drops["method"]) == {"greedy", "clapirn"}
     assert set(result.drops["n_pairs"]) == {5}
     assert "refined" not in result.verdicts

@@ -17,7 +17,7 @@ from ..naming import name_of
 from ..perturb import PERTURBATIONS
 from ..plans.preprocessing import choose_conditions, split_methods
 from ..preprocess import STANDARD, prepare_pair
-from ..stats import count
+from ..stats import count, join
 from .completeness import keep_complete
 
 CLAIM = "Deep methods are sensitive to preprocessing"
@@ -35,6 +35,7 @@ class Result:
     summary: pd.DataFrame
     summary_table: str
     heat_text: str
+    gain_text: str  # what suits a method better than the standard
     worst_text: str
     rules_text: str
     state: str
@@ -67,6 +68,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         summary=summary,
         summary_table=_summary_table(table, summary),
         heat_text=_heat_text(drops),
+        gain_text=_gain_text(drops),
         worst_text=_worst_text(summary),
         rules_text=_rules_text(verdicts),
         state=_state(run, table, parameters),
@@ -221,6 +223,19 @@ def _heat_text(drops: pd.DataFrame) -> str:
     return "Mean drop in Dice by kind of perturbation. " + "; ".join(parts) + "."
 
 
+def _gain_text(drops: pd.DataFrame) -> str:
+    """Perturbations that suit a method better than the standard, which is then not its best."""
+    clear = drops[drops["high"] < 0]
+    if clear.empty:
+        return "No perturbation clearly helps a method: no interval lies below zero."
+    parts = [
+        f"{name_of(row.method)} with {row.condition} by {_say(-row.drop)} "
+        f"({_say(-row.high)} to {_say(-row.low)})"
+        for row in clear.itertuples()
+    ]
+    return f"Clearly better than under the standard: {join(parts)}."
+
+
 def _worst_text(summary: pd.DataFrame) -> str:
     parts = [
         f"{name_of(row.method)} loses {_say(row.mean)} on average and {_say(row.worst)} at worst "
@@ -235,13 +250,11 @@ def _state(run: Run, table: pd.DataFrame, parameters: Mapping) -> str:
     done = len(table)
     lines = []
     if done < len(run.tasks):
-        pairs = table.drop_duplicates(["condition", "fixed", "moving"])
-        least = pairs["condition"].value_counts()
-        planned = choose_conditions(parameters["conditions"])
-        fewest = int(least.reindex(planned).fillna(0).min())
+        planned = pd.Series([task.method for task in run.tasks]).value_counts(sort=False)
+        there = table["method"].value_counts()
+        each = [f"{name_of(m)} {there.get(m, 0)} of {n}" for m, n in planned.items() if n]
         lines.append(
-            f"This run is not complete: {done} of {len(run.tasks)} registrations are in, and every "
-            f"perturbation has at least {count(fewest, 'pair')}."
+            f"This run is not complete: {done} of {len(run.tasks)} registrations are in ({join(each)})."
         )
     for method, why in split_methods(parameters["methods"])[1].items():
         lines.append(f"{name_of(method)} was asked for and left out: {why}.")
