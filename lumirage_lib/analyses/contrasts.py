@@ -77,7 +77,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     parameters : mapping
         Of the notebook.
     """
-    rng = np.random.default_rng(parameters["seed"])
+    seed = parameters["seed"]
     table = tabulate(run, parameters)
     arms = table[table["arm"] != DOSES]
     changes, effects, verdicts, sights = [], [], {}, []
@@ -86,12 +86,12 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         conditions = [c for c in rows["condition"].unique() if c != REFERENCE]
         if not deep or not iterative or not conditions:
             continue
-        changes.append(_compare(rows, arm, conditions, deep, iterative, rng))
-        effects.append(_measure(rows, arm, [REFERENCE, *conditions], deep, iterative, rng))
+        changes.append(_compare(rows, arm, conditions, deep, iterative, seed))
+        effects.append(_measure(rows, arm, [REFERENCE, *conditions], deep, iterative, seed))
         claimed = [c for c in conditions if c != CONTROL]
         for condition in claimed:
             claim = _claim(arm, condition, deep, iterative, parameters["margin"])
-            verdicts[claim.id] = stats.decide(claim, rows, rng=rng)
+            verdicts[claim.id] = stats.decide(claim, rows, rng=seed)
             sights.append(_see(rows, arm, condition, deep, iterative))
     verdicts = dict(zip(verdicts, stats.adjust_verdicts(list(verdicts.values())), strict=True))
     changes = pd.concat(changes, ignore_index=True) if changes else pd.DataFrame()
@@ -161,7 +161,7 @@ def _claim(arm, condition, deep, iterative, margin: float) -> stats.Claim:
     )
 
 
-def _compare(rows, arm, conditions, deep, iterative, rng) -> pd.DataFrame:
+def _compare(rows, arm, conditions, deep, iterative, seed) -> pd.DataFrame:
     """Difference in differences of every network, and of all, against the iterative methods."""
     out = []
     for condition in conditions:
@@ -172,7 +172,7 @@ def _compare(rows, arm, conditions, deep, iterative, rng) -> pd.DataFrame:
             row = {"arm": arm, "condition": condition, "method": name, "n_pairs": matched.n_pairs}
             row |= {"n_subjects": matched.n_subjects, "n_failed": matched.n_failed}
             if matched.n_pairs:
-                found = stats.bootstrap_subjects(matched, rng=rng)
+                found = stats.bootstrap_subjects(matched, rng=seed)
                 row |= {"deep": matched.first.mean(), "iterative": matched.second.mean()}
                 row |= {"change": found.estimate, "low": found.low, "high": found.high}
             out.append(row)
@@ -180,14 +180,14 @@ def _compare(rows, arm, conditions, deep, iterative, rng) -> pd.DataFrame:
     return pd.DataFrame(out).reindex(columns=[*list(out[0])[:6], *columns])
 
 
-def _measure(rows, arm, conditions, deep, iterative, rng) -> pd.DataFrame:
+def _measure(rows, arm, conditions, deep, iterative, seed) -> pd.DataFrame:
     """Effect sizes of deep minus iterative (means over methods) under each contrast."""
     out = []
     for condition in conditions:
         matched = stats.match_pairs(rows, tuple(deep), tuple(iterative), condition=condition)
         if matched.n_pairs < 2:
             continue
-        found = stats.compute_effect_sizes(matched, rng=rng)
+        found = stats.compute_effect_sizes(matched, rng=seed)
         row = {"arm": arm, "condition": condition, "n_pairs": matched.n_pairs}
         row |= {"n_subjects": matched.n_subjects}
         for name in ("mean_difference", "g_z", "g_av"):

@@ -55,9 +55,8 @@ def analyse(table: pd.DataFrame, first: str, second: str, margin: float, seed: i
     margin : float
         Of the equivalence test, in Dice.
     """
-    rng = np.random.default_rng(seed)
     matched = stats.match_pairs(table, first, second)
-    sizes = stats.compute_effect_sizes(matched, rng=rng)
+    sizes = stats.compute_effect_sizes(matched, rng=seed)
     comparisons = compare_all(table, seed)
     claim = stats.Claim("ixi", "equal", "equivalent", first, second, margin=margin, where="on IXI")
     n_methods = table["method"].nunique()
@@ -78,7 +77,7 @@ def analyse(table: pd.DataFrame, first: str, second: str, margin: float, seed: i
         sizes_table=_sizes_table(sizes),
         correlation_text=_correlation(sizes),
         comparisons_text=_comparisons(comparisons),
-        verdict=stats.decide(claim, table, rng=rng),
+        verdict=stats.decide(claim, table, rng=seed),
         power_text=_power(matched),
     )
 
@@ -94,7 +93,7 @@ def compare_all(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = []
     for first, second in combinations(table["method"].unique(), 2):
         matched = stats.match_pairs(table, first, second)
-        sizes = stats.compute_effect_sizes(matched, rng=np.random.default_rng(seed))
+        sizes = stats.compute_effect_sizes(matched, rng=seed)
         row = {"first": first, "second": second, "difference": sizes.mean_difference.estimate}
         row["correlation"] = sizes.correlation
         for name in ("d_z", "d_av", "cliffs_delta"):

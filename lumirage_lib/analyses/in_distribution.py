@@ -68,9 +68,8 @@ def analyse(run: Run, margin: float, seed: int) -> Result:
     )
     rows, verdict = [], None
     if deep and iterative:
-        rng = np.random.default_rng(seed)
-        rows = [_compare(between, d, i, margin, rng) for d in deep for i in iterative]
-        verdict = _decide(between, deep, iterative, margin, rng)
+        rows = [_compare(between, d, i, margin, seed) for d in deep for i in iterative]
+        verdict = _decide(between, deep, iterative, margin, seed)
     best = tuple(_best(between, group) for group in (deep, iterative)) if rows else None
     differences = _by_structure(structures, run, best) if best else None
     return Result(
@@ -138,14 +137,14 @@ def _design(table: pd.DataFrame) -> str:
     return f"{pairs} ordered pairs of {subjects} subjects."
 
 
-def _compare(table, first: str, second: str, margin: float, rng) -> dict:
+def _compare(table, first: str, second: str, margin: float, seed) -> dict:
     matched = stats.match_pairs(table, first, second)
-    effects = stats.compute_effect_sizes(matched, rng=rng)
-    equal = stats.tost(matched, margin, rng=rng)
+    effects = stats.compute_effect_sizes(matched, rng=seed)
+    equal = stats.tost(matched, margin, rng=seed)
     return {"first": first, "second": second, "effects": effects, "equal": equal}
 
 
-def _decide(table, deep: list[str], iterative: list[str], margin: float, rng) -> stats.Verdict:
+def _decide(table, deep: list[str], iterative: list[str], margin: float, seed) -> stats.Verdict:
     claim = stats.Claim(
         "in-distribution",
         CLAIM,
@@ -155,7 +154,7 @@ def _decide(table, deep: list[str], iterative: list[str], margin: float, rng) ->
         margin=margin,
         where="on T1w brains",
     )
-    return stats.decide(claim, table, rng=rng)
+    return stats.decide(claim, table, rng=seed)
 
 
 def _answer(table: pd.DataFrame, verdict, rows: list[dict], best, margin: float) -> str:

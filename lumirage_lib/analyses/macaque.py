@@ -56,16 +56,16 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     parameters : mapping
         Of the notebook.
     """
-    rng = np.random.default_rng(parameters["seed"])
+    seed = parameters["seed"]
     table = tabulate(run)
     between = table[table["kind"] == "between"]
     sizes = [s for s in parameters["sizes"] if s in set(between["condition"])]
     deep, iterative = (find_methods(between, family) for family in ("deep", "iterative"))
     differences, verdicts = pd.DataFrame(), {}
     if deep and iterative:
-        differences = _compare(between, sizes, deep, iterative, rng)
+        differences = _compare(between, sizes, deep, iterative, seed)
         claims = [_claim(s, deep, iterative, parameters["margin"]) for s in sizes]
-        found = [stats.decide(claim, between, rng=rng) for claim in claims]
+        found = [stats.decide(claim, between, rng=seed) for claim in claims]
         verdicts = {v.claim.id: v for v in stats.adjust_verdicts(found)}
     return Result(
         answer=_answer(verdicts),
@@ -77,7 +77,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
         differences=differences,
         differences_table=_differences_table(differences),
-        size_text=_size_text(between, sizes, deep, rng),
+        size_text=_size_text(between, sizes, deep, seed),
         related_text=_related_text(table),
         images=_images(run, parameters),
         limits=_limits(run, parameters),
@@ -97,7 +97,7 @@ def _claim(size: str, deep, iterative, margin: float) -> stats.Claim:
     )
 
 
-def _compare(between, sizes, deep, iterative, rng) -> pd.DataFrame:
+def _compare(between, sizes, deep, iterative, seed) -> pd.DataFrame:
     """Deep minus the mean of the iterative methods, of every network and of all, at every size."""
     rows = []
     for size in sizes:
@@ -107,7 +107,7 @@ def _compare(between, sizes, deep, iterative, rng) -> pd.DataFrame:
             row |= {"n_subjects": matched.n_subjects, "n_failed": matched.n_failed}
             row |= dict.fromkeys(("change", "low", "high", "g_z", "g_av"), np.nan)
             if matched.n_pairs > 1:
-                found = stats.compute_effect_sizes(matched, rng=rng)
+                found = stats.compute_effect_sizes(matched, rng=seed)
                 mean = found.mean_difference
                 row |= {"change": mean.estimate, "low": mean.low, "high": mean.high}
                 row |= {"g_z": found.g_z.estimate, "g_av": found.g_av.estimate}
@@ -160,11 +160,11 @@ def _differences_table(differences: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _size_text(between, sizes, deep, rng) -> str:
+def _size_text(between, sizes, deep, seed) -> str:
     if len(sizes) < 2 or not deep:
         return "Only one size was run, or no network; what size does cannot be told."
     drops = stats.compute_drops(
-        between, deep, reference=sizes[-1], conditions=[sizes[0]], rng=rng
+        between, deep, reference=sizes[-1], conditions=[sizes[0]], rng=seed
     ).dropna(subset="drop")
     items = [
         f"{name_of(r.method)} {r.drop:+.3f} ({r.low:+.3f} to {r.high:+.3f})"

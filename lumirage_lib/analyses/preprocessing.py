@@ -57,10 +57,10 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     table = run.registrations.rename(columns={"preprocessing": "condition"})
     if "dice" not in table:  # nothing done yet, or all of it failed
         table = table.assign(dice=np.nan)
-    rng = np.random.default_rng(parameters["seed"])
-    drops = measure_drops(table, rng)
+    seed = parameters["seed"]
+    drops = measure_drops(table, seed)
     summary = stats.summarise_drops(drops) if len(drops) else pd.DataFrame(columns=SUMMARY)
-    verdicts = _decide(table, parameters["margin"], rng)
+    verdicts = _decide(table, parameters["margin"], seed)
     return Result(
         answer=_answer(verdicts, summary),
         design=_design(table),
@@ -79,7 +79,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     )
 
 
-def measure_drops(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+def measure_drops(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Drop in mean Dice by method and condition, see :func:`lumirage_lib.stats.compute_drops`.
 
     Only conditions under which a method was tried on a pair that it also has the standard for;
@@ -91,7 +91,7 @@ def measure_drops(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame
         if conditions:
             rows.append(
                 stats.compute_drops(
-                    table, [method], reference=REFERENCE, conditions=conditions, rng=rng
+                    table, [method], reference=REFERENCE, conditions=conditions, rng=seed
                 )
             )
     if not rows:
@@ -120,7 +120,7 @@ def _groups(table: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     return {side: tuple(keep_complete(rows)) for side, rows in sides.items()}
 
 
-def _decide(table: pd.DataFrame, margin: float, rng) -> dict[str, stats.Verdict]:
+def _decide(table: pd.DataFrame, margin: float, seed) -> dict[str, stats.Verdict]:
     """The rule for each side alone, and for the deep side against the iterative one."""
     groups = {k: methods for k, methods in _groups(table).items() if methods}
     where = "under perturbed preprocessing"
@@ -132,14 +132,14 @@ def _decide(table: pd.DataFrame, margin: float, rng) -> dict[str, stats.Verdict]
                 f"preprocessing-{name}", CLAIM, "sensitive", methods, condition=conditions,
                 reference=REFERENCE, margin=margin, where=where,
             )  # fmt: skip
-            verdicts[name] = stats.decide(claim, table, rng=rng)
+            verdicts[name] = stats.decide(claim, table, rng=seed)
     both = (*groups.get("deep", ()), *groups.get("iterative", ()))
     if {"deep", "iterative"} <= groups.keys() and _shared(table, both):
         claim = stats.Claim(
             "preprocessing-more", CLAIM, "loses_more", groups["deep"], groups["iterative"],
             condition=_shared(table, both), reference=REFERENCE, margin=margin, where=where,
         )  # fmt: skip
-        verdicts["more"] = stats.decide(claim, table, rng=rng)
+        verdicts["more"] = stats.decide(claim, table, rng=seed)
     return verdicts
 
 

@@ -35,13 +35,12 @@ class Result:
 
 def analyse(run: Run, alpha: float, seed: int) -> Result:
     """Every pair of methods that were run on all pairs, as one family of tests."""
-    rng = np.random.default_rng(seed)
     table = run.registrations.rename(columns={"preprocessing": "condition"})
     table = table[table["kind"] == "between"]
     counts = table["method"].value_counts()
     methods = [m for m in order_of(counts.index[counts == counts.max()]) if m != "affine"]
     table = table[table["method"].isin(methods)]
-    comparisons = _compare(table, methods, alpha, rng)
+    comparisons = _compare(table, methods, alpha, seed)
     components = _components(table, methods)
     typical = components.median(numeric_only=True)
     parts = stats.VarianceComponents(
@@ -66,11 +65,11 @@ def analyse(run: Run, alpha: float, seed: int) -> Result:
     )
 
 
-def _compare(table, methods: list[str], alpha: float, rng) -> pd.DataFrame:
+def _compare(table, methods: list[str], alpha: float, seed) -> pd.DataFrame:
     rows = []
     for first, second in combinations(methods, 2):
         matched = stats.match_pairs(table, first, second)
-        interval = stats.bootstrap_subjects(matched, level=1 - alpha, rng=rng)
+        interval = stats.bootstrap_subjects(matched, level=1 - alpha, rng=seed)
         rows.append(
             {
                 "first": first,
@@ -78,7 +77,7 @@ def _compare(table, methods: list[str], alpha: float, rng) -> pd.DataFrame:
                 "difference": interval.estimate,
                 "low": interval.low,
                 "high": interval.high,
-                "p": stats.sign_flip_subjects(matched, rng=rng),
+                "p": stats.sign_flip_subjects(matched, rng=seed),
                 "n_pairs": matched.n_pairs,
                 "n_subjects": matched.n_subjects,
             }

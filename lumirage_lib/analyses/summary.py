@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from .. import experiments, notebooks, stats
@@ -111,7 +110,7 @@ def _resolution(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict
         condition=fine,
         where=f"at {fine}",
     )
-    return [stats.decide(claim, table.assign(condition=fine), rng=np.random.default_rng(0))]
+    return [stats.decide(claim, table.assign(condition=fine), rng=0)]
 
 
 def _preprocessing(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:

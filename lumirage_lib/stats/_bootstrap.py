@@ -14,8 +14,10 @@ from ._pairs import Matched
 from ._statistics import STATISTICS, Statistic, compute_influence
 
 METHODS = ("studentised", "t", "percentile", "bca")
-N_RESAMPLES = 1999
+N_RESAMPLES = 9999
 MIN_SUBJECTS = 3  # and pairs
+# A seed gives the same values the same interval wherever they are compared; a generator goes on.
+Seed = int | np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def resample_pivot(
     estimate: float,
     *,
     n_resamples: int = N_RESAMPLES,
-    rng: np.random.Generator,
+    rng: Seed,
 ) -> Pivot:
     """Studentised bootstrap over subjects by resampling their effects.
 
@@ -129,6 +131,7 @@ def resample_pivot(
         ranks = (np.arange(n_resamples) + 1) / (n_resamples + 1)
         return Pivot(estimate, error, stats.t.ppf(ranks, design.freedom))
     parts = decompose(influence, design)
+    rng = np.random.default_rng(rng)
     drawn = rng.integers(0, n, (n_resamples, n))
     values = parts.residuals * rng.standard_normal((n_resamples, design.n_pairs))
     for role, effect, scale in zip(design.roles, parts.effects, parts.scales, strict=True):
@@ -145,7 +148,7 @@ def _studentise(values: np.ndarray, design: Design) -> np.ndarray:
     return np.divide(mean, error, out=np.copysign(np.inf, mean), where=varies)
 
 
-def draw_weights(design: Design, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
+def draw_weights(design: Design, n_resamples: int, rng: Seed) -> np.ndarray:
     """Weights of pairs in resampled sets of subjects.
 
     n subjects are drawn with replacement; a pair weighs the number of times its fixed subject was
@@ -157,6 +160,7 @@ def draw_weights(design: Design, n_resamples: int, rng: np.random.Generator) -> 
     float array, shape (n_resamples, n_pairs)
     """
     n = design.n_subjects
+    rng = np.random.default_rng(rng)
     kept: list[np.ndarray] = []
     while sum(map(len, kept)) < n_resamples:
         counts = rng.multinomial(n, np.full(n, 1 / n), n_resamples).astype(float)
@@ -196,7 +200,7 @@ def bootstrap_subjects(
     level: float = 0.95,
     method: str = "studentised",
     n_resamples: int = N_RESAMPLES,
-    rng: np.random.Generator,
+    rng: Seed,
 ) -> Interval:
     """Interval of a statistic of two methods on the same pairs, subjects being what was sampled.
 
@@ -215,7 +219,8 @@ def bootstrap_subjects(
         "percentile", "bca": product weights (:func:`draw_weights`), any statistic; they cover too
         little where subjects differ and too much where pairs are noisy.
     n_resamples : int
-    rng : numpy Generator
+    rng : int or numpy Generator
+        With a seed, the same values have the same interval wherever they are compared.
 
     Returns
     -------

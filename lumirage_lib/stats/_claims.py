@@ -11,7 +11,7 @@ from scipy import stats
 
 from ..errors import InputError
 from . import _sentences
-from ._bootstrap import MIN_SUBJECTS, N_RESAMPLES
+from ._bootstrap import MIN_SUBJECTS, N_RESAMPLES, Seed
 from ._design import count_subjects
 from ._pairs import (
     SUBJECTS,
@@ -130,7 +130,7 @@ class Verdict:
     details: dict = field(default_factory=dict)
 
 
-def _decide_equivalent(claim: Claim, table: pd.DataFrame, n_resamples: int, rng) -> Verdict:
+def _decide_equivalent(claim: Claim, table: pd.DataFrame, n_resamples: int, rng: Seed) -> Verdict:
     matched = match_pairs(
         table, claim.first, claim.second, measure=claim.measure, condition=claim.condition
     )
@@ -150,7 +150,7 @@ def _decide_equivalent(claim: Claim, table: pd.DataFrame, n_resamples: int, rng)
     return _from_interval(claim, verdict, interval, matched, p, p_zero=pivot.compute_p())
 
 
-def _decide_loses_more(claim: Claim, table: pd.DataFrame, n_resamples: int, rng) -> Verdict:
+def _decide_loses_more(claim: Claim, table: pd.DataFrame, n_resamples: int, rng: Seed) -> Verdict:
     matched = match_changes(
         table,
         claim.first,
@@ -179,7 +179,7 @@ def _decide_loses_more(claim: Claim, table: pd.DataFrame, n_resamples: int, rng)
     return _from_interval(claim, verdict, interval, matched, p, **changes)
 
 
-def _decide_completion(claim: Claim, table: pd.DataFrame, n_resamples: int, rng) -> Verdict:
+def _decide_completion(claim: Claim, table: pd.DataFrame, n_resamples: int, rng: Seed) -> Verdict:
     rows = check_pairs(table, claim.measure)
     rows = rows[rows["method"].isin(choose_methods(rows, claim.first))]
     if claim.condition is not None:
@@ -211,7 +211,7 @@ def _decide_completion(claim: Claim, table: pd.DataFrame, n_resamples: int, rng)
     return _say(claim, verdict, numbers, details)
 
 
-def _decide_sensitive(claim: Claim, table: pd.DataFrame, n_resamples: int, rng) -> Verdict:
+def _decide_sensitive(claim: Claim, table: pd.DataFrame, n_resamples: int, rng: Seed) -> Verdict:
     conditions = (claim.condition,) if isinstance(claim.condition, str) else claim.condition
     drops = compute_drops(
         table,
@@ -290,7 +290,7 @@ def decide(
     table: pd.DataFrame,
     *,
     n_resamples: int = N_RESAMPLES,
-    rng: np.random.Generator,
+    rng: Seed,
 ) -> Verdict:
     """Apply a claim's rule to a table of registrations.
 

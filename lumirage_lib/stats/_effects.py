@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import pandas as pd
 
-from ._bootstrap import N_RESAMPLES, Interval, bootstrap_subjects
+from ._bootstrap import N_RESAMPLES, Interval, Seed, bootstrap_subjects
 from ._pairs import Matched
 
 
@@ -60,7 +60,7 @@ def compute_effect_sizes(
     level: float = 0.95,
     method: str = "studentised",
     n_resamples: int = N_RESAMPLES,
-    rng: np.random.Generator,
+    rng: Seed,
 ) -> EffectSizes:
     """All effect sizes of first - second, with intervals over subjects.
 
@@ -86,7 +86,7 @@ def compute_effect_sizes(
     InputError
         If no pair is left.
     """
-    seed = int(rng.integers(2**63))
+    seed = rng if isinstance(rng, int) else int(rng.integers(2**63))
     found = {}
     for name in ("mean_difference", "d_z", "g_z", "d_av", "g_av", "cliffs_delta"):
         found[name] = bootstrap_subjects(
@@ -95,7 +95,7 @@ def compute_effect_sizes(
             level=level,
             method=method,
             n_resamples=n_resamples,
-            rng=np.random.default_rng(seed),
+            rng=seed,
         )
     delta = found["cliffs_delta"]
     low, high = np.clip([delta.low, delta.high], -1, 1)  # a symmetric interval can leave [-1, 1]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from ._bootstrap import N_RESAMPLES
+from ._bootstrap import N_RESAMPLES, Seed
 from ._design import count_subjects
 from ._pairs import SUBJECTS, check_pairs, is_error, match_conditions
 from ._tests import compute_pivot
@@ -107,7 +107,7 @@ def compute_drops(
     error: bool | None = None,
     level: float = 0.95,
     n_resamples: int = N_RESAMPLES,
-    rng: np.random.Generator,
+    rng: Seed,
 ) -> pd.DataFrame:
     """How much worse each method gets under each condition than under the reference.
 

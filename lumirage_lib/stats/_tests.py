@@ -14,6 +14,7 @@ from ._bootstrap import (
     N_RESAMPLES,
     Interval,
     Pivot,
+    Seed,
     _studentise,
     bootstrap_subjects,
     resample_pivot,
@@ -41,9 +42,7 @@ class Equivalence:
     equivalent: bool
 
 
-def compute_pivot(
-    matched: Matched, *, n_resamples: int = N_RESAMPLES, rng: np.random.Generator
-) -> Pivot:
+def compute_pivot(matched: Matched, *, n_resamples: int = N_RESAMPLES, rng: Seed) -> Pivot:
     """Mean difference with the resampled distribution of its studentised error.
 
     Raises
@@ -92,7 +91,7 @@ def tost(
     *,
     alpha: float = 0.05,
     n_resamples: int = N_RESAMPLES,
-    rng: np.random.Generator,
+    rng: Seed,
 ) -> Equivalence:
     """Equivalence of two methods: is |mean difference| < margin?
 
@@ -121,9 +120,7 @@ def tost(
     return Equivalence(interval, margin, alpha, p_value, equivalent)
 
 
-def sign_flip_subjects(
-    matched: Matched, *, n_resamples: int = 9999, rng: np.random.Generator
-) -> float:
+def sign_flip_subjects(matched: Matched, *, n_resamples: int = 9999, rng: Seed) -> float:
     """Two-sided p-value of "the mean difference is zero" by flipping the signs of subjects.
 
     Under the hypothesis, a subject's effect on the difference is as likely positive as negative. The
@@ -147,6 +144,7 @@ def sign_flip_subjects(
     if error <= 1e-12 * np.abs(difference).max():
         return 1.0 if not difference.any() else 1 / (1 + n_resamples)
     parts = decompose(difference, design, centred=False)
+    rng = np.random.default_rng(rng)
     flips = rng.choice([-1.0, 1.0], (n_resamples, design.n_subjects))
     signs = rng.choice([-1.0, 1.0], (n_resamples, design.dyad.max() + 1))
     values = parts.residuals * signs[:, design.dyad]
@@ -166,7 +164,7 @@ def compare_changes(
     measure: str = "dice",
     level: float = 0.95,
     n_resamples: int = N_RESAMPLES,
-    rng: np.random.Generator,
+    rng: Seed,
 ) -> Interval:
     """Difference in differences: does a change of condition hurt `first` more than `second`?
 

@@ -9,7 +9,16 @@ import pandas as pd
 import pytest
 
 from lumirage_lib.errors import InputError
-from lumirage_lib.stats import Claim, VarianceComponents, adjust_verdicts, decide, simulate_pairs
+from lumirage_lib.stats import (
+    Claim,
+    VarianceComponents,
+    adjust_verdicts,
+    bootstrap_subjects,
+    compute_effect_sizes,
+    decide,
+    match_changes,
+    simulate_pairs,
+)
 
 QUIET = VarianceComponents(1e-6, 1e-6, 1e-6)
 LOUD = VarianceComponents(1e-2, 1e-2, 1e-2)
@@ -84,6 +93,15 @@ def test_difference_in_differences(loss, verdict):
     )
     assert mirrored.verdict == verdict
     assert mirrored.estimate == pytest.approx(loss, abs=0.002)
+
+
+def test_a_seed_gives_the_same_pairs_one_interval_wherever_they_are_compared(shift):
+    verdict = decide(WORSE, shift, rng=7)
+    matched = match_changes(shift, "deep", "iterative", condition="T2w", reference="T1w")
+    found = bootstrap_subjects(matched, rng=7)
+    sizes = compute_effect_sizes(matched, rng=7)
+    assert (verdict.low, verdict.high) == pytest.approx((found.low, found.high), abs=1e-9)
+    assert sizes.mean_difference == found
 
 
 def test_difference_in_differences_with_too_much_noise_is_undecided(rng):
