@@ -15,7 +15,7 @@ import argparse
 
 import pandas as pd
 
-from lumirage_lib.analyses.contrasts import CHECKS
+from lumirage_lib.analyses.contrast_checks import FILES as CHECKS
 from lumirage_lib.cohorts import get_cohort
 from lumirage_lib.cohorts.nichart import check_alignment
 from lumirage_lib.cohorts.openms import FILES, get_atlases, load_atlas

@@ -184,7 +184,7 @@ if panel is not None:
 # registration.
 
 # %% tags=["hide-input"]
-levels = result.checks["levels"]
+levels = result.checks.levels
 if levels is not None:
     pages.show(
         figures.plot_levels(levels),
@@ -195,8 +195,19 @@ if levels is not None:
     )
 
 # %% tags=["remove-input"]
-pages.say(pages.to_table(result.checks["fusion"]))
-pages.say(pages.to_table(result.checks["alignment"]))
+pages.say(result.checks.levels_text)
+
+# %% [markdown]
+# The labels of the patients are fused from atlases; here those of atlases are, from the others.
+
+# %% tags=["remove-input"]
+pages.say(result.checks.fusion_text)
+
+# %% [markdown]
+# FLAIR of the older adults is brought to T1w before anything else is done.
+
+# %% tags=["remove-input"]
+pages.say(result.checks.alignment_text)
 
 # %% [markdown]
 # ## What the run can and cannot see

@@ -11,12 +11,13 @@ import pandas as pd
 from .. import results, stats
 from ..cohorts.local import LAYOUTS
 from ..contrast import INVERTED
-from ..experiments import Run, project_root
+from ..experiments import Run
 from ..figures.style import order_of
 from ..naming import name_of
 from ..plans.contrasts import CONTROL, DOSES, SYNTHESISED, describe_arms, known_methods
 from ..stats import count
 from .completeness import find_methods, keep_matched
+from .contrast_checks import Checks, load_checks
 from .in_distribution import Panel
 
 REFERENCE = "T1w"
@@ -25,11 +26,6 @@ ARM_NAMES = {
     "openms": "real T2w and FLAIR of three patients",
     "nichart": "real FLAIR of eighteen older adults",
     "nimh": "real contrasts of healthy adults",
-}
-CHECKS = {  # written by benchmarks/contrasts.py
-    "levels": "contrast_levels.csv",
-    "fusion": "fusion.csv",
-    "alignment": "flair_alignment.csv",
 }
 
 
@@ -53,7 +49,7 @@ class Result:
     doses: pd.DataFrame
     doses_text: str
     power_text: str
-    checks: dict[str, pd.DataFrame | None]
+    checks: Checks
     limits: str
 
 
@@ -119,13 +115,6 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         checks=load_checks(parameters["profile"]),
         limits=_limits(table, parameters),
     )
-
-
-def load_checks(profile: str) -> dict[str, pd.DataFrame | None]:
-    """Tables that benchmarks/contrasts.py wrote beside the published run; None where it was not run."""
-    folder = project_root() / "results" / profile
-    paths = {name: folder / file for name, file in CHECKS.items()}
-    return {name: pd.read_csv(p) if p.exists() else None for name, p in paths.items()}
 
 
 def panel(run: Run, parameters: Mapping, condition: str) -> Panel | None:
