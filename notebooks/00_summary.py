@@ -67,6 +67,10 @@ pages.show(
 # claim that is clear alone but not among all of them counts as undecided. *Not supported* is not the
 # opposite of the claim: it says that the data contradict what the claim needs, by the margin.
 #
+# A verdict on a mean can rest on little: for preprocessing,
+# [its page](05_preprocessing_open.ipynb) says which two perturbations carry the difference between the
+# sides, and what is left of it without them.
+#
 # ## What was changed after the rules were fixed
 #
 # - The error of an equivalence test is multiplied by n / (n − 1) for n subjects. Simulation had shown

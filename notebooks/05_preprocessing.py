@@ -121,6 +121,7 @@ pages.say(result.summary_table)
 
 # %% tags=["remove-input"]
 pages.say(result.rules_text)
+pages.say(result.carried_text)
 
 # %% [markdown]
 # ## Limits

@@ -96,6 +96,24 @@ def test_what_suits_a_method_better_than_the_standard_is_said(result):
     assert "greedy with noise" in said
 
 
+def test_what_the_difference_rests_on_is_said_with_what_is_left():
+    assert (
+        analyse(make_run(), PARAMETERS).carried_text == ""
+    )  # two perturbations: nothing would be left
+    run = make_run()
+    table = run.registrations
+    for name, loss in (("gamma", 0.2), ("8 bit", 0.0), ("smoothed", 0.001)):
+        rows = table[table["preprocessing"] == "standard"].assign(preprocessing=name)
+        rows["dice"] -= loss * (rows["family"] == "deep")
+        table = pd.concat([table, rows], ignore_index=True)
+    run.registrations = table
+    said = analyse(run, PARAMETERS).carried_text
+    assert "by 0.200 with gamma and 0.060 with LIA not told" in said
+    # noise 0.01, 8 bit 0 and smoothed 0.001 are left
+    assert "under the other 3" in said
+    assert "difference in differences −0.004" in said
+
+
 def test_method_that_is_not_there_is_said(result):
     assert "vfx was asked for and left out: no method 'vfx'" in result.state
     assert "not complete" not in result.state

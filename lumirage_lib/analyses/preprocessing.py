@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from .completeness import keep_complete
 
 CLAIM = "Deep methods are sensitive to preprocessing"
 REFERENCE = STANDARD.name
+N_CARRYING = 2  # perturbations that are left out to see what the difference rests on
 SUMMARY = ["method", "mean", "worst", "low", "high", "worst_condition"]  # what is read of one
 
 
@@ -38,6 +39,7 @@ class Result:
     gain_text: str  # what suits a method better than the standard
     worst_text: str
     rules_text: str
+    carried_text: str  # which perturbations the difference between the sides rests on
     state: str
     limits: str
     pairs: pd.DataFrame
@@ -71,6 +73,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         gain_text=_gain_text(drops),
         worst_text=_worst_text(summary),
         rules_text=_rules_text(verdicts),
+        carried_text=_carried_text(table, drops, verdicts.get("more"), seed),
         state=_state(run, table, parameters),
         limits=_limits(run),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
@@ -192,6 +195,29 @@ def _rules_text(verdicts: dict[str, stats.Verdict]) -> str:
     }
     lines = [f"- {titles[name]}: {_lower(v.sentence)}" for name, v in verdicts.items()]
     return "\n".join(lines) or "No method was run under a perturbation."
+
+
+def _carried_text(table, drops: pd.DataFrame, verdict: stats.Verdict | None, seed) -> str:
+    """The two perturbations that add most to the difference between the sides, and what is left."""
+    if verdict is None:
+        return ""
+    claim = verdict.claim
+    wide = drops.pivot(index="condition", columns="method", values="drop")
+    gap = wide[list(claim.first)].mean(axis=1) - wide[list(claim.second)].mean(axis=1)
+    gap = gap.reindex(list(claim.condition)).sort_values(ascending=False)
+    if len(gap) < 2 * N_CARRYING or gap.isna().any():
+        return ""
+    most = list(gap.index[:N_CARRYING])
+    rest = tuple(c for c in claim.condition if c not in most)
+    without = stats.decide(
+        replace(claim, condition=rest, where=f"under the other {len(rest)}"), table, rng=seed
+    )
+    each = [f"{_say(gap[name])} with {name}" for name in most]
+    return (
+        f"Where the sides differ most, networks lose more than iterative methods by {join(each)}. "
+        f"Without these {N_CARRYING}, which were picked after seeing the result: "
+        f"{_lower(without.sentence)}"
+    )
 
 
 def _summary_table(table: pd.DataFrame, summary: pd.DataFrame) -> str:
