@@ -8,7 +8,7 @@ same random weights and random feature pyramids of both images, each alone in a 
 "forward" is a whole pass of ours, encoders included, "bfloat16" the same with convolutions in
 bfloat16 and channels last. Peak memory is that of the process, inputs and libraries included.
 "predicted" is the forward pass on the grid of a brain at 0.6 mm, its memory alone, by
-``lumirage_lib.memory``. Writes attention.csv and attention.md beside this file; rows that are not
+``lumirage_lib.methods.memory``. Writes attention.csv and attention.md beside this file; rows that are not
 run again are kept.
 """
 
@@ -22,10 +22,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lumirage_lib import memory
-from lumirage_lib.child import measure, run_child
-from lumirage_lib.networks.sampling import convert_unit_to_voxels, convert_voxels_to_unit
-from lumirage_lib.networks.vfa import VFA, compose, upsample
+from lumirage_lib.methods import memory
+from lumirage_lib.methods.networks.sampling import convert_unit_to_voxels, convert_voxels_to_unit
+from lumirage_lib.methods.networks.vfa import VFA, compose, upsample
+from lumirage_lib.runs.child import measure, run_child
 
 Shape = tuple[int, int, int]
 

@@ -15,13 +15,13 @@ import argparse
 
 import pandas as pd
 
-from lumirage_lib.analyses.contrast_checks import FILES as CHECKS
 from lumirage_lib.cohorts import get_cohort
 from lumirage_lib.cohorts.nichart import check_alignment
 from lumirage_lib.cohorts.openms import FILES, get_atlases, load_atlas
-from lumirage_lib.contrast import CONTRASTS, measure_contrast
-from lumirage_lib.experiments import load_profile, project_root
-from lumirage_lib.fusion import compute_quality
+from lumirage_lib.experiments.analyses.contrast_checks import FILES as CHECKS
+from lumirage_lib.images.contrast import CONTRASTS, measure_contrast
+from lumirage_lib.images.fusion import compute_quality
+from lumirage_lib.runs.profiles import load_profile, project_root
 
 
 def measure_fusion(n_atlases: int, tested: int) -> pd.DataFrame:

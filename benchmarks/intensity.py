@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lumirage_lib import evaluate, experiments, notebooks
+from lumirage_lib.book import notebooks
 from lumirage_lib.cohorts import get_cohort
+from lumirage_lib.experiments.load import load as experiments
+from lumirage_lib.runs import evaluate
 
 # The first two scans, whose maxima differ most, both ways, and two pairs of others.
 PAIRS = (("1000", "1001"), ("1001", "1000"), ("1036", "1013"), ("1002", "1006"))  # fixed, moving

@@ -22,9 +22,9 @@ import pandas as pd
 import torch
 from attention import match_plainly
 
-from lumirage_lib import memory, networks
-from lumirage_lib.child import measure, run_child
-from lumirage_lib.networks.slabs import convolve_whole
+from lumirage_lib.methods import memory, networks
+from lumirage_lib.methods.networks.slabs import convolve_whole
+from lumirage_lib.runs.child import measure, run_child
 
 TABLE = Path(__file__).with_suffix(".csv")
 NETWORKS = ["lapirn-disp", "lapirn-diff", "clapirn", "symnet", "voxelmorph", "vfa"]

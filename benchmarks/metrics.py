@@ -29,10 +29,11 @@ import numpy as np
 import surface_distance
 from scipy import ndimage
 
-from lumirage_lib import child, metrics
-from lumirage_lib.sources import fetch, get_source
-from lumirage_lib.volumes import load_volume
-from lumirage_lib.warp import warp_labels
+from lumirage_lib import metrics
+from lumirage_lib.cohorts.sources import fetch, get_source
+from lumirage_lib.images.volumes import load_volume
+from lumirage_lib.images.warp import warp_labels
+from lumirage_lib.runs import child
 
 Result = tuple[np.ndarray, np.ndarray, float, float]  # Dice, HD95 (voxels), NDV (voxels), SD log J
 

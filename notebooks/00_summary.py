@@ -20,9 +20,9 @@ profile: str = "open"  # column of experiments.yml whose runs are judged
 chapters: list = ["01", "02", "03", "04", "05"]  # whose verdicts are collected
 
 # %% tags=["hide-input"]
-from lumirage_lib import pages
-from lumirage_lib.analyses import summary
-from lumirage_lib.figures.summary import plot_verdicts
+from lumirage_lib.book import pages
+from lumirage_lib.experiments.analyses import summary
+from lumirage_lib.experiments.figures.summary import plot_verdicts
 
 NOTEBOOK = "00_summary"
 parameters = pages.gather(NOTEBOOK, globals())

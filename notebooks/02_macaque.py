@@ -30,10 +30,10 @@ seed: int = 0  # of the pair design, the generated cohort and the bootstrap
 jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]
-from lumirage_lib import figures, pages
-from lumirage_lib.analyses import in_distribution
-from lumirage_lib.analyses import macaque as analysis
-from lumirage_lib.experiments import load_or_compute
+from lumirage_lib.book import pages
+from lumirage_lib.experiments.analyses import in_distribution
+from lumirage_lib.experiments.analyses import macaque as analysis
+from lumirage_lib.experiments.load import figures, load_or_compute
 
 NOTEBOOK = "02_macaque"
 parameters = pages.gather(NOTEBOOK, globals())

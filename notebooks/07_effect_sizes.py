@@ -24,9 +24,10 @@ margin: float = 0.01  # mean Dice difference within which two methods count as e
 seed: int = 0  # of the bootstrap over subjects
 
 # %% tags=["hide-input"]
-from lumirage_lib import pages, stats
-from lumirage_lib.analyses import effect_sizes
-from lumirage_lib.figures import effect_sizes as draw
+from lumirage_lib import stats
+from lumirage_lib.book import pages
+from lumirage_lib.experiments.analyses import effect_sizes
+from lumirage_lib.experiments.figures import effect_sizes as draw
 
 NOTEBOOK = "07_effect_sizes"
 parameters = pages.gather(NOTEBOOK, globals())

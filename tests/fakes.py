@@ -21,13 +21,13 @@ import pandas as pd
 import psutil
 from synthetic import brain, smooth_field
 
-from lumirage_lib.child import measure
 from lumirage_lib.cohorts import COHORTS, Cohort, Scan
 from lumirage_lib.errors import InputError, RegistrationError
+from lumirage_lib.images.preprocess import Preprocessing
+from lumirage_lib.images.volumes import Volume
+from lumirage_lib.images.warp import warp_image, warp_labels
 from lumirage_lib.methods import MethodSpec
-from lumirage_lib.preprocess import Preprocessing
-from lumirage_lib.volumes import Volume
-from lumirage_lib.warp import warp_image, warp_labels
+from lumirage_lib.runs.child import measure
 
 SHAPE = (22, 26, 20)
 AFFINE = np.diag([1.0, 1.5, 2.0, 1.0])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from .. import experiments
+from ..runs.profiles import notebooks_of, project_root
 from .executed import update_page
 from .html import build_html
 from .snippets import write_snippets
@@ -44,11 +44,11 @@ def build(profiles: Sequence[str], *, recompute: bool, console, run: Callable) -
     LumirageError
         Jupyter Book gave a warning, an error or no page; the message names its log.
     """
-    root = experiments.project_root()
+    root = project_root()
     toc = select_toc(yaml.safe_load((root / "_toc.yml").read_text()), profiles)
     pages = []
     for profile in dict.fromkeys(profiles):
-        for notebook in experiments.notebooks_of(profile):
+        for notebook in notebooks_of(profile):
             if f"{PAGES}/{notebook}_{profile}" in list_files(toc):
                 update_page(notebook, profile, recompute=recompute, console=console, run=run)
                 pages.append((notebook, profile))

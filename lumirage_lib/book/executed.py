@@ -11,10 +11,13 @@ from pathlib import Path
 
 import nbformat
 
-from .. import experiments, notebooks, results
 from ..errors import InputError, SourceError
-from ..evaluate import hash_of
+from ..experiments import load as experiments
 from ..methods import get_method, missing
+from ..runs import profiles
+from ..runs import store as results
+from ..runs.evaluate import hash_of
+from . import notebooks
 from .toc import PAGES
 
 SOFTWARE = (
@@ -31,7 +34,7 @@ SOFTWARE = (
 
 def page_path(notebook: str, profile: str) -> Path:
     """Where the executed page of a notebook under a profile lies."""
-    return experiments.project_root() / PAGES / f"{notebook}_{profile}.ipynb"
+    return profiles.project_root() / PAGES / f"{notebook}_{profile}.ipynb"
 
 
 def update_page(notebook: str, profile: str, *, recompute: bool, console, run: Callable) -> None:
@@ -45,7 +48,7 @@ def update_page(notebook: str, profile: str, *, recompute: bool, console, run: C
     parameters = notebooks.resolve_parameters(notebook, profile)
     rows = read_state(notebook, parameters)
     done = [state for state in rows.values() if state.startswith(("ok ", "failed "))]
-    if not done and profile not in experiments.LIVE and "cohort" in parameters:
+    if not done and profile not in profiles.LIVE and "cohort" in parameters:
         raise InputError(
             f"{notebook}: profile {profile} has no results to draw; compute them "
             f"(`lumirage run {notebook} -p {profile} --compute-only`, hours) or name the profiles "
@@ -75,7 +78,7 @@ def read_state(notebook: str, parameters: Mapping) -> dict[str, str]:
     A notebook without a plan of its own, or whose plan cannot be made for want of a source, draws on
     the whole store of its profile.
     """
-    store = experiments.store_path(parameters["profile"])
+    store = profiles.store_path(parameters["profile"])
     tasks = None
     if notebook in experiments.PLANS:
         with contextlib.suppress(SourceError):

@@ -11,10 +11,10 @@ import nbformat
 import pandas as pd
 
 from ..cohorts import COHORTS
+from ..cohorts.sources import Source, load_sources
 from ..errors import InputError
+from ..images.preprocess import IMAGE_STEPS, PAIR_STEPS, STANDARD, Preprocessing, Step
 from ..methods import MethodSpec, list_methods
-from ..preprocess import IMAGE_STEPS, PAIR_STEPS, STANDARD, Preprocessing, Step
-from ..sources import Source, load_sources
 from .toc import PROFILE_NAMES
 
 

@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Public files: list, fetch, check."
 @app.command("list")
 def data_list(repository: Annotated[str | None, typer.Argument()] = None) -> None:
     """Repositories with number of files, size and licence; with a repository, its files."""
-    from ..sources import check_sources
+    from ..cohorts.sources import check_sources
 
     table = check_sources(repository)
     if repository is None:
@@ -33,7 +33,7 @@ def data_list(repository: Annotated[str | None, typer.Argument()] = None) -> Non
 @app.command("fetch")
 def data_fetch(repository: Annotated[str, typer.Argument(help="owner/name")]) -> None:
     """Fetch all files of a repository, verified; its size and licence are said first."""
-    from ..sources import fetch_all, find_sources
+    from ..cohorts.sources import fetch_all, find_sources
 
     paths = fetch_all(find_sources(repository))
     console.print(f"{len(paths)} files verified")
@@ -55,7 +55,7 @@ def data_check(
 ) -> None:
     """Verify what is here; exit code 1 if a file is corrupt, or no pair of the data is complete."""
     from ..cohorts.local import LAYOUTS
-    from ..sources import check_sources
+    from ..cohorts.sources import check_sources
 
     if name in LAYOUTS:
         _check_folder(name, root, parse_given(parameter), quick)

@@ -54,7 +54,7 @@ def register(
     """Register two images: moved image, displacement, moved labels and a line of summary."""
     import yaml
 
-    from ..register import register_files
+    from ..runs.register import register_files
 
     given = {name: yaml.safe_load(value) for name, value in parse_given(parameter).items()}
     done = register_files(
@@ -89,7 +89,7 @@ def memory(
     whole: Annotated[bool, typer.Option(help="Convolve whole volumes, not slabs.")] = False,
 ) -> None:
     """Peak memory of one inference on one processor thread: predicted, without computing anything."""
-    from ..memory import measure_peak, predict
+    from ..methods.memory import measure_peak, predict
 
     found = predict(network, shape, whole=whole)
     console.print(
@@ -119,7 +119,7 @@ def score(
     protocol: Annotated[str, typer.Option(help="lumir24 or default.")] = "default",
 ) -> None:
     """Score a folder of displacement fields, resumably, as the LUMIR challenge does or by default."""
-    from ..score import list_problems, score_folder
+    from ..challenge.score import list_problems, score_folder
 
     table = score_folder(displacements, ground_truth, out, protocol)
     numbers = table.select_dtypes("number")
@@ -148,8 +148,8 @@ def train(
     """Train a network on the OASIS training scans; interrupted, it goes on with --resume."""
     import torch
 
-    from .. import training
     from ..cohorts import get_cohort
+    from ..methods import training
 
     if network != "vfa":
         raise InputError(f"expected the network vfa, got {network!r}; the others come trained")
@@ -174,9 +174,9 @@ def _describe_training(out: Path, cohort, history: list) -> None:
     import pandas as pd
     import torch
 
-    from ..evaluate import hardware
-    from ..figures import plot_training
-    from ..training.card import make_card
+    from ..experiments.figures import plot_training
+    from ..methods.training.card import make_card
+    from ..runs.evaluate import hardware
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else hardware()
     environment = {

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..runs import profiles
 from ._console import ProfileOption, console, errors, parse_given, show_progress
 
 app = typer.Typer()
@@ -15,13 +16,14 @@ app = typer.Typer()
 
 def fill_store(notebook: str, parameters: dict, fetch: bool) -> None:
     """Fill the store for one notebook, with a bar, and say what was reused, new and failed."""
-    from .. import evaluate, experiments
-    from ..sources import fetch_all, is_local
+    from ..cohorts.sources import fetch_all, is_local
+    from ..experiments import load as experiments
+    from ..runs import evaluate
 
     if notebook not in experiments.PLANS:
         return
     tasks = experiments.plan_notebook(notebook, parameters)
-    todo = evaluate.pending(tasks, experiments.store_path(parameters["profile"]))
+    todo = evaluate.pending(tasks, profiles.store_path(parameters["profile"]))
     counts = {"reused": len(tasks), "new": 0, "failed": 0, "skipped": 0}
     if todo:
         if fetch:
@@ -47,12 +49,12 @@ def run(
     fetch: Annotated[bool, typer.Option(help="Download public images and weights first.")] = False,
 ) -> None:
     """Compute what a notebook lacks (resumable) and execute it by papermill."""
-    from .. import experiments, notebooks
+    from ..book import notebooks
 
     parameters = notebooks.resolve_parameters(notebook, profile, parse_given(parameter))
     fill_store(notebook, parameters, fetch)
     if not compute_only:
-        folder = experiments.project_root() / "book" / "experiments"
+        folder = profiles.project_root() / "book" / "experiments"
         page = output or folder / f"{notebook}_{profile}.ipynb"
         console.print(f"page: {notebooks.execute_notebook(notebook, parameters, page)}")
 
@@ -64,8 +66,7 @@ def book(
 ) -> None:
     """Execute the notebooks whose pages are out of date and build the book into _build/html."""
     from .. import book as builder
-    from .. import experiments
 
-    os.environ[experiments.DRAW_ONLY] = "1"
+    os.environ[profiles.DRAW_ONLY] = "1"
     index = builder.build(profiles.split(","), recompute=recompute, console=errors, run=run)
     console.print(f"book: {index}")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..runs import profiles
 from ._console import ProfileOption, console
 from .pages import fill_store
 
@@ -16,13 +17,16 @@ app = typer.Typer(no_args_is_help=True, help="The results store and its exports.
 @app.command("status")
 def results_status(profile: ProfileOption = "open") -> None:
     """What the store of a profile holds, and what its notebooks still lack."""
-    from .. import evaluate, experiments, notebooks, results
+    from ..book import notebooks
+    from ..experiments import load as experiments
+    from ..runs import evaluate
+    from ..runs import store as results
 
-    store = experiments.store_path(profile)
+    store = profiles.store_path(profile)
     table = results.read_registrations(store)
     if not table.empty:
         console.print(table.pivot_table("key", ["cohort", "method"], "status", "count").to_string())
-    for notebook in experiments.notebooks_of(profile):
+    for notebook in profiles.notebooks_of(profile):
         if notebook in experiments.PLANS:
             parameters = notebooks.resolve_parameters(notebook, profile)
             tasks = experiments.plan_notebook(notebook, parameters)
@@ -33,9 +37,9 @@ def results_status(profile: ProfileOption = "open") -> None:
 @app.command("compute")
 def resultsfill_store(profile: ProfileOption = "open") -> None:
     """Compute what the notebooks of a profile still lack, resumably, fetching what they need."""
-    from .. import experiments, notebooks
+    from ..book import notebooks
 
-    for notebook in experiments.notebooks_of(profile):
+    for notebook in profiles.notebooks_of(profile):
         console.print(notebook)
         fill_store(notebook, notebooks.resolve_parameters(notebook, profile), fetch=True)
 
@@ -46,22 +50,25 @@ def results_export(
     profile: ProfileOption = "open",
 ) -> None:
     """Write the store of a profile as Parquet with run.json."""
-    from .. import experiments, results
-    from ..provenance import describe_run
+    from ..runs import store as results
+    from ..runs.provenance import describe_run
 
-    folder = folder or experiments.project_root() / "results" / profile
-    counts = results.export_store(experiments.store_path(profile), folder, describe_run(profile))
+    folder = folder or profiles.project_root() / "results" / profile
+    counts = results.export_store(profiles.store_path(profile), folder, describe_run(profile))
     _draw_overview(profile, folder / "01_in_distribution_dice.png")
     console.print(", ".join(f"{n} {name}" for name, n in counts.items()) + f" -> {folder}")
 
 
 def _draw_overview(profile: str, path: Path) -> None:
     """The one figure of the README, from the rows of notebook 01."""
-    from .. import experiments, figures, notebooks, results
+    from ..book import notebooks
+    from ..experiments import figures
+    from ..experiments import load as experiments
+    from ..runs import store as results
 
     parameters = notebooks.resolve_parameters("01_in_distribution", profile)
     keys = [t.key for t in experiments.plan_notebook("01_in_distribution", parameters)]
-    table = results.read_registrations(experiments.store_path(profile), keys)
+    table = results.read_registrations(profiles.store_path(profile), keys)
     if not table.empty:
         figures.plot_dice_by_method(table).savefig(path, dpi=110)
 
@@ -69,7 +76,7 @@ def _draw_overview(profile: str, path: Path) -> None:
 @app.command("import")
 def results_import(folder: Path, profile: ProfileOption = "open") -> None:
     """Merge an export into the store of a profile, without duplicates or loss."""
-    from .. import experiments, results
+    from ..runs import store as results
 
-    added = results.import_store(folder, experiments.store_path(profile))
+    added = results.import_store(folder, profiles.store_path(profile))
     console.print(", ".join(f"{n} {name} added" for name, n in added.items()))

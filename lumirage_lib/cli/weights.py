@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Weights on this machine: list, add
 @app.command("list")
 def weights_list() -> None:
     """Weights that ship with the library and those that were added."""
-    from ..networks.local import find_local
+    from ..methods.networks.local import find_local
 
     for local in find_local().values():
         about = ", ".join(f"{key} {value}" for key, value in local.about.items())
@@ -38,7 +38,7 @@ def weights_add(
 ) -> None:
     """Check a checkpoint, keep it as safetensors, and make a method of it."""
     from ..methods import METHODS
-    from ..networks.local import add_weights
+    from ..methods.networks.local import add_weights
 
     about = {"spacing_mm": str(spacing_mm), "grid": grid, "licence": licence}
     local = add_weights(network, path, name, about, params, METHODS)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from ..volumes import Volume
+from ..images.volumes import Volume
 
 # Structures of the Neuromorphometrics protocol that are neither cortex nor deep grey matter.
 OTHER = ("exterior", "vessel", "lesion", "chiasm", "brain stem")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..sources import cache_folder
+from .sources import cache_folder
 
 
 def get_path(kind: str, name: str) -> Path:

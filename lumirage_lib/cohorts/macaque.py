@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..sources import Source, fetch, get_source
-from ..volumes import Volume, load_volume, reorient, resample
+from ..images.volumes import Volume, load_volume, reorient, resample
 from .base import Cohort, Pair, Scan
+from .sources import Source, fetch, get_source
 
 SURFACES, ATLASES, EXAMPLE = (
     f"xingyu-liu/{name}" for name in ("macaque_template_surfaces", "brainana", "brainana_tools")

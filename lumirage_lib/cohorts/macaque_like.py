@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from ..volumes import Volume
+from ..images.volumes import Volume
 from .base import Cohort
 from .macaque import HUMAN_SCALE
 from .population import Anatomy, populate

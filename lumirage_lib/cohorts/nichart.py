@@ -18,10 +18,10 @@ import pandas as pd
 from scipy import ndimage
 
 from ..errors import InputError
-from ..sources import Source, fetch, find_sources, get_source
-from ..volumes import Volume, load_volume, reorient
+from ..images.volumes import Volume, load_volume, reorient
 from .base import Cohort, Scan
 from .cache import keep_arrays
+from .sources import Source, fetch, find_sources, get_source
 
 REPOSITORY = "CBICA/NiChart_Project"
 FOLDER = "sample_datasets/demo_dataset"
@@ -100,7 +100,7 @@ def align_flair(scan: Scan) -> dict[str, np.ndarray]:
     """
 
     def make() -> dict[str, np.ndarray]:
-        from ..methods.ants import align  # antspyx takes seconds to import
+        from ..images.linear import align
 
         t1, flair = (load_head(scan, kind) for kind in ("T1w", "FLAIR"))
         brain = make_mask(load_head(scan, "labels").data)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..sources import Source, fetch, find_sources, get_source
-from ..volumes import Volume, load_volume, reorient
+from ..images.volumes import Volume, load_volume, reorient
 from .base import Cohort, Scan, structure_group
+from .sources import Source, fetch, find_sources, get_source
 
 DATA = Path(__file__).parents[1] / "data"
 REPOSITORY = "muschellij2/malf.templates"

@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from ..sources import Source, fetch, get_source
-from ..volumes import Volume, load_volume, reorient
+from ..images.volumes import Volume, load_volume, reorient
 from .base import Cohort, Scan
 from .cache import get_path, keep_arrays
 from .oasis import TISSUES, list_sources, manual_labels
@@ -25,6 +24,7 @@ from .oasis import fingerprint as fingerprint_atlas
 from .oasis import load_image as load_atlas_image
 from .oasis import load_labels as load_atlas_labels
 from .oasis import scans as list_atlases
+from .sources import Source, fetch, get_source
 
 REPOSITORY = "muschellij2/open_ms_data"
 PATIENTS = ("07", "19", "26")
@@ -61,14 +61,14 @@ def get_atlases(n_atlases: int) -> list[Scan]:
 
 
 def load_atlas(scan: Scan) -> tuple[Volume, list[Volume]]:
-    """Image, manual labels and tissue map of an atlas, as :mod:`lumirage_lib.fusion` takes them."""
+    """Image, manual labels and tissue map of an atlas, as :mod:`lumirage_lib.images.fusion` takes them."""
     maps = [load_atlas_labels(scan, kind) for kind in ("manual", "tissues")]
     return load_atlas_image(scan), maps
 
 
 @functools.cache
 def _fusion_name(scan: Scan, n_atlases: int) -> str:
-    from ..fusion import FUSION
+    from ..images.fusion import FUSION
 
     files = [_image_source(scan, "T1w").sha256, _lesion_source(scan).sha256]
     content = "".join([*files, *(fingerprint_atlas(s) for s in get_atlases(n_atlases))])
@@ -79,7 +79,10 @@ def fuse_labels(scan: Scan, n_atlases: int) -> dict[str, np.ndarray]:
     """Label maps "fused" and "tissues" of a scan, from the cache or made in a few minutes."""
 
     def make() -> dict[str, np.ndarray]:
-        from ..fusion import carry_atlases, fuse  # registration, which planning does not need
+        from ..images.fusion import (  # registration, which planning does not need
+            carry_atlases,
+            fuse,
+        )
 
         target = load_contrast(scan, "T1w")
         images, labels = carry_atlases(target, [load_atlas(s) for s in get_atlases(n_atlases)])

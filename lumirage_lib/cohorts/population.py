@@ -18,8 +18,8 @@ import pandas as pd
 from scipy import ndimage
 
 from ..errors import InputError
-from ..volumes import Volume, load_volume, reorient, rescale_grid
-from ..warp import apply_matrix, compose, identity_grid, sample, warp_labels
+from ..images.volumes import Volume, load_volume, reorient, rescale_grid
+from ..images.warp import apply_matrix, compose, identity_grid, sample, warp_labels
 from .base import Cohort, Pair, Scan
 from .cache import keep_arrays
 

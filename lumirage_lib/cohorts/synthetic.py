@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..contrast import GENERATOR, INVERTED, compute_signals, make_rng, synthesise
 from ..errors import InputError
-from ..volumes import Volume
+from ..images.contrast import GENERATOR, INVERTED, compute_signals, make_rng, synthesise
+from ..images.volumes import Volume
 from .base import Cohort, Scan
 from .oasis import oasis
 from .template import template
@@ -26,7 +26,7 @@ def synthetic(
     ----------
     anatomy : {"oasis", "template"}
     contrast, dose, field_t
-        See :func:`lumirage_lib.contrast.synthesise`.
+        See :func:`lumirage_lib.images.contrast.synthesise`.
     noise_seed : int
         Of bias field and noise, which differ between scans and contrasts but not between doses.
     options

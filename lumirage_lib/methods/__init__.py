@@ -13,8 +13,8 @@ from importlib import metadata, util
 
 import numpy as np
 
+from ..cohorts.sources import get_source, is_local
 from ..errors import InputError
-from ..sources import get_source, is_local
 from .ants import run_syn
 from .base import FAMILIES, InputSpec, MethodSpec, run_method
 from .deep import run_network
@@ -135,7 +135,7 @@ def on_any_grid(spec: MethodSpec) -> MethodSpec:
 
 
 def _published(name: str, citation: str, multiple_of: int, **parameters) -> MethodSpec:
-    from ..networks.catalogue import PUBLISHED  # imports torch, which listing methods need not
+    from .networks.catalogue import PUBLISHED  # imports torch, which listing methods need not
 
     known = PUBLISHED[name]
     return MethodSpec(
@@ -274,7 +274,7 @@ def list_methods() -> list[MethodSpec]:
 
 
 def _find_local():
-    from ..networks.local import find_local  # imports torch
+    from .networks.local import find_local  # imports torch
 
     return find_local()
 

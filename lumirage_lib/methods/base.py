@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..errors import InputError, RegistrationError
-from ..preprocess import PairImages, pair_window, set_spacing
-from ..volumes import reorient_array, round_up
-from ..warp import reorient_displacement, to_native
+from ..images.preprocess import PairImages, pair_window, set_spacing
+from ..images.volumes import reorient_array, round_up
+from ..images.warp import reorient_displacement, to_native
 
 FAMILIES = ("baseline", "iterative", "deep")
 
@@ -167,6 +167,6 @@ def _axes(codes: str) -> np.ndarray:
 
 
 def _turn(shape_ras, codes: str) -> np.ndarray:
-    from ..volumes import reorientation
+    from ..images.volumes import reorientation
 
     return reorientation(tuple(int(n) for n in shape_ras), "RAS", codes)

@@ -15,13 +15,13 @@ def run_network(fixed, moving, affine, *, network: str, weights: str, **options)
     affine : ndarray (4, 4)
         Unused: networks do not look at millimetres.
     network : str
-        Name for :func:`lumirage_lib.networks.load`.
+        Name for :func:`lumirage_lib.methods.networks.load`.
     weights : str
         Path of the checkpoint.
     """
     import torch
 
-    from .. import networks
+    from . import networks
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     module = networks.load(network, weights, **options).to(device)

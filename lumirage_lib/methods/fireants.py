@@ -7,7 +7,7 @@ import io
 import logging
 from unittest import mock
 
-from ..warp import from_fireants
+from ..images.warp import from_fireants
 from .greedy import to_sitk
 
 
@@ -67,7 +67,7 @@ def run_fireants(
     """
     import torch
 
-    from ..networks.mind import compute_mind_ssc
+    from .networks.mind import compute_mind_ssc
 
     # fireants logs and draws bars while importing and running; our caller shows progress.
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):

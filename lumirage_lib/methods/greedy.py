@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 
-from ..warp import LPS, from_itk
+from ..images.warp import LPS, from_itk
 
 
 def to_sitk(data: np.ndarray, affine: np.ndarray):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import InputError
-from ..volumes import bounding_box
+from ..images.volumes import bounding_box
 
 SIMILARITIES = ("ncc", "mind")
 
@@ -74,9 +74,9 @@ def refine(
     import torch
     import torch.nn.functional as F
 
-    from ..networks.mind import compute_local_mean, compute_mind_ssc
-    from ..networks.sampling import convert_voxels_to_unit, warp_by_unit_flow
-    from ..training.losses import compute_local_correlation, compute_roughness
+    from .networks.mind import compute_local_mean, compute_mind_ssc
+    from .networks.sampling import convert_voxels_to_unit, warp_by_unit_flow
+    from .training.losses import compute_local_correlation, compute_roughness
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
 

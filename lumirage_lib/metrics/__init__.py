@@ -5,27 +5,18 @@ lost are NaN and counted; nothing is ever infinite in a mean, except where `meas
 repeats a challenge whose code lets it.
 """
 
-from lumirage_lib.metrics._case import measure_case
-from lumirage_lib.metrics._jacobian import compute_field_measures, compute_jacobian_determinant
-from lumirage_lib.metrics._landmarks import (
+from ._case import measure_case
+from ._jacobian import compute_field_measures, compute_jacobian_determinant
+from ._landmarks import (
     compute_centroid_tre,
     compute_displacement_error,
     compute_inverse_consistency,
     compute_tre,
     find_centroids,
 )
-from lumirage_lib.metrics._lumir24 import (
-    LUMIR24_LABELS,
-    compute_lumir24_tre,
-    measure_lumir24,
-    measure_lumir24_field,
-)
-from lumirage_lib.metrics._overlap import (
-    compute_overlap,
-    compute_soft_overlap,
-    find_common_labels,
-)
-from lumirage_lib.metrics._surface import compute_hd95, compute_hd95_table
+from ._lumir24 import LUMIR24_LABELS, compute_lumir24_tre, measure_lumir24, measure_lumir24_field
+from ._overlap import compute_overlap, compute_soft_overlap, find_common_labels
+from ._surface import compute_hd95, compute_hd95_table
 
 __all__ = [
     "LUMIR24_LABELS",

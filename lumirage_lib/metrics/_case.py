@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from lumirage_lib.metrics._checks import check_labels, to_label_list
-from lumirage_lib.metrics._jacobian import compute_field_measures
-from lumirage_lib.metrics._overlap import compute_overlap, find_common_labels
-from lumirage_lib.metrics._surface import compute_hd95_table
-from lumirage_lib.warp import warp_labels
+from ..images.warp import warp_labels
+from ._checks import check_labels, to_label_list
+from ._jacobian import compute_field_measures
+from ._overlap import compute_overlap, find_common_labels
+from ._surface import compute_hd95_table
 
 
 def measure_case(
@@ -38,7 +38,7 @@ def measure_case(
     labels : iterable of int, optional
         By default `find_common_labels`: those in both images before warping, no background.
     label_rule : {"nearest", "linear"}
-        See `lumirage_lib.warp.warp_labels`.
+        See `lumirage_lib.images.warp.warp_labels`.
 
     Returns
     -------

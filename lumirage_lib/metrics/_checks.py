@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from lumirage_lib.errors import InputError
+from ..errors import InputError
 
 
 def check_labels(labels: np.ndarray, name: str) -> np.ndarray:

@@ -7,9 +7,9 @@ from itertools import product
 import numpy as np
 from scipy import ndimage
 
-from lumirage_lib.errors import InputError
-from lumirage_lib.metrics._checks import check_mask
-from lumirage_lib.warp import check_displacement
+from ..errors import InputError
+from ..images.warp import check_displacement
+from ._checks import check_mask
 
 LOG_FLOOR = 1e-9  # determinants are clipped from below to this before the logarithm
 SLAB_VOXELS = 100_000  # voxels worked on at once: small enough for the cache

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from lumirage_lib.errors import InputError
-from lumirage_lib.metrics._checks import check_labels, check_mask, check_spacing, to_label_list
-from lumirage_lib.warp import check_displacement
+from ..errors import InputError
+from ..images.warp import check_displacement
+from ._checks import check_labels, check_mask, check_spacing, to_label_list
 
 
 def compute_tre(

@@ -23,16 +23,12 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from lumirage_lib.metrics._checks import check_label_pair, check_labels, to_label_list
-from lumirage_lib.metrics._jacobian import (
-    LOG_FLOOR,
-    compute_field_measures,
-    compute_jacobian_determinant,
-)
-from lumirage_lib.metrics._landmarks import find_centroids
-from lumirage_lib.metrics._overlap import compute_overlap
-from lumirage_lib.metrics._surface import compute_hd95
-from lumirage_lib.warp import check_displacement
+from ..images.warp import check_displacement
+from ._checks import check_label_pair, check_labels, to_label_list
+from ._jacobian import LOG_FLOOR, compute_field_measures, compute_jacobian_determinant
+from ._landmarks import find_centroids
+from ._overlap import compute_overlap
+from ._surface import compute_hd95
 
 _RANGES = (
     *((0, 0), (4, 4), (11, 11), (23, 23), (30, 32), (35, 41), (44, 45), (47, 52), (55, 62)),

@@ -8,12 +8,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from lumirage_lib.metrics._checks import (
-    check_label_pair,
-    check_labels,
-    to_label_list,
-)
-from lumirage_lib.warp import check_displacement
+from ..images.warp import check_displacement
+from ._checks import check_label_pair, check_labels, to_label_list
 
 SLAB_VOXELS = 250_000  # voxels worked on at once: small enough for the cache
 

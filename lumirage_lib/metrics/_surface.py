@@ -10,8 +10,8 @@ import pandas as pd
 from scipy import ndimage
 from surface_distance import lookup_tables
 
-from lumirage_lib.errors import InputError
-from lumirage_lib.metrics._checks import check_label_pair, check_spacing, to_label_list
+from ..errors import InputError
+from ._checks import check_label_pair, check_spacing, to_label_list
 
 SWEEP_RADII = (5, 12)  # voxels; farther than this the full distance transform is as quick
 UNREACHED = np.uint16(40_000)  # a squared distance beyond any radius, with room to add to it

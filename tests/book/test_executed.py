@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from lumirage_lib import experiments, results
 from lumirage_lib.book.executed import page_path, read_digest, read_state, update_page
 from lumirage_lib.errors import InputError
+from lumirage_lib.experiments.load import load as experiments
+from lumirage_lib.runs import profiles
+from lumirage_lib.runs import store as results
 
 NOTEBOOK = "00_small"
 
@@ -37,7 +39,7 @@ def update(project, write_page):
 
 def add_row(profile: str, key: str, status: str = "ok") -> None:
     row = {"key": key, "status": status, "finished": "2026-01-01T00:00:00", "ruler": 1}
-    results.write_registration(experiments.store_path(profile), row, pd.DataFrame())
+    results.write_registration(profiles.store_path(profile), row, pd.DataFrame())
 
 
 def test_a_second_time_nothing_is_executed(update):

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from lumirage_lib.book.html import build_html
 from lumirage_lib.errors import InputError, LumirageError
-from lumirage_lib.experiments import project_root
+from lumirage_lib.runs.profiles import project_root
 
 TOC = {
     "format": "jb-book",

@@ -7,8 +7,8 @@ import re
 import pytest
 import yaml
 
-from lumirage_lib.experiments import project_root
-from lumirage_lib.notebooks import read_parameters
+from lumirage_lib.book.notebooks import read_parameters
+from lumirage_lib.runs.profiles import project_root
 
 PROTOCOL = (project_root() / "book" / "protocol.md").read_text()
 EXPERIMENTS = yaml.safe_load((project_root() / "experiments.yml").read_text())

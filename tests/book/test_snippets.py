@@ -19,11 +19,11 @@ from lumirage_lib.book.snippets import (
     write_snippets,
 )
 from lumirage_lib.cohorts import COHORTS
+from lumirage_lib.cohorts.sources import Source, load_sources
 from lumirage_lib.errors import InputError
-from lumirage_lib.experiments import project_root
+from lumirage_lib.images.preprocess import STANDARD, step
 from lumirage_lib.methods import get_method, list_methods
-from lumirage_lib.preprocess import STANDARD, step
-from lumirage_lib.sources import Source, load_sources
+from lumirage_lib.runs.profiles import project_root
 
 
 def table_rows(text: str) -> list[list[str]]:

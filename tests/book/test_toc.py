@@ -7,7 +7,7 @@ import yaml
 
 from lumirage_lib.book.toc import PAGES, list_files, select_toc
 from lumirage_lib.errors import InputError
-from lumirage_lib.experiments import notebooks_of, project_root
+from lumirage_lib.runs.profiles import notebooks_of, project_root
 
 
 @pytest.fixture

@@ -22,13 +22,13 @@ from synthetic import (
     to_points,
 )
 
-from lumirage_lib.child import run_child
 from lumirage_lib.errors import InputError
+from lumirage_lib.images.linear import align, centre_alignment, from_ants, matrix_of_ants, to_ants
+from lumirage_lib.images.preprocess import PairImages
+from lumirage_lib.images.volumes import Volume
+from lumirage_lib.images.warp import to_itk, warp_image
 from lumirage_lib.methods import InputSpec, get_method, run_method
-from lumirage_lib.methods.ants import align, centre_alignment, from_ants, matrix_of_ants, to_ants
-from lumirage_lib.preprocess import PairImages
-from lumirage_lib.volumes import Volume
-from lumirage_lib.warp import to_itk, warp_image
+from lumirage_lib.runs.child import run_child
 
 SHAPE = (13, 16, 11)
 

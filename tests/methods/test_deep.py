@@ -7,14 +7,14 @@ import pytest
 import torch
 from synthetic import brain, smooth_field
 
+from lumirage_lib.cohorts.sources import fetch
 from lumirage_lib.errors import InputError, WeightsError
+from lumirage_lib.images.preprocess import PairImages
+from lumirage_lib.images.volumes import reorient_array
+from lumirage_lib.images.warp import warp_image
 from lumirage_lib.methods import get_method, run_method
 from lumirage_lib.methods.deep import run_network
-from lumirage_lib.networks import PUBLISHED, build
-from lumirage_lib.preprocess import PairImages
-from lumirage_lib.sources import fetch
-from lumirage_lib.volumes import reorient_array
-from lumirage_lib.warp import warp_image
+from lumirage_lib.methods.networks import PUBLISHED, build
 
 SHAPE = (32, 48, 32)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from synthetic import assert_recovered, grid_affine, known_pair
 
+from lumirage_lib.images.preprocess import PairImages
 from lumirage_lib.methods import InputSpec, get_method, run_method
-from lumirage_lib.preprocess import PairImages
 
 QUICK = {"scales": [2, 1], "iterations": [40, 15]}
 

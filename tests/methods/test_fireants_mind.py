@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from synthetic import known_pair
 
+from lumirage_lib.images.preprocess import PairImages
 from lumirage_lib.methods import get_method, run_method
-from lumirage_lib.preprocess import PairImages
 
 QUICK = {"scales": [2, 1], "iterations": [40, 10]}
 

@@ -7,9 +7,9 @@ import pytest
 from numpy.testing import assert_allclose
 from synthetic import GRIDS, assert_recovered, grid_affine, indices, known_pair, to_points
 
+from lumirage_lib.images.preprocess import PairImages
 from lumirage_lib.methods import InputSpec, get_method, run_method
 from lumirage_lib.methods.greedy import to_sitk
-from lumirage_lib.preprocess import PairImages
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LIA"])

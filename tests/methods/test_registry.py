@@ -10,6 +10,9 @@ from synthetic import grid_affine, indices, smooth_field, smooth_noise, to_point
 
 from lumirage_lib import methods
 from lumirage_lib.errors import InputError, RegistrationError
+from lumirage_lib.images.preprocess import PairImages
+from lumirage_lib.images.volumes import Volume, reorient, reorient_array
+from lumirage_lib.images.warp import reorient_displacement
 from lumirage_lib.methods import (
     FAMILIES,
     InputSpec,
@@ -19,9 +22,6 @@ from lumirage_lib.methods import (
     missing,
     run_method,
 )
-from lumirage_lib.preprocess import PairImages
-from lumirage_lib.volumes import Volume, reorient, reorient_array
-from lumirage_lib.warp import reorient_displacement
 
 SHAPE = (13, 16, 11)
 CODES = ("RAS", "LAS", "LPS", "LIA", "PSR", "SAR")

@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 from scipy.ndimage import map_coordinates
 
 from lumirage_lib.errors import InputError
+from lumirage_lib.images.warp import warp_labels
 from lumirage_lib.metrics import compute_overlap, compute_soft_overlap, find_common_labels
-from lumirage_lib.warp import warp_labels
 
 SHAPE = (6, 5, 7)
 label_maps = hnp.arrays(np.uint8, SHAPE, elements=st.integers(0, 4))

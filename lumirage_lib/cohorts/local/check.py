@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import InputError
-from ...volumes import load_volume
+from ...images.volumes import load_volume
 from ..base import Pair
 from .layout import Entry, Layout, require_same_grid
 

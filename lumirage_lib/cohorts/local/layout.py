@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import InputError
-from ...volumes import Volume, load_volume, reorient
+from ...images.volumes import Volume, load_volume, reorient
 from ..base import Cohort, Pair, Scan, balanced_pairs
 from .remember import hash_file, hash_of
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
-from ...volumes import Volume
+from ...images.volumes import Volume
 from ..base import Cohort, Scan
 from .layout import Entry, Layout, find_file, find_root, make_layout, read_entry, stem, to_cohort
 from .pairlist import layout_of_list

@@ -14,18 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...volumes import Volume, bounding_box, load_volume, reorient, round_up, window
+from ...images.volumes import Volume, bounding_box, load_volume, reorient, round_up, window
 from ..base import Cohort, Scan
-from .layout import (
-    Entry,
-    Layout,
-    find_file,
-    find_root,
-    make_layout,
-    read_entry,
-    stem,
-    to_cohort,
-)
+from .layout import Entry, Layout, find_file, find_root, make_layout, read_entry, stem, to_cohort
 from .pairlist import layout_of_list
 from .protocols import numbered_table
 from .remember import remember, state_of

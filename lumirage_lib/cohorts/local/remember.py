@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from ...sources import cache_folder
+from ..sources import cache_folder
 
 
 def hash_of(content) -> str:

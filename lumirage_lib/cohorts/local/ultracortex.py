@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from ...errors import InputError
-from ...volumes import Volume, resample, rescale_grid
+from ...images.volumes import Volume, resample, rescale_grid
 from ..base import Cohort, Scan
 from .layout import Entry, Layout, find_file, find_root, make_layout, read_entry, to_cohort
 from .pairlist import layout_of_list

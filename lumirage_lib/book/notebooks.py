@@ -1,0 +1,191 @@
+"""Running the notebooks: jupytext source -> parameters checked -> papermill -> a page of the book."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import logging
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from ..errors import InputError
+from ..runs.profiles import load_profile, project_root
+
+TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
+
+
+def notebook_source(name: str) -> Path:
+    """The jupytext file of a notebook."""
+    folder = project_root() / "notebooks"
+    path = folder / f"{name}.py"
+    if not path.exists():
+        there = ", ".join(sorted(p.stem for p in folder.glob("[0-9]*.py")))
+        raise InputError(f"no notebook {name!r}; there are {there}")
+    return path
+
+
+def read_parameters(name: str) -> dict[str, tuple[type, object, str]]:
+    """Name -> (type, default, help) of the typed assignments in a notebook's parameters cell.
+
+    Raises
+    ------
+    InputError
+        The notebook has no cell tagged "parameters", or an assignment without type.
+    """
+    text = notebook_source(name).read_text()
+    cell = re.search(r'^# %%[^\n]*"parameters"[^\n]*\n(.*?)(?=^# %%|\Z)', text, re.M | re.S)
+    if cell is None:
+        raise InputError(f"{name}: no cell is tagged parameters")
+    lines, found = cell.group(1).splitlines(), {}
+    for node in ast.parse(cell.group(1)).body:
+        if not isinstance(node, ast.AnnAssign):
+            raise InputError(f"{name}: line {node.lineno} of the parameters cell has no type")
+        _, _, comment = lines[node.end_lineno - 1].partition("  # ")
+        kind = TYPES[ast.unparse(node.annotation).split("[")[0]]
+        found[node.target.id] = (kind, ast.literal_eval(node.value), comment.strip())
+    return found
+
+
+def _convert(name: str, kind: type, value):
+    if isinstance(value, str) and kind is not str:  # from the command line
+        try:
+            value = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"parameter {name}: {value!r} cannot be read ({error})") from error
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise InputError(
+            f"parameter {name}: expected {kind.__name__}, got {value!r} ({type(value).__name__})"
+        )
+    return value
+
+
+def resolve_parameters(name: str, profile: str, given: Mapping | None = None) -> dict:
+    """Defaults of the notebook, then the profile, then what was given; all checked.
+
+    Raises
+    ------
+    InputError
+        An unknown parameter or a value of the wrong type.
+    """
+    known = read_parameters(name)
+    values = {**load_profile(name, profile), **(given or {})}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise InputError(
+            f"{name}: no parameter {', '.join(unknown)}; there are {', '.join(sorted(known))}"
+        )
+    return {
+        key: _convert(key, kind, values.get(key, default))
+        for key, (kind, default, _) in known.items()
+    }
+
+
+# What tells the pages of one notebook apart.
+TITLES = {"demo": " (live demo)", "smoke": " (smoke run)"}
+
+
+def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
+    """Execute by papermill, in this process's environment, and write a page for the book.
+
+    Figures that the notebook showed with :func:`lumirage_lib.book.pages.show` get their caption, name and
+    alternative text as cell metadata, which is how the book makes numbered figures of them.
+    """
+    import jupytext
+    import papermill
+
+    source = jupytext.read(notebook_source(name))
+    source.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    draft = output.with_suffix(".draft.ipynb")
+    nbformat.write(source, draft)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    environment = {"LUMIRAGE_ROOT": str(project_root()), "PYTHONWARNINGS": "ignore"}
+    with _environment(environment):
+        try:
+            papermill.execute_notebook(
+                str(draft),
+                str(draft),
+                dict(parameters),
+                kernel_name="python3",
+                progress_bar=False,
+                cwd=str(output.parent),
+                config=_kernel_config(),
+            )
+        except papermill.PapermillExecutionError as error:
+            raise InputError(
+                f"notebook {name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}"
+                f"\nthe notebook as far as it came: {draft}"
+            ) from error
+    page = _as_page(nbformat.read(draft, as_version=4), TITLES.get(parameters["profile"], ""))
+    nbformat.write(page, output)
+    draft.unlink()
+    return output
+
+
+def _kernel_config():
+    """Encrypt what goes between this process and the kernel, where ZeroMQ was built for it.
+
+    Else other users of the machine can read it, of which the kernel warns on every page. Unix sockets
+    would do too, but not under a home folder whose path is longer than about sixty characters.
+    """
+    import zmq
+    from traitlets.config import Config
+
+    policy = "auto" if zmq.has("curve") else "disabled"
+    return Config(KernelManager={"transport_encryption": policy})
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]):
+    before = {k: os.environ.get(k) for k in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key)
+            else:
+                os.environ[key] = value
+
+
+def _as_page(notebook, suffix: str):
+    """Turn what papermill left into what the book renders; `suffix` joins the title."""
+    cells = []
+    first = notebook.cells[0]
+    title, *rest = first.source.split("\n")
+    first.source = "\n".join([title + suffix, *rest])
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if {"parameters", "injected-parameters"}.intersection(tags):
+            continue  # the table of parameters says the same, in order
+        kept = []
+        for output in cell.get("outputs", []):
+            about = output.get("metadata", {}).get("lumirage", {})
+            if about.get("caption_text"):
+                continue  # the caption below the figure, for those who read the notebook itself
+            if "name" in about:
+                cell.metadata["mystnb"] = {
+                    "figure": {"name": about["name"], "caption": about["caption"]},
+                    "image": {"alt": about["alt"], "width": "100%"},
+                }
+            kept.append(output)
+        if "outputs" in cell:
+            cell.outputs = kept
+        cells.append(cell)
+    notebook.cells = cells
+    notebook.metadata.pop("papermill", None)
+    return notebook

@@ -1,0 +1,1 @@
+"""Learn2Reg and LUMIR files in, scores out."""

@@ -1,0 +1,132 @@
+"""What notebook 03 rests on: tissues of synthesised images, fused labels, FLAIR on T1w, in words.
+
+The tables are written beside the published run by ``benchmarks/contrasts.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ...runs.profiles import project_root
+from ...stats import count, join
+
+FILES = {
+    "levels": "contrast_levels.csv",
+    "fusion": "fusion.csv",
+    "alignment": "flair_alignment.csv",
+}
+NOT_THERE = "The table is not there: `benchmarks/contrasts.py {}` has not been run."
+SHORT = {"grey matter": "grey", "white matter": "white"}
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Tissue levels for the figure, and a table with its sentence for each check."""
+
+    levels: pd.DataFrame | None
+    levels_text: str
+    fusion_text: str
+    alignment_text: str
+
+
+def load_checks(profile: str) -> Checks:
+    """The checks of a profile; a sentence says which were not run."""
+    folder = project_root() / "results" / profile
+    tables = {
+        name: pd.read_csv(folder / file) if (folder / file).exists() else None
+        for name, file in FILES.items()
+    }
+    writers = {
+        "levels": describe_levels,
+        "fusion": describe_fusion,
+        "alignment": describe_alignment,
+    }
+    texts = {
+        f"{name}_text": NOT_THERE.format(name) if tables[name] is None else write(tables[name])
+        for name, write in writers.items()
+    }
+    return Checks(tables["levels"], **texts)
+
+
+def describe_levels(levels: pd.DataFrame) -> str:
+    """Order of the tissues and contrast-to-noise against grey matter, real beside synthesised."""
+    each = ["condition", "source"]
+    means = levels.groupby([*each, "tissue"])[["median", "cnr_grey"]].mean()
+    n_scans = levels.groupby(each)["scan"].nunique()
+    lines = [
+        "| contrast | images | scans | from bright to dark | CSF to grey | white to grey |",
+        "|---|---|---|---|---|---|",
+    ]
+    orders: dict[str, dict[str, list[str]]] = {}
+    ratios = {}
+    for condition in dict.fromkeys(levels["condition"]):
+        sources = [s for s in ("real", "synthesised") if (condition, s) in n_scans.index]
+        for source in sources:
+            rows = means.loc[(condition, source)]
+            order = [SHORT.get(t, t) for t in rows["median"].sort_values(ascending=False).index]
+            orders.setdefault(condition, {})[source] = order
+            cnr = rows["cnr_grey"]
+            lines.append(
+                f"| {condition} | {source} | {n_scans[condition, source]} | {', '.join(order)} "
+                f"| {_signed(cnr['CSF'])} | {_signed(cnr['white matter'])} |"
+            )
+        if len(sources) == 2:
+            white = means["cnr_grey"].xs("white matter", level="tissue").abs()[condition]
+            ratios[condition] = white["synthesised"] / white["real"]
+    both = {c: o for c, o in orders.items() if len(o) == 2}
+    other = [c for c, o in both.items() if o["real"] != o["synthesised"]]
+    said = (
+        f"The order of the tissues differs in {join(other)}."
+        if other
+        else f"The order of the tissues is the same in {join(list(both))}."
+    )
+    if ratios:
+        said += (
+            " Measured so, white and grey matter of synthesised images are "
+            + join([f"{ratio:.1f} times as far apart in {c}" for c, ratio in ratios.items()])
+            + " as those of real ones: above 1, real images are the harder ones."
+        )
+    return "\n".join(lines) + (
+        "\n\nContrast-to-noise: difference of the medians over the pooled robust standard deviation, "
+        f"mean over scans. {said}"
+    )
+
+
+def describe_fusion(fusion: pd.DataFrame) -> str:
+    """Leave-one-out Dice of the fused labels by scan and rule."""
+    table = fusion.pivot(index="scan", columns="rule", values="dice")
+    table = table[sorted(table, key=table.mean().get, reverse=True)]
+    lines = [f"| scan left out | {' | '.join(table)} |", "|---" * (1 + table.shape[1]) + "|"]
+    lines += [
+        f"| {scan} | " + " | ".join(f"{v:.3f}" for v in row) + " |"
+        for scan, row in zip([*table.index, "mean"], [*table.to_numpy(), table.mean()], strict=True)
+    ]
+    n_labels, n_atlases = fusion["n_labels"].max(), fusion["n_atlases"].max()
+    return "\n".join(lines) + (
+        f"\n\nMean Dice over up to {n_labels} manual labels of {count(len(table), 'scan')}, each "
+        f"labelled from {n_atlases} others as the patients are; *one atlas* is the mean over atlases."
+    )
+
+
+def describe_alignment(alignment: pd.DataFrame) -> str:
+    """Mutual information of FLAIR and T1w before and after the rigid registration."""
+    better = int((alignment["after"] > alignment["before"]).sum())
+    lines = [
+        "| scan | before | after | moved by, mm |",
+        "|---|---|---|---|",
+        *(
+            f"| {row.scan} | {row.before:.3f} | {row.after:.3f} | {row.shift_mm:.1f} |"
+            for row in alignment.itertuples()
+        ),
+    ]
+    return "\n".join(lines) + (
+        "\n\nMutual information of FLAIR and T1w inside the brain, in nats, before and after the rigid "
+        f"registration, which raised it in {better} of {count(len(alignment), 'scan')}; lowest after "
+        f"it {alignment['after'].min():.3f}, before it {alignment['before'].min():.3f}."
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")

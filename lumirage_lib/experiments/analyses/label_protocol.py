@@ -1,0 +1,201 @@
+"""Notebook 06: the same registrations under many rulers: does the ruler choose the winner?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ...naming import name_of
+from ..figures.style import order_of
+from ..load import Run
+
+WORST = 0.3  # share of pairs that count as the worst, as in the challenge
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """One way to turn the structures of a run into one number per method.
+
+    Attributes
+    ----------
+    name : str
+    factor : str
+        Which decision it varies.
+    rows : str
+        Query on the structures table.
+    column : str
+    better : {"high", "low"}
+    per_pair : callable
+        Values of one pair's structures (a DataFrame with `column` and `n_fixed`) -> one value.
+    over_pairs : callable
+        One value per pair -> one number.
+    """
+
+    name: str
+    factor: str
+    rows: str
+    column: str = "dice"
+    better: str = "high"
+    per_pair: Callable[[pd.DataFrame, str], float] = lambda rows, column: rows[column].mean()
+    over_pairs: Callable[[pd.Series], float] = pd.Series.mean
+
+
+def _volume_weighted(rows: pd.DataFrame, column: str) -> float:
+    known = rows.dropna(subset=[column])
+    return float(np.average(known[column], weights=known["n_fixed"]))
+
+
+def mean_of_worst(values: pd.Series, better: str, share: float = WORST) -> float:
+    """Mean over the worst `share` of pairs: the lowest where high is good, else the highest."""
+    ordered = values.dropna().sort_values(ascending=better == "high")
+    return float(ordered.head(max(1, round(share * len(ordered)))).mean())
+
+
+def _worst_low(values: pd.Series) -> float:
+    return mean_of_worst(values, "high")
+
+
+def _worst_high(values: pd.Series) -> float:
+    return mean_of_worst(values, "low")
+
+
+MANUAL = "label_set == 'manual' and rule == '{}' and label > 0"
+NEAREST, LINEAR, SOFT = (MANUAL.format(rule) for rule in ("nearest", "linear", "soft"))
+WITH_BACKGROUND = "label_set == 'manual' and rule == 'nearest'"
+TISSUES = "label_set == 'tissues' and rule == 'nearest' and label > 0"
+
+RULERS = (
+    Ruler("default", "reference", NEAREST),
+    Ruler("cortical labels", "label set", NEAREST + " and group == 'cortical'"),
+    Ruler("subcortical labels", "label set", NEAREST + " and group == 'subcortical'"),
+    Ruler("three tissues", "label set", TISSUES),
+    Ruler("whole brain", "label set", "label_set == 'brain'"),
+    Ruler("labels warped linearly", "label rule", LINEAR),
+    Ruler("soft Dice", "label rule", SOFT),
+    Ruler("background averaged in", "background", WITH_BACKGROUND),
+    Ruler("weighted by volume", "average", NEAREST, per_pair=_volume_weighted),
+    Ruler("worst 30 % of pairs", "average", NEAREST, over_pairs=_worst_low),
+    Ruler("HD95, mm", "distance", NEAREST, "hd95_mm", "low"),
+    Ruler("HD95, voxels", "distance", NEAREST, "hd95_voxel", "low"),
+    Ruler("HD95 tissues, mm", "distance", TISSUES, "hd95_mm", "low"),
+    Ruler("HD95 worst 30 %, mm", "distance", NEAREST, "hd95_mm", "low", over_pairs=_worst_high),
+)
+POOLED = Ruler("pooled over structures and pairs", "average", NEAREST)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Tables, sentences and figure data of the page."""
+
+    answer: str
+    design: str
+    values: pd.DataFrame
+    ranks: pd.DataFrame
+    changes: str
+    spread: str
+    limits: str
+
+
+def measure(structures: pd.DataFrame, ruler: Ruler) -> pd.Series:
+    """One number per method under a ruler; NaN where nothing could be measured."""
+    rows = structures.query(ruler.rows)
+    if ruler is POOLED:
+        return rows.groupby("method")[ruler.column].mean()
+    pairs = (
+        rows.groupby(["method", "fixed", "moving"])[[ruler.column, "n_fixed"]]
+        .apply(lambda r: ruler.per_pair(r, ruler.column))
+        .rename("value")
+    )
+    return pairs.groupby("method").agg(ruler.over_pairs)
+
+
+def analyse(run: Run) -> Result:
+    """Every ruler on the methods that were run on all pairs, failures left out of no mean in silence."""
+    between = run.registrations.query("kind == 'between'")
+    counts = between.query("status == 'ok'")["method"].value_counts()
+    methods = order_of(counts.index[counts == counts.max()])
+    names = run.tasks[0].get_cohort().label_sets["manual"]["group"]
+    structures = run.structures.query("kind == 'between' and method in @methods")
+    structures = structures.assign(group=structures["label"].map(names))
+    rulers = [*RULERS, POOLED]
+    values = pd.DataFrame({r.name: measure(structures, r) for r in rulers}).loc[methods]
+    ranks = pd.DataFrame(
+        {r.name: values[r.name].rank(method="min", ascending=r.better == "low") for r in rulers}
+    )
+    reference = ranks["default"].idxmin()
+    # A tie for the first place does not change the winner.
+    winners = {n: reference if ranks.loc[reference, n] == 1 else ranks[n].idxmin() for n in ranks}
+    changed = [name for name, winner in winners.items() if winner != reference]
+    pairs = len(between[["fixed", "moving"]].drop_duplicates())
+    subjects = len({*between["fixed_subject"], *between["moving_subject"]})
+    return Result(
+        answer=_answer(rulers, winners, changed),
+        design=f"{pairs} ordered pairs of {subjects} subjects, {len(methods)} methods.",
+        values=values,
+        ranks=ranks,
+        changes=_changes(rulers, values, ranks, winners),
+        spread=_spread(ranks),
+        limits=_limits(run, between, methods),
+    )
+
+
+def _answer(rulers, winners: dict, changed: list[str]) -> str:
+    reference = winners["default"]
+    if not changed:
+        return (
+            f"**Answer.** No: {name_of(reference)} is first under all {len(rulers)} rulers, though the "
+            "places behind it move."
+        )
+    others = ", ".join(dict.fromkeys(name_of(winners[name]) for name in changed))
+    return (
+        f"**Answer.** Yes, sometimes: {name_of(reference)} is first under "
+        f"{len(rulers) - len(changed)} of {len(rulers)} rulers; {others} under the other "
+        f"{len(changed)} ({', '.join(changed)})."
+    )
+
+
+def _changes(rulers, values: pd.DataFrame, ranks: pd.DataFrame, winners: dict) -> str:
+    lines = [
+        "| ruler | varies | first | its value | ahead of the second by |",
+        "|---|---|---|---|---|",
+    ]
+    for ruler in rulers:
+        column = values[ruler.name].sort_values(ascending=ruler.better == "low")
+        lead = abs(column.iloc[0] - column.iloc[1]) if len(column) > 1 else np.nan
+        lines.append(
+            f"| {ruler.name} | {ruler.factor} | {name_of(winners[ruler.name])} "
+            f"| {column.iloc[0]:.4f} | {lead:.4f} |"
+        )
+    return "\n".join(lines)
+
+
+def _spread(ranks: pd.DataFrame) -> str:
+    spans = (ranks.max(axis=1) - ranks.min(axis=1)).sort_values(ascending=False)
+    items = [
+        f"{name_of(m)} between {ranks.loc[m].min():.0f} and {ranks.loc[m].max():.0f}"
+        for m in spans.index
+    ]
+    return "Places taken over all rulers: " + "; ".join(items) + "."
+
+
+def _limits(run: Run, between: pd.DataFrame, methods: list[str]) -> str:
+    lines = []
+    left_out = [m for m in order_of(between["method"]) if m not in methods]
+    if left_out:
+        lines.append(
+            f"- Not ranked, because not done on every pair: {', '.join(map(name_of, left_out))}."
+        )
+    spacing = between["spacing_mm"].dropna().iloc[0]
+    if abs(spacing - 1) < 1e-6:
+        lines.append(
+            "- The voxels are 1 mm cubes, so HD95 in voxels and in millimetres are the same number here; "
+            "on the live page with other voxels they are not."
+        )
+    lines.append(
+        "- A rank hides how close two methods are: read it with the lead in the table, and the lead with "
+        "the intervals of notebook 01."
+    )
+    return "\n".join(lines)

@@ -1,0 +1,238 @@
+"""Notebook 00: every claim, what others say of it, and what each arm of our runs says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ... import stats
+from ...book import notebooks
+from ...errors import InputError
+from ...runs import profiles
+from .. import load as experiments
+from . import contrasts, in_distribution, macaque, memory_wall, preprocessing, resolution
+
+FINE_MM = memory_wall.FINE_MM
+NOT_RUN = "not run yet"
+MIXED = "mixed"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A claim of the paper, in its abstract's words, and what the challenge's authors say of it.
+
+    Quotes: Jena, Chaudhari & Gee (2026), abstract; Chen et al. (arXiv 2505.24160), abstract.
+    """
+
+    id: str
+    claim: str
+    paper: str
+    challenge: str
+    notebooks: tuple[str, ...]
+
+
+STATEMENTS = (
+    Statement(
+        "t1w",
+        "On T1w brains, networks and iterative optimisation are equally accurate",
+        "“deep learning methods perform comparably to iterative optimization on in-distribution T1w "
+        "images”",
+        "deep networks lead the leaderboard",
+        ("01_in_distribution",),
+    ),
+    Statement(
+        "macaque",
+        "On macaque brains they are equally accurate",
+        "“and even on human-adjacent species (macaque)”",
+        "“strong robustness to most domain shifts”",
+        ("02_macaque",),
+    ),
+    Statement(
+        "contrasts",
+        "On T2w, T2*w and FLAIR networks lose more than iterative methods",
+        "“performance degrades significantly on out-of-distribution contrasts (T2, T2*, FLAIR), with "
+        "Cohen's d scores ranging from 0.7–1.5”",
+        "“the exception being a drop in performance on out-of-domain contrasts”",
+        ("03_contrasts",),
+    ),
+    Statement(
+        "resolution",
+        "At 0.6 mm networks fail to run",
+        "“failing to run on 0.6 mm isotropic images, while iterative methods benefit from increased "
+        "resolution”",
+        "not addressed in the abstract",
+        ("04_resolution",),
+    ),
+    Statement(
+        "preprocessing",
+        "Networks are sensitive to preprocessing",
+        "“deep methods exhibit high sensitivity to preprocessing choices”",
+        "not addressed in the abstract",
+        ("05_preprocessing",),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Sentences and tables of the page; every number in them comes from a verdict."""
+
+    answer: str
+    scoreboard: str
+    arms: pd.DataFrame
+    arms_text: str
+    design: str
+
+
+def _in_distribution(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
+    verdict = in_distribution.analyse(run, parameters["margin"], parameters["seed"]).verdict
+    return [verdict] if verdict else []
+
+
+def _macaque(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
+    return list(macaque.analyse(run, parameters).verdicts.values())
+
+
+def _contrasts(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
+    return list(contrasts.analyse(run, parameters).verdicts.values())
+
+
+def _resolution(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
+    """Networks that were really run on the grid of the claim; what they need is predicted on 04."""
+    table = resolution.add_working_mm(run.registrations, parameters)
+    table, fine = memory_wall.select_fine(table), f"{FINE_MM:g} mm"
+    if table.empty:
+        return []
+    claim = stats.Claim(
+        "resolution",
+        f"At {fine} networks fail to run",
+        "fails",
+        tuple(dict.fromkeys(table["method"])),
+        condition=fine,
+        where=f"at {fine}",
+    )
+    return [stats.decide(claim, table.assign(condition=fine), rng=0)]
+
+
+def _preprocessing(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
+    verdicts = preprocessing.analyse(run, parameters).verdicts
+    return [verdicts[name] for name in ("deep", "more") if name in verdicts]
+
+
+ARMS: Mapping[str, Callable[[experiments.Run, Mapping], list[stats.Verdict]]] = {
+    "01_in_distribution": _in_distribution,
+    "02_macaque": _macaque,
+    "03_contrasts": _contrasts,
+    "04_resolution": _resolution,
+    "05_preprocessing": _preprocessing,
+}
+
+
+def collect_verdicts(profile: str, chapters: Sequence[str]) -> dict[str, list[stats.Verdict]]:
+    """Verdicts of every notebook whose run has a registration, Holm-adjusted over all of them.
+
+    What a published run lacks, its verdicts lack; a live one is computed.
+
+    Parameters
+    ----------
+    chapters : sequence of str
+        How the names of the notebooks begin, e.g. "01".
+    """
+    live = profile in profiles.LIVE
+    found: dict[str, list[stats.Verdict]] = {}
+    for notebook, arms in ARMS.items():
+        if notebook not in profiles.notebooks_of(profile) or notebook[:2] not in chapters:
+            continue
+        parameters = notebooks.resolve_parameters(notebook, profile)
+        run = (experiments.load_or_compute if live else experiments.load)(notebook, parameters)
+        if len(run.registrations):
+            found[notebook] = arms(run, parameters)
+    flat = [(name, verdict) for name, verdicts in found.items() for verdict in verdicts]
+    adjusted = stats.adjust_verdicts([verdict for _, verdict in flat])
+    out: dict[str, list[stats.Verdict]] = {name: [] for name in found}
+    for (name, _), verdict in zip(flat, adjusted, strict=True):
+        out[name].append(verdict)
+    return out
+
+
+def combine(verdicts: Sequence[stats.Verdict]) -> str:
+    """One word for several arms: the verdict they share, "mixed" if they differ."""
+    words = {verdict.verdict for verdict in verdicts}
+    if not words:
+        return NOT_RUN
+    return words.pop() if len(words) == 1 else MIXED
+
+
+def analyse(verdicts: Mapping[str, Sequence[stats.Verdict]], profile: str) -> Result:
+    """Everything the page says.
+
+    Parameters
+    ----------
+    verdicts : mapping
+        Notebook -> verdicts of its arms, see :func:`collect_verdicts`.
+
+    Raises
+    ------
+    InputError
+        No run of this profile has a verdict.
+    """
+    rows = [(s, [v for n in s.notebooks for v in verdicts.get(n, [])]) for s in STATEMENTS]
+    if not any(found for _, found in rows):
+        raise InputError(f"profile {profile}: no run has a verdict yet; compute one first")
+    arms = pd.DataFrame(
+        [
+            {
+                "statement": statement.id,
+                "arm": verdict.claim.id,
+                "rule": verdict.claim.rule,
+                "measure": verdict.claim.measure,
+                "margin": verdict.claim.margin,
+                "verdict": verdict.verdict,
+                "estimate": verdict.estimate,
+                "low": verdict.low,
+                "high": verdict.high,
+                "level": verdict.level,
+                "p_value": verdict.p_value,
+                "p_adjusted": verdict.p_adjusted,
+                "n_pairs": verdict.n_pairs,
+                "n_subjects": verdict.n_subjects,
+                "n_failed": verdict.n_failed,
+            }
+            for statement, found in rows
+            for verdict in found
+        ]
+    )
+    words = {s.id: combine(found) for s, found in rows}
+    counted = pd.Series(list(words.values())).value_counts()
+    spoken = ", ".join(f"{n} {word}" for word, n in counted.items())
+    return Result(
+        answer=f"**Answer.** Of the {len(rows)} claims: {spoken}.",
+        scoreboard=_scoreboard(rows, words, profile),
+        arms=arms,
+        arms_text=_arms_text(rows),
+        design=f"{int(arms['n_pairs'].max())} pairs of {int(arms['n_subjects'].max())} subjects at "
+        "most; the table has those of each arm.",
+    )
+
+
+def _scoreboard(rows, words: Mapping[str, str], profile: str) -> str:
+    lines = ["| claim | the paper | the challenge | here | chapter |", "|---|---|---|---|---|"]
+    for statement, found in rows:
+        links = ", ".join(
+            f"[{name[:2]}]({name}_{profile}.ipynb)" for name in statement.notebooks if found
+        )
+        lines.append(
+            f"| {statement.claim} | {statement.paper} | {statement.challenge} "
+            f"| **{words[statement.id]}** | {links or '–'} |"
+        )
+    return "\n".join(lines)
+
+
+def _arms_text(rows) -> str:
+    parts = []
+    for statement, found in rows:
+        sentences = [f"- {verdict.sentence}" for verdict in found] or [f"- {NOT_RUN}."]
+        parts.append(f"**{statement.claim}**\n\n" + "\n".join(sentences))
+    return "\n\n".join(parts)

@@ -1,0 +1,174 @@
+"""Figures of notebook 03: what a change of contrast does to whom."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from ...naming import name_of
+from .style import FAMILY_MARKERS, colour_of, order_of, use_style
+
+ALL = "all networks"
+
+
+def plot_contrast_dice(pairs: pd.DataFrame):
+    """Mean Dice of every method under every contrast, one panel per arm.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        arm, condition, method, family, status, dice.
+    """
+    use_style()
+    done = pairs[pairs["status"] == "ok"]
+    arms = list(done["arm"].unique())
+    figure, panels = plt.subplots(
+        1, len(arms), figsize=(3.4 * len(arms) + 1.4, 3.8), squeeze=False, sharey=False
+    )
+    for axes, arm in zip(panels[0], arms, strict=True):
+        rows = done[done["arm"] == arm]
+        conditions = list(rows["condition"].unique())
+        means = rows.groupby(["method", "condition"])["dice"].mean()
+        for method in order_of(rows["method"]):
+            values = [means.get((method, c), np.nan) for c in conditions]
+            family = rows.loc[rows["method"] == method, "family"].iloc[0]
+            axes.plot(
+                values,
+                color=colour_of(method),
+                marker=FAMILY_MARKERS[family],
+                ls="--" if family == "deep" else "-",
+                ms=6,
+                label=name_of(method),
+            )
+        axes.set_xticks(range(len(conditions)), conditions, rotation=25)
+        axes.set_title(arm, fontsize=10)
+    panels[0][0].set_ylabel("mean Dice")
+    handles = {
+        label: handle
+        for axes in panels[0]
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside right center", fontsize=8)
+    return figure
+
+
+def plot_changes(
+    changes: pd.DataFrame, label: str = "change of (deep − iterative) in Dice, contrast against T1w"
+):
+    """Difference in differences with its interval, by arm, contrast and network; 0 is no extra loss.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        arm, condition, method ("all networks" is the mean), change, low, high.
+    label : str
+        Of the axis.
+    """
+    use_style()
+    labels, figure_rows = [], []
+    for (arm, condition), rows in changes.groupby(["arm", "condition"], sort=False):
+        labels.append(f"{arm}, {condition}")
+        figure_rows.append(rows)
+    figure, axes = plt.subplots(figsize=(7.4, 0.62 * len(labels) + 1.4))
+    names = [ALL, *order_of(m for m in changes["method"].unique() if m != ALL)]
+    offsets = np.linspace(-0.28, 0.28, len(names))
+    for number, name in enumerate(names):
+        colour = "black" if name == ALL else colour_of(name)
+        marker = "D" if name == ALL else FAMILY_MARKERS["deep"]
+        said = name if name == ALL else name_of(name)
+        for y, rows in enumerate(figure_rows):
+            row = rows[rows["method"] == name].dropna(subset="change")
+            if row.empty:
+                continue
+            at = y + offsets[number]
+            axes.hlines(at, row["low"], row["high"], color=colour, lw=1.5)
+            axes.plot(row["change"], [at], marker, color=colour, ms=6, label=said)
+            said = None
+    axes.axvline(0, color="black", lw=0.8)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.invert_yaxis()
+    axes.set_xlabel(label)
+    axes.legend(fontsize=8, loc="best")
+    return figure
+
+
+def plot_group_changes(groups: pd.DataFrame):
+    """Heat map of the difference in differences: groups of structures down, arms and contrasts across."""
+    use_style()
+    wide = groups.assign(where=groups["arm"] + "\n" + groups["condition"]).pivot_table(
+        "change", "group", "where", sort=False
+    )
+    figure, axes = plt.subplots(figsize=(1.05 * wide.shape[1] + 2.6, 0.5 * wide.shape[0] + 1.6))
+    axes.grid(False)
+    limit = max(float(np.nanmax(np.abs(wide.to_numpy()))), 1e-3)
+    picture = axes.imshow(wide, cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
+    for (i, j), value in np.ndenumerate(wide.to_numpy()):
+        if np.isfinite(value):
+            shade = "white" if abs(value) > 0.6 * limit else "black"
+            axes.text(j, i, f"{value:+.3f}", ha="center", va="center", fontsize=8, color=shade)
+    axes.set_xticks(range(wide.shape[1]), wide.columns, fontsize=8)
+    axes.set_yticks(range(wide.shape[0]), wide.index)
+    figure.colorbar(picture, label="change of (deep − iterative)")
+    return figure
+
+
+def plot_doses(doses: pd.DataFrame):
+    """Mean Dice against the share of T2w in the image; at the right the inverted T1w image.
+
+    Parameters
+    ----------
+    doses : DataFrame
+        method, family, condition, dose (NaN for the inverted image), dice.
+    """
+    use_style()
+    figure, axes = plt.subplots(figsize=(6.4, 3.8))
+    for method in order_of(doses["method"]):
+        rows = doses[doses["method"] == method]
+        family = rows["family"].iloc[0]
+        look = {"color": colour_of(method), "marker": FAMILY_MARKERS[family], "ms": 6}
+        mixed = rows.dropna(subset="dose").sort_values("dose")
+        axes.plot(
+            mixed["dose"],
+            mixed["dice"],
+            ls="--" if family == "deep" else "-",
+            label=name_of(method),
+            **look,
+        )
+        inverted = rows[rows["dose"].isna()]
+        axes.plot([1.2] * len(inverted), inverted["dice"], ls="none", **look)
+    ticks = [0, 0.25, 0.5, 0.75, 1.0, 1.2]
+    axes.set_xticks(ticks, ["T1w", "0.25", "0.5", "0.75", "T2w", "T1w\ninverted"])
+    axes.set_ylabel("mean Dice")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def plot_levels(levels: pd.DataFrame):
+    """Tissue intensities of real and synthesised contrasts side by side.
+
+    Parameters
+    ----------
+    levels : DataFrame
+        source ("real" or "synthesised"), condition, scan, tissue, median (brightest 1), sd.
+    """
+    use_style()
+    conditions = list(levels["condition"].unique())
+    figure, panels = plt.subplots(
+        1, len(conditions), figsize=(2.7 * len(conditions) + 0.8, 3.2), squeeze=False, sharey=True
+    )
+    tissues = list(levels["tissue"].unique())
+    looks = {"real": ("#D55E00", "o", -0.12), "synthesised": ("#0072B2", "^", 0.12)}
+    for axes, condition in zip(panels[0], conditions, strict=True):
+        for source, (colour, marker, offset) in looks.items():
+            rows = levels[(levels["condition"] == condition) & (levels["source"] == source)]
+            x = [tissues.index(tissue) + offset for tissue in rows["tissue"]]
+            axes.errorbar(
+                x, rows["median"], rows["sd"], fmt=marker, color=colour, ms=5, lw=1, label=source
+            )
+        axes.set_xticks(range(len(tissues)), [t.replace(" matter", "") for t in tissues])
+        axes.set_xlim(-0.5, len(tissues) - 0.5)
+        axes.set_title(condition, fontsize=10)
+    panels[0][0].set_ylabel("intensity, brightest tissue 1")
+    panels[0][0].legend(fontsize=8)
+    return figure

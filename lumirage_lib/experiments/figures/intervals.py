@@ -1,0 +1,42 @@
+"""Differences with their intervals."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from ...naming import name_of
+from .style import use_style
+
+
+def plot_comparisons(comparisons: pd.DataFrame):
+    """Difference of every two methods with its interval; filled where it stands after correction.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        first, second, difference, low, high, p_holm, alpha.
+    """
+    use_style()
+    table = comparisons.sort_values("difference", ignore_index=True)
+    figure, axes = plt.subplots(figsize=(7.6, 0.34 * len(table) + 1.2))
+    y = np.arange(len(table))
+    stands = (table["p_holm"] < table["alpha"]).to_numpy()
+    axes.hlines(y, table["low"], table["high"], color="0.4", lw=1.5)
+    for mask, face in ((stands, "#0072B2"), (~stands, "white")):
+        axes.scatter(
+            table["difference"][mask],
+            y[mask],
+            facecolors=face,
+            edgecolors="#0072B2",
+            s=36,
+            zorder=3,
+        )
+    axes.axvline(0, color="black", lw=0.8)
+    names = [
+        f"{name_of(a)} − {name_of(b)}" for a, b in zip(table["first"], table["second"], strict=True)
+    ]
+    axes.set_yticks(y, names, fontsize=8)
+    axes.set_xlabel("difference in mean Dice")
+    return figure

@@ -1,0 +1,73 @@
+"""Pictures of one pair before and after registration, from the small slices in the store."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.collections import LineCollection
+
+from ...naming import name_of
+from .style import order_of, use_style
+
+FIXED_COLOUR, MOVED_COLOUR = "#56B4E9", "#E69F00"
+
+
+def load_slices(blob: bytes) -> dict[str, np.ndarray]:
+    """Unpack what :func:`lumirage_lib.runs.evaluate.display_slices` packed."""
+    with np.load(io.BytesIO(blob)) as arrays:
+        return dict(arrays)
+
+
+def plot_panel(slices: Mapping[str, bytes], dice: Mapping[str, float], plane: str = "coronal"):
+    """Moved image of every method with label contours: of the fixed image and of the moved labels.
+
+    Parameters
+    ----------
+    slices : mapping
+        Method -> packed slices of the same pair.
+    dice : mapping
+        Method -> mean Dice of that pair, written above the panel.
+    plane : {"sagittal", "coronal", "axial"}
+    """
+    use_style()
+    methods = order_of(slices)
+    columns = min(4, len(methods) + 1)
+    rows = -(-(len(methods) + 1) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(2.6 * columns, 2.75 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    unpacked = {m: _crop(load_slices(slices[m]), plane) for m in methods}
+    first = unpacked[methods[0]]
+    _draw(axes.flat[0], first, plane, "fixed", "fixed", FIXED_COLOUR)
+    axes.flat[0].set_title("fixed", fontsize=9)
+    for axis, method in zip(list(axes.flat)[1:], methods, strict=False):
+        _draw(axis, unpacked[method], plane, "moved", "fixed", FIXED_COLOUR)
+        _draw(axis, unpacked[method], plane, None, "moved", MOVED_COLOUR)
+        axis.set_title(f"{name_of(method)}\nDice {dice[method]:.3f}", fontsize=9)
+    return figure
+
+
+def _crop(arrays: Mapping[str, np.ndarray], plane: str, margin: int = 4) -> dict[str, np.ndarray]:
+    """The slices of one plane, cut to the fixed brain."""
+    box = []
+    for axis in (1, 0):
+        hit = np.flatnonzero((arrays[f"fixed_{plane}"] > 0).any(axis=axis))
+        box.append(slice(max(0, hit[0] - margin), hit[-1] + 1 + margin))
+    return {name: cut[tuple(box)] for name, cut in arrays.items() if name.endswith(plane)}
+
+
+def _draw(axis, arrays, plane: str, image: str | None, labels: str, colour: str) -> None:
+    if image:
+        axis.imshow(arrays[f"{image}_{plane}"].T, origin="lower", cmap="gray", vmin=0, vmax=255)
+    cut = arrays[f"{labels}_labels_{plane}"].astype(int)
+    # A line wherever the label changes; contour levels would merge neighbouring label numbers.
+    i, j = np.nonzero(np.diff(cut, axis=0))
+    upright = np.array([[i + 0.5, j - 0.5], [i + 0.5, j + 0.5]])
+    i, j = np.nonzero(np.diff(cut, axis=1))
+    flat = np.array([[i - 0.5, j + 0.5], [i + 0.5, j + 0.5]])
+    segments = np.concatenate([upright, flat], axis=2).transpose(2, 0, 1)  # (n, end, xy)
+    lines = LineCollection(segments, colors=colour, linewidths=0.45, alpha=0.9)
+    axis.add_collection(lines, autolim=False)

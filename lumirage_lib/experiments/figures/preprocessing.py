@@ -1,0 +1,95 @@
+"""Figures of sensitivity: what every perturbation costs every method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from ...naming import name_of
+from .style import FAMILY_MARKERS, colour_of, order_of, use_style
+
+
+def plot_drops(drops: pd.DataFrame, cap: float = 0.15):
+    """Heat map, perturbation by method: mean drop in Dice, the number in each cell.
+
+    Parameters
+    ----------
+    drops : DataFrame
+        method, condition, kind, drop (NaN where every pair failed), n_failed, in the order of rows.
+    cap : float
+        Drop at which the colour is full; numbers go on.
+    """
+    use_style()
+    methods = order_of(drops["method"])
+    kinds = drops.drop_duplicates("condition").set_index("condition")["kind"]
+    values = drops.pivot_table("drop", "condition", "method", sort=False, dropna=False)
+    values = values.reindex(index=kinds.index, columns=methods)
+    failed = drops.pivot_table("n_failed", "condition", "method", sort=False)
+    failed = failed.reindex(index=kinds.index, columns=methods).fillna(0)
+    figure, axes = plt.subplots(figsize=(3.4 + 1.15 * len(methods), 1.3 + 0.29 * len(kinds)))
+    image = axes.imshow(values, cmap="PuOr_r", vmin=-cap, vmax=cap, aspect="auto")
+    for y, x in np.ndindex(values.shape):
+        value, lost = values.iat[y, x], int(failed.iat[y, x])
+        text = ("" if np.isnan(value) else f"{round(value, 3) + 0.0:+.3f}") + (
+            f" ×{lost}" if lost else ""
+        )
+        colour = "white" if abs(value) > 0.7 * cap else "black"
+        axes.text(x, y, text, ha="center", va="center", fontsize=8, color=colour)
+    for y in np.flatnonzero(kinds.to_numpy()[1:] != kinds.to_numpy()[:-1]):
+        axes.axhline(y + 0.5, color="black", lw=0.8)
+    axes.set_yticks(range(len(kinds)), kinds.index)
+    axes.set_xticks(range(len(methods)), [name_of(m) for m in methods], rotation=30, ha="right")
+    axes.grid(False)
+    figure.colorbar(image, ax=axes, label="drop in mean Dice", extend="both", shrink=0.6)
+    return figure
+
+
+def plot_worst(summary: pd.DataFrame, families: Mapping[str, str]):
+    """Mean and worst drop of every method; the worst with its simultaneous interval.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        method, mean, worst, low, high, worst_condition.
+    families : mapping
+        Method -> family, for the symbols.
+    """
+    use_style()
+    table = summary.set_index("method").loc[order_of(summary["method"])[::-1]]
+    figure, axes = plt.subplots(figsize=(7.4, 0.6 * len(table) + 1.3))
+    for y, (method, row) in enumerate(table.iterrows()):
+        colour, marker = colour_of(method), FAMILY_MARKERS[families[method]]
+        if np.isfinite([row["low"], row["high"]]).all():
+            axes.plot([row["low"], row["high"]], [y, y], color=colour, lw=2)
+        axes.scatter(row["mean"], y, marker=marker, s=50, facecolors="white", edgecolors=colour)
+        axes.scatter(row["worst"], y, marker=marker, s=50, color=colour, zorder=3)
+        axes.annotate(
+            row["worst_condition"] or "",
+            (row["worst"], y),
+            textcoords="offset points",
+            xytext=(0, 8),
+            fontsize=8,
+            ha="center",
+        )
+    axes.axvline(0, color="black", lw=0.8)
+    axes.set_yticks(range(len(table)), [name_of(m) for m in table.index])
+    axes.set_ylim(-0.6, len(table) - 0.3)
+    axes.set_xlabel("drop in mean Dice against the standard preprocessing")
+    return figure
+
+
+def plot_examples(slices: Mapping[str, np.ndarray], columns: int = 6):
+    """One slice per condition, each in its own grey scale from its least to its largest value."""
+    use_style()
+    columns = min(columns, len(slices))
+    rows = -(-len(slices) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(1.75 * columns, 2.1 * rows), squeeze=False)
+    for axis in axes.ravel():
+        axis.axis("off")
+    for axis, (name, cut) in zip(axes.ravel(), slices.items(), strict=False):
+        axis.imshow(cut.T, cmap="gray", origin="lower")
+        axis.set_title(name, fontsize=8)
+    return figure

@@ -1,0 +1,51 @@
+"""Ranks of methods under many rulers."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from ...naming import name_of
+from .style import use_style
+
+
+def plot_ranks(ranks: pd.DataFrame, values: pd.DataFrame):
+    """Heat map of ranks, methods down, rulers across; dark is first, the value stands in the cell.
+
+    Parameters
+    ----------
+    ranks, values : DataFrame
+        Index: methods; columns: rulers.
+    """
+    use_style()
+    n, m = ranks.shape
+    figure, axes = plt.subplots(figsize=(0.62 * m + 2.2, 0.46 * n + 2.4))
+    axes.grid(False)
+    axes.imshow(ranks.to_numpy(), cmap="cividis", aspect="auto", vmin=1, vmax=n)
+    for i in range(n):
+        for j in range(m):
+            rank, value = ranks.iat[i, j], values.iat[i, j]
+            axes.text(
+                j,
+                i - 0.12,
+                f"{rank:.0f}",
+                ha="center",
+                va="center",
+                weight="bold" if rank == 1 else "normal",
+                color="white" if rank < (n + 1) / 2 else "black",
+            )
+            axes.text(
+                j,
+                i + 0.25,
+                f"{value:.3g}",
+                ha="center",
+                va="center",
+                fontsize=6.5,
+                color="white" if rank < (n + 1) / 2 else "black",
+            )
+    axes.set_yticks(range(n), [name_of(method) for method in ranks.index])
+    axes.set_xticks(np.arange(m), ranks.columns, rotation=40, ha="right", fontsize=8)
+    for edge in axes.spines.values():
+        edge.set_visible(False)
+    return figure

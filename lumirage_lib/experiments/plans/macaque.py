@@ -1,0 +1,46 @@
+"""Notebook 02: macaque brains as they are, and declared as large as human ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...cohorts import Pair, balanced_pairs, get_cohort
+from ...cohorts.macaque import HUMAN_SCALE, related_pairs
+from ...images.preprocess import STANDARD, Preprocessing, step
+from ...runs import evaluate
+from ...runs.evaluate import Task
+from .contrasts import known_methods
+from .paper import is_paper_data, plan_paper
+
+# The voxels stay; what the header says of their size is what a method with a trained spacing acts on.
+SIZES: Mapping[str, Preprocessing] = {
+    "true size": STANDARD,
+    "human size": Preprocessing(
+        "human size",
+        pair_steps=(
+            *STANDARD.pair_steps,
+            *(step("mis_space", factor=HUMAN_SCALE, axis=axis) for axis in range(3)),
+        ),
+    ),
+}
+
+
+def choose_pairs(parameters: Mapping) -> tuple[dict, list[Pair]]:
+    """Options of the cohort and its ordered pairs: all of the real one, balanced of the generated."""
+    if parameters["cohort"] == "macaque":
+        return {}, related_pairs(get_cohort("macaque").scans)
+    options = {name: parameters[name] for name in ("spacing_mm", "n_subjects", "seed")}
+    scans = get_cohort(parameters["cohort"], **options).scans
+    return options, balanced_pairs(scans, parameters["n_pairs"], parameters["seed"])
+
+
+def plan_macaque(parameters: Mapping) -> list[Task]:
+    """Every pair by every method at every size; the paper's animals in its authors' way."""
+    sizes = [SIZES[name] for name in parameters["sizes"]]
+    if is_paper_data(parameters):
+        return plan_paper(parameters, sizes)
+    options, pairs = choose_pairs(parameters)
+    methods, _ = known_methods(parameters["methods"])
+    return evaluate.plan(
+        parameters["cohort"], pairs, methods, cohort_options=options, preprocessing=sizes
+    )

@@ -1,0 +1,1 @@
+"""Volumes, mappings, preprocessing, contrast: arrays with a place in the world."""

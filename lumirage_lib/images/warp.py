@@ -1,0 +1,318 @@
+"""Displacement fields: the one convention of this library, conversions, composition, warping.
+
+A *displacement* is float32 of shape (3, X, Y, Z), in voxels, in the order of the array axes, on the
+grid of the fixed image: ``moved(x) = moving(x + displacement(x))``. It pulls: it says where in the
+moving image to look. This is the convention of Learn2Reg and of scipy's ``map_coordinates``. Where
+the moving array has a grid of its own, ``x + displacement(x)`` is an index into that array.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from scipy import ndimage
+
+from ..errors import InputError
+from .volumes import reorient_array, reorientation, save_nifti
+
+LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # RAS+ <-> LPS+, its own inverse
+SLAB_VOXELS = 200_000  # voxels worked on at once: small enough for the cache
+
+
+def check_displacement(displacement: np.ndarray, shape=None, where="displacement") -> np.ndarray:
+    """Return the field as float32, or say in one sentence why it is none.
+
+    Raises
+    ------
+    InputError
+        Not (3, X, Y, Z), not of `shape`, or with NaN or infinite values.
+    """
+    field = np.asarray(displacement)
+    if field.ndim != 4 or field.shape[0] != 3:
+        raise InputError(f"{where}: expected shape (3, X, Y, Z), got {field.shape}")
+    if shape is not None and field.shape[1:] != tuple(shape):
+        raise InputError(
+            f"{where}: the field has grid {field.shape[1:]} but the fixed image {tuple(shape)}; "
+            "resample it to the fixed grid first"
+        )
+    field = field.astype(np.float32, copy=False)
+    if not np.isfinite(field).all():
+        raise InputError(
+            f"{where}: the field has NaN or infinite values; the registration diverged"
+        )
+    return field
+
+
+def identity_grid(shape, dtype=np.float32) -> np.ndarray:
+    """Voxel indices of every voxel, shape (3, X, Y, Z)."""
+    return np.stack(np.meshgrid(*(np.arange(n, dtype=dtype) for n in shape), indexing="ij"))
+
+
+def apply_matrix(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Apply a 4x4 matrix to points of shape (3, ...), in float32 for large arrays."""
+    linear = matrix[:3, :3].astype(points.dtype)
+    out = np.tensordot(linear, points, axes=1)
+    out += matrix[:3, 3].astype(points.dtype).reshape(3, *[1] * (points.ndim - 1))
+    return out
+
+
+def sample(image: np.ndarray, coordinates: np.ndarray, order: int = 1, fill=0.0, mode="constant"):
+    """Values of `image` at voxel coordinates of shape (3, ...)."""
+    return ndimage.map_coordinates(
+        image, coordinates, order=order, cval=fill, mode=mode, output=np.float32
+    )
+
+
+def warp_image(moving: np.ndarray, displacement: np.ndarray, order: int = 1, fill: float = 0.0):
+    """Moved image on the fixed grid: ``moving(x + displacement(x))``.
+
+    Parameters
+    ----------
+    moving : ndarray, shape (A, B, C)
+    displacement : ndarray, shape (3, X, Y, Z)
+        Voxels; see the module's convention.
+    order : int
+        Spline order, 1 = trilinear.
+    fill : float
+        Value outside the moving image.
+
+    Returns
+    -------
+    ndarray of float32, shape (X, Y, Z)
+    """
+    displacement = check_displacement(displacement)
+    return sample(moving, identity_grid(displacement.shape[1:]) + displacement, order, fill)
+
+
+def warp_labels(labels: np.ndarray, displacement: np.ndarray, rule: str = "nearest") -> np.ndarray:
+    """Moved labels on the fixed grid, by one rule for every method.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (A, B, C)
+    displacement : ndarray, shape (3, X, Y, Z)
+    rule : {"nearest", "linear"}
+        The label of the nearest voxel, or the label with the largest trilinear weight (one-hot,
+        linear, argmax; ties go to the smallest label). Outside the array lies label 0.
+
+    Returns
+    -------
+    ndarray of the labels' type, shape (X, Y, Z)
+    """
+    if rule not in ("nearest", "linear"):
+        raise InputError(f"label rule {rule!r}: expected 'nearest' or 'linear'")
+    displacement = check_displacement(displacement)
+    # A border of background: what lies outside is moved onto it. np.pad keeps the order of axes in
+    # memory, and nibabel's is Fortran's.
+    padded = np.ascontiguousarray(np.pad(labels, (1, 2)))
+    strides = np.array(padded.strides) // padded.itemsize
+    last = np.array(labels.shape, np.float32).reshape(3, 1, 1, 1)
+    flat, differ = padded.ravel(), _corners_differ(padded).ravel() if rule == "linear" else None
+    out = np.empty(displacement.shape[1:], labels.dtype)
+    rows = max(1, SLAB_VOXELS // out[0].size)
+    for start in range(0, len(out), rows):
+        part = displacement[:, start : start + rows]
+        points = identity_grid(part.shape[1:])
+        points[0] += start
+        points = points + part
+        cell = np.floor(points + np.float32(0.5)) if rule == "nearest" else np.floor(points)
+        index = sum(
+            (c.astype(np.int32) + 1) * np.int32(s)
+            for c, s in zip(np.clip(cell, -1, last), strides, strict=True)
+        )
+        found = flat[index]
+        if rule == "linear":
+            # Only where the eight corners differ is there anything to decide.
+            mixed = differ[index] & (cell >= -1).all(axis=0)
+            found[mixed] = _vote(flat, index[mixed], (points - cell)[:, mixed], strides)
+        out[start : start + rows] = found
+    return out
+
+
+def _corners_differ(labels: np.ndarray) -> np.ndarray:
+    """True at the lower corner of every cell whose eight corners do not all have one label."""
+    low, high = labels.copy(), labels.copy()
+    for axis in range(3):
+        low, high = low.swapaxes(0, axis), high.swapaxes(0, axis)
+        np.minimum(low[:-1], low[1:], out=low[:-1])
+        np.maximum(high[:-1], high[1:], out=high[:-1])
+        low, high = low.swapaxes(0, axis), high.swapaxes(0, axis)
+    return low != high
+
+
+def _vote(flat: np.ndarray, base: np.ndarray, fraction: np.ndarray, strides) -> np.ndarray:
+    """Label of the largest trilinear weight in the cells at flat indices `base`."""
+    corners = np.array(list(np.ndindex(2, 2, 2)))
+    values = np.stack([flat[base + strides @ corner] for corner in corners])
+    weights = np.stack([np.prod(np.where(c[:, None], fraction, 1 - fraction), 0) for c in corners])
+    score = np.stack([(weights * (values == v)).sum(axis=0) for v in values])
+    # Smallest label among those that reach the maximum (up to rounding of the sums).
+    reached = score >= score.max(axis=0) - 1e-6
+    return np.where(reached, values, np.iinfo(values.dtype).max).min(axis=0)
+
+
+def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """One displacement for two warps in a row: ``moving -> inner -> outer``.
+
+    ``warp(warp(moving, inner), outer) == warp(moving, compose(outer, inner))`` but for the second
+    interpolation, which this avoids. ``result(x) = outer(x) + inner(x + outer(x))``; beyond the edge
+    of its grid `inner` keeps its edge value.
+    """
+    coordinates = identity_grid(outer.shape[1:]) + outer
+    inner_there = np.stack([sample(c, coordinates, mode="nearest") for c in inner])
+    return outer + inner_there
+
+
+def displacement_of_matrix(matrix: np.ndarray, shape) -> np.ndarray:
+    """Displacement of a 4x4 voxel map (fixed index -> moving index) on a grid of `shape`."""
+    # float64 on the way: at index 200 float32 would round off more than a voxel's 1e-5.
+    grid = identity_grid(shape, np.float64)
+    return (apply_matrix(matrix, grid) - grid).astype(np.float32)
+
+
+def to_native(displacement, to_fixed, to_moving, fixed_shape) -> np.ndarray:
+    """Carry a field from the grid a method worked on to the native fixed and moving arrays, once.
+
+    Parameters
+    ----------
+    displacement : ndarray, shape (3, X, Y, Z)
+        On the working grid, in its voxels.
+    to_fixed, to_moving : ndarray, shape (4, 4)
+        Working voxel index -> native index of the fixed and of the moving array (orientation, crop,
+        resolution, and for the moving image also the affine registration).
+    fixed_shape : tuple
+        Shape of the native fixed array.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, *fixed_shape)
+        ``to_moving(y + u(y)) - x`` with ``y = inverse(to_fixed) x``; beyond the working grid the
+        field keeps its edge value.
+    """
+    from_fixed = np.linalg.inv(to_fixed)
+    linear, offset = from_fixed[:3, :3], from_fixed[:3, 3]
+    moved = np.stack(
+        [
+            ndimage.affine_transform(
+                c, linear, offset, tuple(fixed_shape), np.float32, order=1, mode="nearest"
+            )
+            for c in check_displacement(displacement)
+        ]
+    )
+    total = displacement_of_matrix(to_moving @ from_fixed, fixed_shape)
+    total += np.tensordot(to_moving[:3, :3].astype(np.float32), moved, axes=1)
+    return total
+
+
+# ---- other people's conventions ------------------------------------------------------------------
+
+
+def to_grid_sample(displacement: np.ndarray, moving_shape=None) -> np.ndarray:
+    """Sampling grid of ``torch.nn.functional.grid_sample``, ``align_corners=True``.
+
+    Returns shape (1, X, Y, Z, 3), in [-1, 1], last axis in torch's order (Z, Y, X).
+    """
+    coordinates = identity_grid(displacement.shape[1:]) + displacement
+    size = np.array(moving_shape or displacement.shape[1:], np.float32).reshape(3, 1, 1, 1)
+    unit = 2 * coordinates / (size - 1) - 1
+    return np.moveaxis(unit[::-1], 0, -1)[None]
+
+
+def from_grid_sample(grid: np.ndarray, moving_shape=None) -> np.ndarray:
+    """Inverse of :func:`to_grid_sample`."""
+    unit = np.moveaxis(np.asarray(grid, np.float32)[0], -1, 0)[::-1]
+    size = np.array(moving_shape or unit.shape[1:], np.float32).reshape(3, 1, 1, 1)
+    return (unit + 1) * (size - 1) / 2 - identity_grid(unit.shape[1:])
+
+
+def to_fireants(displacement: np.ndarray, moving_shape=None) -> np.ndarray:
+    """Warped coordinates as FireANTs returns them: shape (1, Z, Y, X, 3), last axis (x, y, z).
+
+    Its arrays come from SimpleITK, so they are the transpose of ours.
+    """
+    return np.transpose(to_grid_sample(displacement, moving_shape), (0, 3, 2, 1, 4))[..., ::-1]
+
+
+def from_fireants(grid: np.ndarray, moving_shape=None) -> np.ndarray:
+    """Inverse of :func:`to_fireants`."""
+    return from_grid_sample(np.transpose(grid, (0, 3, 2, 1, 4))[..., ::-1], moving_shape)
+
+
+def to_world(displacement: np.ndarray, fixed_affine: np.ndarray, moving_affine=None) -> np.ndarray:
+    """Displacement in world millimetres (RAS+), shape (3, X, Y, Z), on the fixed grid."""
+    moving_affine = fixed_affine if moving_affine is None else moving_affine
+    grid = identity_grid(displacement.shape[1:], np.float64)
+    there = apply_matrix(np.asarray(moving_affine, float), grid + displacement)
+    return (there - apply_matrix(np.asarray(fixed_affine, float), grid)).astype(np.float32)
+
+
+def from_world(field_mm: np.ndarray, fixed_affine: np.ndarray, moving_affine=None) -> np.ndarray:
+    """Inverse of :func:`to_world`."""
+    moving_affine = fixed_affine if moving_affine is None else moving_affine
+    grid = identity_grid(field_mm.shape[1:], np.float64)
+    there = apply_matrix(np.asarray(fixed_affine, float), grid) + field_mm
+    return (apply_matrix(np.linalg.inv(moving_affine), there) - grid).astype(np.float32)
+
+
+def to_itk(displacement: np.ndarray, fixed_affine: np.ndarray, moving_affine=None) -> np.ndarray:
+    """Field as ITK and ANTs store it: shape (X, Y, Z, 3), millimetres, LPS+.
+
+    Pulls like ours: the vector at a fixed point leads to the moving point.
+    """
+    field = to_world(displacement, fixed_affine, moving_affine)
+    return np.moveaxis(field * np.float32([-1, -1, 1]).reshape(3, 1, 1, 1), 0, -1)
+
+
+def from_itk(field_lps_mm: np.ndarray, fixed_affine: np.ndarray, moving_affine=None) -> np.ndarray:
+    """Inverse of :func:`to_itk`; takes (X, Y, Z, 3) or NIfTI's (X, Y, Z, 1, 3)."""
+    field = np.asarray(field_lps_mm, np.float32)
+    if field.ndim == 5 and field.shape[3] == 1:
+        field = field[:, :, :, 0]
+    if field.ndim != 4 or field.shape[-1] != 3:
+        raise InputError(f"ITK field: expected shape (X, Y, Z, 3), got {field.shape}")
+    field = np.moveaxis(field, -1, 0) * np.float32([-1, -1, 1]).reshape(3, 1, 1, 1)
+    return from_world(field, fixed_affine, moving_affine)
+
+
+def reorient_displacement(displacement, source: str, target: str) -> np.ndarray:
+    """The same warp with both arrays reoriented from one axis code to another.
+
+    Both images must share the grid; components are permuted and change sign with their axes.
+    """
+    shape = displacement.shape[1:]
+    back = np.linalg.inv(reorientation(shape, source, target))[:3, :3].astype(np.float32)
+    turned = np.stack([reorient_array(c, source, target) for c in displacement])
+    return np.tensordot(back, turned, axes=1)
+
+
+def save_displacement(displacement: np.ndarray, affine: np.ndarray, path: str | Path) -> Path:
+    """Write a Learn2Reg file (``disp_FIXED_MOVING.nii.gz``): shape (X, Y, Z, 3), float32, voxels.
+
+    The components are indices into the arrays as stored in the fixed and moving files.
+    """
+    field = np.moveaxis(check_displacement(displacement), 0, -1)
+    return save_nifti(nib.Nifti1Image(np.ascontiguousarray(field), affine), path)
+
+
+def load_displacement(path: str | Path, shape=None) -> np.ndarray:
+    """Read a Learn2Reg file of shape (X, Y, Z, 3) or (3, X, Y, Z), float16 or float32.
+
+    Raises
+    ------
+    InputError
+        Missing, truncated, of another shape, or not finite; the message names the file.
+    """
+    path = Path(path)
+    try:
+        field = np.asanyarray(nib.load(path).dataobj)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such displacement file") from None
+    except Exception as error:
+        raise InputError(
+            f"{path}: not a readable displacement ({error}); write or copy it again"
+        ) from error
+    if field.ndim == 4 and field.shape[0] != 3 and field.shape[-1] == 3:
+        field = np.moveaxis(field, -1, 0)
+    return check_displacement(np.ascontiguousarray(field, np.float32), shape, str(path))

@@ -1,0 +1,140 @@
+"""Checkpoints into networks: strictly, safely, and with one sentence when they do not fit."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import struct
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ...errors import WeightsError
+from .voxelmorph import read_keras_state
+
+TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".ckpt")
+# What the readers raise on bytes that are cut short or not theirs.
+UNREADABLE = (
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    struct.error,
+    pickle.UnpicklingError,
+)
+
+
+def load_weights(module: nn.Module, path: str | Path) -> None:
+    """Fill every parameter and buffer of `module` from a checkpoint, or change nothing.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Its state dict must have the checkpoint's keys and shapes, none missing and none left over.
+    path : str or Path
+        `.safetensors`; a Keras file of VoxelMorph (`.h5`); or a PyTorch file (`.pth`, `.pt`,
+        `.tar`, `.ckpt`) that holds tensors and plain containers only: no code is executed.
+
+    Raises
+    ------
+    WeightsError
+        No such file, unknown suffix, truncated or foreign bytes, a pickle of Python objects, a
+        missing or unexpected key, or a wrong shape.
+    """
+    path = Path(path)
+    state = read_state(path)
+    check_state(state, module, path.name)
+    module.load_state_dict(state)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Tensors of a checkpoint by name, on the CPU. Raises WeightsError as `load_weights`."""
+    if not path.is_file():
+        raise WeightsError(
+            f"expected a checkpoint at {path}, found no file; fetch it or correct the path"
+        )
+    if path.suffix == ".safetensors":
+        return _read(load_file, path, "a safetensors file")
+    if path.suffix == ".h5":
+        return _read(read_keras_state, path, "a Keras weights file")
+    if path.suffix in TORCH_SUFFIXES:
+        return _read_torch(path)
+    known = ", ".join((".safetensors", ".h5", *TORCH_SUFFIXES))
+    raise WeightsError(f"expected a checkpoint ending in one of {known}, got {path.name}")
+
+
+def check_state(state: Mapping[str, Tensor], module: nn.Module, name: str) -> None:
+    """Raise WeightsError unless keys and shapes of `state` are exactly the module's."""
+    expected = module.state_dict()
+    network = type(module).__name__
+    for problem, keys in (
+        ("lacks", [key for key in expected if key not in state]),
+        ("has the unexpected", [key for key in state if key not in expected]),
+    ):
+        if keys:
+            others = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+            raise WeightsError(
+                f"expected the {len(expected)} tensors of {network}, but {name} {problem} "
+                f"{keys[0]}{others}; is it the checkpoint of another network or of other options?"
+            )
+    for key, tensor in expected.items():
+        if state[key].shape != tensor.shape:
+            raise WeightsError(
+                f"expected {key} of {network} with shape {tuple(tensor.shape)}, but {name} has "
+                f"{tuple(state[key].shape)}; build the network with the options it was trained with"
+            )
+
+
+def _read(reader: Callable[[Path], dict[str, Tensor]], path: Path, kind: str) -> dict[str, Tensor]:
+    try:
+        return reader(path)
+    except (SafetensorError, *UNREADABLE) as error:
+        raise _make_unreadable(path, kind) from error
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE as error:
+        refused = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
+        if refused:
+            raise WeightsError(
+                f"expected plain tensors, but {path.name} pickles the Python object "
+                f"{refused[1]}, which could execute code on loading; save the state_dict alone, "
+                "or fetch the file again if that is what it should hold"
+            ) from error
+        raise _make_unreadable(path, "a PyTorch checkpoint") from error
+    return _find_state(content, path.name)
+
+
+def _find_state(content: object, name: str) -> dict[str, Tensor]:
+    """The state dict itself, or the only one among a training checkpoint's entries."""
+    candidates = [content, *content.values()] if isinstance(content, Mapping) else []
+    found = [dict(c) for c in candidates if _is_state(c)]
+    if len(found) != 1:
+        raise WeightsError(
+            f"expected one state dict of named tensors in {name}, found {len(found)}; "
+            "save the network's state_dict alone"
+        )
+    return found[0]
+
+
+def _is_state(content: object) -> bool:
+    return (
+        isinstance(content, Mapping)
+        and len(content) > 0
+        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
+    )
+
+
+def _make_unreadable(path: Path, kind: str) -> WeightsError:
+    return WeightsError(
+        f"expected {kind} at {path}, but its {path.stat().st_size} bytes cannot be read as one; "
+        "it is truncated or of another format: fetch it again"
+    )

@@ -1,0 +1,1 @@
+"""Registrations as rows: tasks, child processes, the store, profiles."""

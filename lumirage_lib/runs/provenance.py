@@ -1,0 +1,66 @@
+"""Where a run's numbers come from: versions, machine, revision, seeds, sources."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from importlib import metadata
+
+from .. import __version__
+from ..book.notebooks import resolve_parameters
+from ..cohorts.sources import load_sources
+from ..runs.profiles import notebooks_of, project_root, store_path
+from . import store as results
+from .evaluate import ALIGNMENT, RULER, hardware
+
+PACKAGES = (
+    "torch",
+    "antspyx",
+    "picsl-greedy",
+    "fireants",
+    "SimpleITK",
+    "numpy",
+    "scipy",
+    "nibabel",
+)
+
+
+def revision() -> str:
+    """Git revision of the project, with "+changes" if the working tree differs; or "unknown"."""
+    root = project_root()
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        return head + ("+changes" if _git(root, "status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(root, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def describe_run(profile: str) -> dict:
+    """Everything about a profile's run that its tables do not say themselves."""
+    sources = "\n".join(f"{s.name} {s.sha256}" for s in load_sources().values())
+    table = results.read_registrations(store_path(profile))
+    return {
+        "profile": profile,
+        "lumirage": __version__,
+        "revision": revision(),
+        "ruler": RULER,
+        "alignment": ALIGNMENT,
+        "parameters": {name: resolve_parameters(name, profile) for name in notebooks_of(profile)},
+        "packages": {p: metadata.version(p) for p in PACKAGES},
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "hardware": sorted(set(table["hardware"])) or [hardware()],
+        "cores": os.cpu_count(),
+        "started": min(table["finished"], default=None),
+        "finished": max(table["finished"], default=None),
+        "sources_sha256": hashlib.sha256(sources.encode()).hexdigest(),
+        "note": "processor seconds, not wall time, are comparable: the machine ran several "
+        "registrations and other work at once",
+    }

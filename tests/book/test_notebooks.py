@@ -1,0 +1,82 @@
+"""Parameters of notebooks, and what papermill's result becomes."""
+
+from __future__ import annotations
+
+import nbformat
+import pytest
+
+from lumirage_lib.book import notebooks
+from lumirage_lib.errors import InputError
+from lumirage_lib.experiments.load import load as experiments
+from lumirage_lib.runs import profiles
+
+NAMES = sorted(p.stem for p in (profiles.project_root() / "notebooks").glob("[0-9]*.py"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_has_type_and_comment(name):
+    parameters = notebooks.read_parameters(name)
+    assert "profile" in parameters
+    assert all(isinstance(value, kind) for kind, value, _ in parameters.values())
+    assert all(comment for _, _, comment in parameters.values())
+
+
+@pytest.mark.parametrize("profile", ["smoke", "demo", "open"])
+def test_every_profile_resolves(profile):
+    for name in profiles.notebooks_of(profile):
+        assert notebooks.resolve_parameters(name, profile)["profile"] == profile
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"n_pair": 3}, "no parameter n_pair"),
+        ({"n_pairs": "many"}, "expected int, got 'many'"),
+        ({"n_pairs": 2.5}, "expected int"),
+        ({"n_pairs": True}, "expected int"),
+        ({"methods": "greedy"}, "expected list"),
+    ],
+)
+def test_bad_parameters_are_refused_by_name(given, message):
+    with pytest.raises(InputError, match=message):
+        notebooks.resolve_parameters("01_in_distribution", "smoke", given)
+
+
+def test_command_line_text_becomes_typed_values():
+    given = {"n_pairs": "3", "methods": "[affine, greedy]", "margin": "1"}
+    found = notebooks.resolve_parameters("01_in_distribution", "smoke", given)
+    assert found["n_pairs"] == 3
+    assert found["methods"] == ["affine", "greedy"]
+    assert isinstance(found["margin"], float)
+
+
+@pytest.mark.parametrize(("name", "profile"), [("99_nothing", "demo"), ("01_in_distribution", "x")])
+def test_unknown_notebook_or_profile_lists_those_there_are(name, profile):
+    with pytest.raises(InputError, match=r"01_in_distribution|demo"):
+        notebooks.resolve_parameters(name, profile)
+
+
+@pytest.mark.parametrize("name", profiles.notebooks_of("smoke"))
+def test_smoke_profile_executes(name, tmp_path, monkeypatch, capfd):
+    """The whole road: plan, children, store, papermill, page with captioned figures."""
+    monkeypatch.setattr(experiments, "store_path", lambda profile: tmp_path / "smoke.sqlite")
+    parameters = notebooks.resolve_parameters(name, "smoke")
+    page = notebooks.execute_notebook(name, parameters, tmp_path / "page.ipynb")
+    assert "without encryption" not in capfd.readouterr().err
+    cells = nbformat.read(page, as_version=4).cells
+    assert cells[0].source.startswith("# ")
+    assert cells[0].source.split("\n")[0].endswith(" (smoke run)")
+    figures = [c.metadata["mystnb"] for c in cells if "mystnb" in c.metadata]
+    assert figures
+    assert all(f["figure"]["caption"] and f["image"]["alt"] for f in figures)
+    assert all("subjects" in f["figure"]["caption"] for f in figures)
+    assert not [o for c in cells for o in c.get("outputs", []) if o.output_type == "error"]
+
+
+def test_a_book_draws_published_runs_and_never_computes_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "store_path", lambda profile: tmp_path / "s.sqlite")
+    monkeypatch.setenv(profiles.DRAW_ONLY, "1")
+    parameters = notebooks.resolve_parameters("01_in_distribution", "open")
+    counts = experiments.compute_notebook("01_in_distribution", parameters)
+    planned = len(experiments.plan_notebook("01_in_distribution", parameters))
+    assert counts == {"reused": 0, "new": 0, "failed": 0, "skipped": planned}

@@ -1,0 +1,70 @@
+"""Sentences about the checks of notebook 03, on tables whose numbers are known."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from lumirage_lib.experiments.analyses.contrast_checks import (
+    describe_alignment,
+    describe_fusion,
+    describe_levels,
+    load_checks,
+)
+
+TISSUES = ("CSF", "grey matter", "white matter")
+
+
+def levels(synthesised=(1.0, 0.4, 0.2)) -> pd.DataFrame:
+    rows = []
+    images = {"real": (1.0, 0.5, 0.4), "synthesised": synthesised}
+    for source, medians in images.items():
+        for scan in ("a", "b"):
+            for tissue, median in zip(TISSUES, medians, strict=True):
+                cnr = (median - medians[1]) / 0.05
+                rows.append((source, "T2w", scan, tissue, median, 0.05, cnr))
+    columns = ["source", "condition", "scan", "tissue", "median", "sd", "cnr_grey"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_real_and_synthesised_tissues_stand_side_by_side():
+    said = describe_levels(levels())
+    assert "| T2w | real | 2 | CSF, grey, white | +10.0 | −2.0 |" in said
+    assert "| T2w | synthesised | 2 | CSF, grey, white | +12.0 | −4.0 |" in said
+    assert "The order of the tissues is the same in T2w." in said
+    assert "2.0 times as far apart in T2w" in said
+
+
+def test_another_order_is_said():
+    said = describe_levels(levels(synthesised=(1.0, 0.2, 0.4)))
+    assert "The order of the tissues differs in T2w." in said
+
+
+def test_fusion_is_shown_by_rule_best_first():
+    table = pd.DataFrame(
+        [(s, r, d, 139, 14) for s, r, d in (
+            ("x", "one atlas", 0.5), ("x", "joint fusion", 0.7),
+            ("y", "one atlas", 0.6), ("y", "joint fusion", 0.8),
+        )],
+        columns=["scan", "rule", "dice", "n_labels", "n_atlases"],
+    )  # fmt: skip
+    said = describe_fusion(table)
+    assert "| scan left out | joint fusion | one atlas |" in said
+    assert "| mean | 0.750 | 0.550 |" in said
+    assert "139 manual labels of 2 scans, each labelled from 14 others" in said
+
+
+def test_alignment_counts_the_scans_that_it_helped():
+    table = pd.DataFrame(
+        {"scan": ["a", "b"], "before": [0.1, 0.4], "after": [0.4, 0.3], "shift_mm": [12.0, 0.5]}
+    )
+    said = describe_alignment(table)
+    assert "raised it in 1 of 2 scans; lowest after it 0.300, before it 0.100" in said
+
+
+@pytest.mark.parametrize("profile", ["open", "demo"])
+def test_checks_of_a_profile_are_there_or_said_to_be_missing(profile):
+    checks = load_checks(profile)
+    texts = (checks.levels_text, checks.fusion_text, checks.alignment_text)
+    assert all(("has not been run" in text) == (profile == "demo") for text in texts)
+    assert (checks.levels is None) == (profile == "demo")

@@ -1,0 +1,172 @@
+"""Notebook 03's plan and numbers, on registrations whose Dice is made up and therefore known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lumirage_lib.cohorts import balanced_pairs, get_cohort
+from lumirage_lib.experiments.analyses import contrasts as analysis
+from lumirage_lib.experiments.analyses.completeness import find_methods, keep_matched
+from lumirage_lib.experiments.load import Run, figures
+from lumirage_lib.experiments.plans.contrasts import (
+    DOSES,
+    SYNTHESISED,
+    describe_arms,
+    plan_contrasts,
+)
+from lumirage_lib.methods import get_method
+from lumirage_lib.runs.evaluate import Task
+
+PARAMETERS = {
+    "profile": "open",
+    "cohort": "oasis",
+    "n_pairs": 12,
+    "contrasts": ["T1w again", "T2w", "FLAIR"],
+    "real": {"openms": 6, "nichart": 18},
+    "n_atlases": 15,
+    "methods": ["affine", "greedy", "syn", "clapirn", "not-there"],
+    "doses": [0.0, 0.5, 1.0],
+    "dose_methods": ["greedy", "clapirn"],
+    "n_dose_pairs": 2,
+    "margin": 0.01,
+    "n_panels": 1,
+    "seed": 2026,
+}
+LOSS = {"T2w": 0.08, "FLAIR": 0.03}  # of the network alone, beyond what all lose
+
+
+@pytest.fixture(scope="module")
+def entries():
+    return describe_arms(PARAMETERS)
+
+
+def make_run(entries) -> Run:
+    rows, structures = {}, []
+    pair_rng = np.random.default_rng(1)
+    hard: dict = {}
+    for entry in entries:
+        task = entry.task
+        if task.key in rows:
+            continue
+        spec, pair = get_method(task.method), task.pair
+        base = hard.setdefault(pair.id, pair_rng.normal(0.5, 0.05))
+        deep = spec.family == "deep"
+        dice = base + 0.05 * deep - 0.02 * (entry.condition != "T1w")
+        dice -= LOSS.get(entry.condition, 0) * deep + 0.002 * pair_rng.normal()
+        rows[task.key] = {
+            "key": task.key, "kind": "between", "method": spec.id, "family": spec.family,
+            "fixed": pair.fixed.id, "moving": pair.moving.id, "status": "ok", "reason": "",
+            "fixed_subject": pair.fixed.subject, "moving_subject": pair.moving.subject,
+            "dice": dice, "hardware": "none",
+        }  # fmt: skip
+        names = next(iter(task.get_cohort().label_sets))
+        for label, shift in ((36, 0.0), (101, -0.05 * deep * (entry.condition == "T2w"))):
+            structures.append(
+                {"key": task.key, "label_set": names, "rule": "nearest", "label": label}
+                | {"dice": dice + shift}
+            )
+    tasks = list({e.task.key: e.task for e in entries}.values())
+    counts = {"reused": len(rows), "new": 0, "failed": 0, "skipped": 0}
+    table = pd.DataFrame(rows.values())
+    return Run(table, pd.DataFrame(structures), counts, {}, tasks, Path("none"))
+
+
+@pytest.fixture(scope="module")
+def result(entries):
+    return analysis.analyse(make_run(entries), PARAMETERS)
+
+
+def test_plan_names_every_arm_and_shares_its_t1w_with_the_first_notebook(entries):
+    assert {e.arm for e in entries} == {SYNTHESISED, "openms", "nichart", DOSES}
+    scans = [s for s in get_cohort("oasis").scans if s.group == "test"]
+    pairs = balanced_pairs(scans, 20, 2026)[:12]
+    first = {e.task.key for e in entries if e.arm == SYNTHESISED and e.condition == "T1w"}
+    methods = ["affine", "greedy", "syn", "clapirn"]
+    assert first == {Task("oasis", (), p, m).key for p in pairs for m in methods}
+    for arm, n_pairs, n_contrasts in ((SYNTHESISED, 12, 4), ("openms", 6, 3), ("nichart", 18, 2)):
+        assert sum(e.arm == arm for e in entries) == n_pairs * n_contrasts * len(methods)
+    alignments = {e.task.alignment_key for e in entries}
+    assert len(alignments) == 12 + 6 + 18  # one a pair, whatever the contrast
+
+
+def test_registration_that_stands_for_two_things_is_planned_once(entries):
+    tasks = plan_contrasts(PARAMETERS)
+    keys = [t.key for t in tasks]
+    assert len(keys) == len(set(keys)) < len(entries)
+    whole = {e.task.key for e in entries if e.arm == DOSES and e.dose == 1.0}
+    assert whole <= {e.task.key for e in entries if e.arm == SYNTHESISED and e.condition == "T2w"}
+
+
+def test_loss_that_was_put_in_is_found_and_the_control_shows_none(result):
+    table = result.changes.set_index(["arm", "condition", "method"])["change"]
+    for condition, loss in LOSS.items():
+        assert table[SYNTHESISED, condition, "clapirn"] == pytest.approx(-loss, abs=0.003)
+        assert result.verdicts[f"{SYNTHESISED}: {condition}"].verdict == "supported"
+    assert table[SYNTHESISED, "T1w again", "all networks"] == pytest.approx(0, abs=0.003)
+    assert f"{SYNTHESISED}: T1w again" not in result.verdicts  # a control, not a claim
+    assert set(result.verdicts) == {
+        f"{SYNTHESISED}: T2w", f"{SYNTHESISED}: FLAIR", "openms: T2w", "openms: FLAIR",
+        "nichart: FLAIR",
+    }  # fmt: skip
+
+
+def test_effect_on_a_contrast_is_the_difference_there_not_its_change(result):
+    table = result.effects.set_index(["arm", "condition"])["mean_difference"]
+    assert table[SYNTHESISED, "T1w"] == pytest.approx(0.05, abs=0.003)
+    assert table[SYNTHESISED, "T2w"] == pytest.approx(0.05 - LOSS["T2w"], abs=0.003)
+
+
+def test_groups_of_structures_are_told_apart(result):
+    table = result.groups.set_index(["arm", "condition", "group"])["change"]
+    gap = table[SYNTHESISED, "T2w", "cortical"] - table[SYNTHESISED, "T2w", "subcortical"]
+    assert gap == pytest.approx(-0.05, abs=1e-6)
+    assert "cortical structures on T2w" in result.groups_text
+
+
+def test_sentences_say_what_is_missing_and_what_cannot_be_seen(result, entries):
+    assert "left out: not-there" in result.state
+    assert "supported" in result.answer
+    assert "| nichart | FLAIR | 18 | 18 |" in result.power_text
+    run = make_run([e for e in entries if e.task.method != "clapirn"])
+    lonely = analysis.analyse(run, PARAMETERS)
+    assert not lonely.verdicts
+    assert "the question stays open" in lonely.answer
+    assert lonely.changes_table == "There is no comparison to tabulate."
+
+
+def test_figures_draw_what_the_tables_hold(result):
+    pairs = result.pairs[result.pairs["arm"] != DOSES]
+    figure = figures.plot_contrast_dice(pairs)
+    assert [a.get_title() for a in figure.axes] == [SYNTHESISED, "openms", "nichart"]
+    figure = figures.plot_changes(result.changes)
+    labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+    assert labels[:2] == [f"{SYNTHESISED}, T1w again", f"{SYNTHESISED}, T2w"]
+    figure = figures.plot_group_changes(result.groups)
+    assert figure.axes[0].images[0].get_array().shape[0] == 2
+    figure = figures.plot_doses(result.doses)
+    assert list(figure.axes[0].lines[0].get_xdata()) == [0.0, 0.5, 1.0]
+
+
+def test_means_that_are_compared_are_of_the_same_pairs(entries):
+    """Half of a contrast is there: what is drawn must not mix easy pairs with hard ones."""
+    run = make_run(entries)
+    whole = keep_matched(analysis.tabulate(run, PARAMETERS).query("arm == 'nichart'"))
+    gone = whole[(whole["condition"] == "FLAIR") & (whole["method"] == "greedy")]["key"].iloc[:5]
+    part = keep_matched(whole[~whole["key"].isin(gone)])
+    counts = part.groupby(["method", "condition"])["key"].nunique()
+    assert counts["greedy", "T1w"] == counts["greedy", "FLAIR"] == 13
+    assert counts["clapirn", "T1w"] == counts["clapirn", "FLAIR"] == 18
+    never = whole[~((whole["condition"] == "FLAIR") & (whole["method"] == "syn"))]
+    assert "syn" not in set(keep_matched(never)["method"])
+
+
+def test_method_that_has_just_begun_is_not_counted(entries):
+    table = analysis.tabulate(make_run(entries), PARAMETERS).query("arm == 'nichart'")
+    syn = table[table["method"] == "syn"]
+    assert find_methods(table.drop(syn.index[:3]), "iterative") == ["syn", "greedy"]
+    assert find_methods(table.drop(syn.index[4:]), "iterative") == ["greedy"]
+    assert find_methods(table[table["family"] == "deep"], "iterative") == []

@@ -1,0 +1,74 @@
+"""The scoreboard: verdicts in, words out; nothing but what the verdicts say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lumirage_lib import stats
+from lumirage_lib.errors import InputError
+from lumirage_lib.experiments.analyses import summary
+
+
+@pytest.fixture(scope="module")
+def decide():
+    """A verdict on equal means of two methods over a few pairs."""
+
+    def decide(shift: float, seed: int = 0) -> stats.Verdict:
+        rng = np.random.default_rng(seed)
+        pairs = stats.draw_pairs(8, 24, rng=rng)
+        rows = [
+            {
+                "method": method,
+                "family": family,
+                "condition": "standard",
+                "fixed": f"f{i}",
+                "moving": f"m{i}",
+                "fixed_subject": f"s{fixed}",
+                "moving_subject": f"s{moving}",
+                "status": "ok",
+                "dice": 0.6 + add + rng.normal(0, 0.001),
+            }
+            for i, (fixed, moving) in enumerate(pairs)
+            for method, family, add in (("net", "deep", shift), ("syn", "iterative", 0.0))
+        ]
+        claim = stats.Claim("in-distribution", "equal", "equivalent", "deep", "iterative")
+        return stats.decide(claim, pd.DataFrame(rows), rng=rng)
+
+    return decide
+
+
+def test_one_word_for_several_arms(decide):
+    same, other = decide(0.0), decide(0.05)
+    assert same.verdict == "supported"
+    assert summary.combine([]) == summary.NOT_RUN
+    assert summary.combine([same, same]) == "supported"
+    assert summary.combine([same, other]) == summary.MIXED
+
+
+def test_scoreboard_has_every_claim_and_only_computed_numbers(decide):
+    verdict = decide(0.05)
+    result = summary.analyse({"01_in_distribution": [verdict]}, "open")
+    lines = result.scoreboard.splitlines()
+    assert len(lines) == 2 + len(summary.STATEMENTS)
+    assert "**not supported**" in lines[2]
+    assert "01_in_distribution_open.ipynb" in lines[2]
+    assert all(f"**{summary.NOT_RUN}**" in line for line in lines[3:])
+    assert verdict.sentence in result.arms_text
+    (row,) = result.arms.to_dict("records")
+    assert (row["estimate"], row["low"], row["high"]) == (
+        verdict.estimate,
+        verdict.low,
+        verdict.high,
+    )
+
+
+def test_every_arm_belongs_to_a_claim():
+    judged = {name for statement in summary.STATEMENTS for name in statement.notebooks}
+    assert set(summary.ARMS) <= judged
+
+
+def test_no_verdict_at_all_is_refused():
+    with pytest.raises(InputError, match="no run has a verdict"):
+        summary.analyse({}, "smoke")

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from helpers import as_batch, make_blobs
+from typer.testing import CliRunner
+
+from lumirage_lib import methods
+from lumirage_lib.cli import app
+from lumirage_lib.cohorts.sources import fetch, is_local
+from lumirage_lib.errors import InputError, SourceError, WeightsError
+from lumirage_lib.images.preprocess import PairImages
+from lumirage_lib.methods import get_method, list_methods, missing, run_method
+from lumirage_lib.methods.networks import VFA, build
+from lumirage_lib.methods.networks.local import add_weights, find_local, user_folder
+
+ABOUT = {"spacing_mm": "1.0", "grid": "16x16x16", "licence": "mine"}
+OPTIONS = {"downsamples": 2, "start_channels": 2, "matching_channels": 2, "max_channels": 8}
+
+
+@pytest.fixture(autouse=True)
+def own_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path / "cache"))
+    get_method.cache_clear()
+    yield
+    get_method.cache_clear()
+
+
+@pytest.fixture
+def network() -> VFA:
+    torch.manual_seed(0)
+    return VFA(**OPTIONS).eval()
+
+
+@pytest.fixture
+def checkpoint(network, tmp_path):
+    path = tmp_path / "theirs.pth"
+    torch.save({"epoch": 7, "model_state": network.state_dict()}, path)
+    return path
+
+
+def make_pair(rng, shape=(16, 20, 16)) -> PairImages:
+    images = [make_blobs(rng, shape).astype(np.float32) for _ in range(2)]
+    return PairImages(*images, np.eye(4), np.eye(4), np.eye(4))
+
+
+def run(method: str, pair: PairImages) -> np.ndarray:
+    spec = get_method(method)
+    return run_method(spec, pair, {"weights": str(fetch(spec.weights))})
+
+
+def test_added_weights_are_a_method_that_returns_what_the_network_returns(rng, network, checkpoint):
+    local = add_weights("vfa", checkpoint, "vfa-lumir", ABOUT)
+    spec = get_method("vfa-lumir")
+    assert (spec.family, spec.weights, missing(spec)) == ("deep", local.source, None)
+    assert (spec.input.grid, spec.input.multiple_of) == ((16, 16, 16), 4)
+    assert spec.input.spacing_mm == 1.0
+    assert "vfa-lumir" in [s.id for s in list_methods()]
+    pair = make_pair(rng)
+    with torch.inference_mode():
+        expected = network(as_batch(pair.fixed), as_batch(pair.moving))[0].numpy()
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(run("vfa-lumir", pair), expected, atol=1e-6)
+
+
+@pytest.mark.golden
+def test_added_official_state_gives_the_official_grid(golden, tmp_path):
+    stored = np.load(golden / "vfa_official.npz")
+    state = {k[6:]: torch.from_numpy(stored[k]) for k in stored if k.startswith("state/")}
+    torch.save(state, tmp_path / "official.pth")
+    shape = stored["fixed"].shape
+    add_weights("vfa", tmp_path / "official.pth", "vfa-lumir", {**ABOUT, "grid": "16x16x16"})
+    pair = PairImages(stored["fixed"], stored["moving"], np.eye(4), np.eye(4), np.eye(4))
+    found = run("vfa-lumir", pair) + np.indices(shape)
+    assert np.abs(found - stored["grid"]).max() <= 1e-4
+
+
+def test_absent_weights_are_explained():
+    assert "vfa-lumir" not in [s.id for s in list_methods()]
+    with pytest.raises(InputError, match=r"'vfa-lumir' is not here: .*lumirage weights add vfa"):
+        get_method("vfa-lumir")
+
+
+def spoil_key(state):
+    del state["decoder.beta"]
+    return state, r"lacks decoder\.beta"
+
+
+def spoil_shape(state):
+    state["decoder.project.1.weight"] = torch.zeros(4, 9, 3, 3, 3)
+    return state, r"decoder\.project\.1\.weight of VFA with shape \(4, 8, 3, 3, 3\), but .* \(4, 9"
+
+
+def spoil_network(state):
+    return build("symnet").state_dict(), "another network"
+
+
+@pytest.mark.parametrize("spoil", [spoil_key, spoil_shape, spoil_network])
+def test_state_that_does_not_fit_is_refused_and_nothing_kept(network, tmp_path, spoil):
+    state, complaint = spoil(dict(network.state_dict()))
+    torch.save(state, tmp_path / "a.pth")
+    refuse(tmp_path / "a.pth", complaint)
+
+
+def test_truncated_and_pickled_files_are_refused(network, checkpoint, tmp_path):
+    (tmp_path / "cut.pth").write_bytes(checkpoint.read_bytes()[:3000])
+    refuse(tmp_path / "cut.pth", "truncated or of another format")
+    torch.save(network, tmp_path / "pickle.pth")
+    refuse(tmp_path / "pickle.pth", "pickles the Python object")
+    refuse(tmp_path / "absent.pth", "found no file")
+
+
+def refuse(path, complaint: str) -> None:
+    with pytest.raises(WeightsError, match=complaint) as caught:
+        add_weights("vfa", path, "vfa-lumir", ABOUT)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert not re.findall(r"[.!?] +[A-Z]", message)
+    assert "vfa-lumir" not in find_local()
+    assert not list(user_folder().glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"start_channels": 8}, "start_channels 2, .* says 8"),
+        ({"int_steps": 7}, "int_steps 0, .* says 7"),
+        ({"affine": 1}, "affine 0, .* says 1"),
+        ({"name": "Im2grid"}, "name 'VFA', .* says 'Im2grid'"),
+    ],
+)
+def test_params_of_another_run_are_refused(checkpoint, tmp_path, changed, complaint):
+    model = {"name": "VFA", "skip": 0, "initialize": 0.1, **OPTIONS, "int_steps": 0, "affine": 0}
+    params = tmp_path / "params.json"
+    params.write_text(json.dumps({"model": {**model, **changed}}))
+    with pytest.raises(WeightsError, match=complaint):
+        add_weights("vfa", checkpoint, "vfa-lumir", ABOUT, params)
+    assert not find_local().keys() & {"vfa-lumir"}
+    params.write_text(json.dumps({"model": model}))
+    assert add_weights("vfa", checkpoint, "vfa-lumir", ABOUT, params).name == "vfa-lumir"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"loss": {}}'])
+def test_params_that_are_none_are_refused(checkpoint, tmp_path, content):
+    (tmp_path / "params.json").write_text(content)
+    with pytest.raises(WeightsError, match="expected a JSON file with a section model"):
+        add_weights("vfa", checkpoint, "vfa-lumir", ABOUT, tmp_path / "params.json")
+
+
+def test_names_and_networks_that_cannot_be_added(checkpoint):
+    for name in ("Vfa", "../vfa", "", "vfa:x", "vfa+io"):
+        with pytest.raises(InputError, match="small letters, digits and hyphens"):
+            add_weights("vfa", checkpoint, name, ABOUT)
+    with pytest.raises(InputError, match="a method greedy already; choose another name"):
+        add_weights("vfa", checkpoint, "greedy", ABOUT, taken=methods.METHODS)
+    with pytest.raises(InputError, match="expected weights of vfa, got 'symnet'"):
+        add_weights("symnet", checkpoint, "mine", ABOUT)
+
+
+def test_added_again_replaces_and_two_live_side_by_side(network, checkpoint, tmp_path):
+    first = add_weights("vfa", checkpoint, "mine", ABOUT)
+    add_weights("vfa", checkpoint, "other", ABOUT)
+    network.decoder.beta.data.mul_(2)
+    torch.save(network.state_dict(), tmp_path / "b.pth")
+    second = add_weights("vfa", tmp_path / "b.pth", "mine", ABOUT)
+    assert first.source.sha256 != second.source.sha256
+    assert {"mine", "other"} <= find_local().keys()
+    assert is_local(find_local()["other"].source)
+
+
+def test_damage_is_noticed(checkpoint):
+    local = add_weights("vfa", checkpoint, "mine", ABOUT)
+    path = fetch(local.source)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert "damaged; install or add them again" in missing(get_method("mine"))
+    with pytest.raises(SourceError, match="add those weights, again"):
+        fetch(local.source)
+    path.unlink()
+    with pytest.raises(WeightsError, match=r"`lumirage weights add` it again"):
+        find_local()
+
+
+def test_command_adds_and_lists(checkpoint, tmp_path):
+    runner = CliRunner()
+    added = runner.invoke(app, ["weights", "add", "vfa", str(checkpoint), "--grid", "16x16x16"])
+    assert added.exit_code == 0, added.output
+    listed = runner.invoke(app, ["weights", "list"]).stdout
+    assert f"MB, sha256 {find_local()['vfa-lumir'].source.sha256}" in listed
+    assert "spacing_mm 1.0" in listed
+    refused = runner.invoke(app, ["weights", "add", "vfa", str(checkpoint), "--name", "greedy"])
+    assert isinstance(refused.exception, InputError)
+    assert isinstance(runner.invoke(app, ["train", "symnet"]).exception, InputError)
+
+
+def test_every_network_that_can_be_local_has_a_citation():
+    assert {local.about["network"] for local in find_local().values()} <= methods.CITATIONS.keys()

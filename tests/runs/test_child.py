@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import fakes
+import numpy as np
+import pytest
+
+from lumirage_lib.errors import RegistrationError
+from lumirage_lib.runs.child import run_child
+
+
+def test_value_comes_back_from_another_process():
+    assert run_child(fakes.add, 2, 3).value == 5
+    outcome = run_child(fakes.get_pid)
+    assert outcome.status == "ok"
+    assert outcome.value != os.getpid()
+    large = np.arange(3_000_000, dtype=np.float32)  # more than a pipe holds
+    assert np.array_equal(run_child(fakes.add, large, 1).value, large + 1)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "status", "reason"),
+    [
+        (fakes.refuse, (), "refused", r"^expected a brain, got a banana$"),
+        (fakes.raise_, (RegistrationError("diverged", "non-finite"),), "non-finite", "^diverged$"),
+        (fakes.raise_, (RegistrationError("no warp"),), "failed", "^no warp$"),
+        (fakes.raise_, (ValueError("bad\nlong"),), "failed", r"^ValueError: bad \(fakes\.py:\d+\)"),
+        (fakes.raise_, (ValueError(),), "failed", r"^ValueError:  \(fakes\.py:\d+\)$"),
+        (fakes.raise_, (SystemExit(3),), "failed", r"^SystemExit: 3 \(fakes\.py:\d+\)$"),
+        (fakes.raise_, (MemoryError(),), "out-of-memory", "allocation failed"),
+        (fakes.exhaust_memory, ("numpy",), "out-of-memory", r"8\.00 GiB"),
+        (fakes.exhaust_memory, ("torch",), "out-of-memory", r"(?i)allocate memory"),
+        (fakes.exit_, (3,), "failed", "ended with code 3$"),
+        (fakes.kill_self, (signal.SIGSEGV,), "failed", "ended with code -11$"),
+        (fakes.kill_self, (signal.SIGKILL,), "killed", "code -9: killed by the system"),
+        (fakes.break_off, (), "killed", "code -9: killed by the system"),
+        (fakes.return_what_cannot_be_pickled, (), "failed", "ended with code 1$"),
+    ],
+)
+def test_every_end_has_its_status_and_reason(function, arguments, status, reason):
+    outcome = run_child(function, *arguments, timeout_seconds=120)
+    assert outcome.status == status
+    assert outcome.value is None
+    assert re.search(reason, outcome.reason), outcome.reason
+
+
+def test_child_that_hangs_is_stopped_and_gone(tmp_path):
+    pid_file = tmp_path / "pid"
+    run_child(fakes.add, 1, 1)  # so that the server of children is up
+    start = time.monotonic()
+    run_child(fakes.add, 1, 1)
+    seconds = 1 + round(5 * (time.monotonic() - start))  # time enough to begin
+    outcome = run_child(fakes.hang, str(pid_file), timeout_seconds=seconds)
+    assert time.monotonic() - start < 300
+    assert outcome.status == "timeout"
+    assert outcome.reason == f"stopped after {seconds} s"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid_file.read_text()), 0)
+
+
+CODE = """
+import sys, threading, fakes
+from lumirage_lib.runs.child import run_child
+
+for name, pid_file in zip(("hang", "hang_locked"), sys.argv[1:]):
+    threading.Thread(target=run_child, args=(getattr(fakes, name), pid_file)).start()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_children_end_with_a_parent_that_is_killed(tmp_path, number):
+    files = [tmp_path / "asleep", tmp_path / "locked"]
+    here = Path(__file__).parents[1]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", CODE, *map(str, files)],
+        env={**os.environ, "PYTHONPATH": f"{here}:{here.parent}"},
+    )
+    fakes.wait_until(lambda: all(f.exists() and f.read_text() for f in files))
+    pids = [int(f.read_text()) for f in files]
+    assert not any(map(fakes.has_ended, pids))
+    parent.send_signal(number)
+    assert parent.wait(10) == -number
+    fakes.wait_until(lambda: all(map(fakes.has_ended, pids)), seconds=10)
+
+
+def test_child_that_is_not_wanted_any_more_is_stopped(tmp_path):
+    pid_file, stop = tmp_path / "pid", threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(run_child, fakes.hang, str(pid_file), stop=stop)
+        fakes.wait_until(lambda: pid_file.exists() and pid_file.read_text())
+        stop.set()
+        assert future.result(10).status == "interrupted"
+    assert fakes.has_ended(int(pid_file.read_text()))
+
+
+def test_child_that_prints_a_flood_neither_blocks_nor_is_heard(capfd):
+    assert run_child(fakes.shout, 8, timeout_seconds=120).value == "done"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_failure_of_one_child_does_not_reach_its_neighbours():
+    with ThreadPoolExecutor(3) as pool:
+        bad = [pool.submit(run_child, fakes.kill_self, signal.SIGKILL) for _ in range(2)]
+        good = [pool.submit(run_child, fakes.add, i, i) for i in range(4)]
+    assert [f.result().value for f in good] == [0, 2, 4, 6]
+    assert {f.result().status for f in bad} == {"killed"}
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_are_those_allowed(threads):
+    assert run_child(fakes.get_threads, threads=threads).value == (threads, str(threads))
+
+
+# ---- what a block took
+
+
+def test_memory_is_that_of_the_block():
+    """Compared with a block that allocates nothing; what was held before does not count."""
+    none, some, much = (run_child(fakes.allocate, mb, 400).value for mb in (1, 150, 300))
+    assert some.method_mb - none.method_mb == pytest.approx(150, abs=15)
+    assert much.method_mb - none.method_mb == pytest.approx(300, abs=15)
+    assert none.method_mb < 15
+    assert much.peak_mb - some.peak_mb == pytest.approx(150, abs=25)
+    assert some.peak_mb > some.method_mb + 20  # the interpreter and its libraries
+
+
+def test_time_is_told_apart_from_processor_time():
+    usage = run_child(fakes.work, 0.3, 0.4).value
+    assert usage.cpu_seconds == pytest.approx(0.3, abs=0.1)
+    assert usage.seconds >= 0.7
+
+
+def test_block_that_fails_is_measured_too():
+    usage = run_child(fakes.raise_inside_measure).value
+    assert usage.seconds >= 0.1
+    assert usage.peak_mb > 0

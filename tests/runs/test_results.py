@@ -1,0 +1,374 @@
+from __future__ import annotations
+
+import itertools
+import json
+import multiprocessing
+import sqlite3
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lumirage_lib.errors import StoreError
+from lumirage_lib.runs import store as results
+from lumirage_lib.runs.store import (
+    TABLES,
+    export_store,
+    import_store,
+    open_store,
+    read_alignment,
+    read_keys,
+    read_registrations,
+    read_slices,
+    read_structures,
+    write_alignment,
+    write_registration,
+)
+
+
+def make_row(key: str, status: str = "ok", **changes) -> dict:
+    return {
+        "key": key,
+        "cohort": "tiny",
+        "kind": "between",
+        "fixed": "1",
+        "moving": "2",
+        "fixed_subject": "A",
+        "moving_subject": "B",
+        "preprocessing": "standard",
+        "method": "greedy",
+        "family": "iterative",
+        "parameters": '{"step": 1.0}',
+        "version": "1",
+        "weights": None,
+        "status": status,
+        "reason": "" if status == "ok" else "it diverged",
+        "seconds": 1.5 if status == "ok" else None,
+        "cpu_seconds": 2.5,
+        "peak_mb": 100.25,
+        "method_mb": 10.5,
+        "threads": 1,
+        "working_shape": "8x9x10",
+        "spacing_mm": 1.0,
+        "measures": {"dice": 0.625, "n_lost": 1, "tre_mm": float("nan")}
+        if status == "ok"
+        else None,
+        "ruler": 1,
+        "hardware": "a processor",
+        "finished": "2026-11-22T12:00:00+00:00",
+        **changes,
+    }
+
+
+def make_structures(n: int = 4, dice: float = 0.5, label_set: str = "manual") -> pd.DataFrame:
+    labels = np.arange(1, n + 1)
+    return pd.DataFrame(
+        {
+            "label_set": label_set,
+            "rule": "nearest",
+            "label": labels,
+            "n_fixed": labels * 10.0,
+            "n_moved": labels * 9.0,
+            "dice": np.where(labels == 2, np.nan, dice),
+            "hd95_mm": 1.25,
+            "hd95_voxel": np.nan,
+        }
+    )
+
+
+ALIGNMENT = {
+    "key": "a1",
+    "kind": "affine",
+    "fixed": "1",
+    "moving": "2",
+    "matrix": json.dumps(np.eye(4).tolist()),
+    "seconds": 3.0,
+    "cpu_seconds": 4.0,
+}
+
+
+def fill(path, keys, status="ok", **changes) -> None:
+    for key in keys:
+        structures = make_structures() if status == "ok" else pd.DataFrame()
+        slices = f"slices of {key}".encode() if status == "ok" else None
+        write_registration(path, make_row(key, status, **changes), structures, slices)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "folder" / "open.sqlite"
+
+
+# ---- writing and reading
+
+
+def test_what_is_written_is_read(store):
+    fill(store, ["k1", "k2"])
+    fill(store, ["k3"], status="timeout", seconds=None)
+    assert read_keys(store) == {"k1": "ok", "k2": "ok", "k3": "timeout"}
+    table = read_registrations(store).set_index("key")
+    assert table.loc["k1", "dice"] == 0.625
+    assert table.loc["k1", ["n_lost", "threads"]].tolist() == [1, 1]
+    assert np.isnan(table.loc["k1", "tre_mm"])
+    assert table.loc["k3", "reason"] == "it diverged"
+    assert table.loc["k3", ["dice", "seconds"]].isna().all()
+    structures = read_structures(store, ["k2"])
+    expected = make_structures().assign(key="k2")
+    pd.testing.assert_frame_equal(structures[expected.columns], expected, check_dtype=False)
+    assert read_slices(store, "k2") == b"slices of k2"
+    assert read_slices(store, "k3") is None
+
+
+def test_only_the_keys_asked_for_are_read(store):
+    fill(store, [f"k{i}" for i in range(5)])
+    assert set(read_registrations(store, ["k1", "k3", "none"])["key"]) == {"k1", "k3"}
+    assert set(read_structures(store, ["k1", "k1"])["key"]) == {"k1"}
+    assert len(read_structures(store, ["k1", "k1"])) == 4
+    assert read_registrations(store, []).empty
+    assert len(read_registrations(store)) == 5
+
+
+def test_empty_store_reads_as_empty_tables(store):
+    assert read_keys(store) == {}
+    assert read_registrations(store).empty
+    assert read_structures(store).empty
+    assert read_alignment(store, "a1") is None
+
+
+def test_rows_of_an_older_ruler_are_not_among_the_newer(store):
+    fill(store, ["old"], ruler=1)
+    fill(store, ["new"], ruler=2)
+    assert set(read_keys(store, 2)) == {"new"}
+    assert set(read_keys(store)) == {"old", "new"}
+
+
+def test_same_key_replaces_and_leaves_no_structure_of_the_former(store):
+    write_registration(store, make_row("k1"), make_structures(9))
+    write_registration(store, make_row("k1"), make_structures(2, dice=0.75))
+    assert len(read_registrations(store)) == 1
+    structures = read_structures(store)
+    assert structures["label"].tolist() == [1, 2]
+    assert structures["dice"].iloc[0] == 0.75
+
+
+def test_alignment_is_read_as_a_matrix_and_the_first_stays(store):
+    write_alignment(store, ALIGNMENT)
+    second = json.dumps((2 * np.eye(4)).tolist())
+    write_alignment(store, {**ALIGNMENT, "matrix": second})
+    assert read_alignment(store, "a1")["matrix"] == np.eye(4).tolist()
+    assert read_alignment(store, "a2") is None
+
+
+# ---- all or nothing
+
+
+@pytest.mark.parametrize("spoil", ["structures", "slices"])
+def test_registration_that_cannot_be_written_whole_is_not_written_at_all(store, spoil):
+    fill(store, ["k1"])
+    structures, slices = make_structures(), b"new"
+    if spoil == "structures":
+        structures = pd.concat([structures, structures])  # a label twice, after the row is in
+        structures["label"] = [1, 2, 3, 4, 5, 6, 7, object()]
+    else:
+        slices = object()
+    for key in ("k1", "k2"):
+        with pytest.raises(StoreError):
+            write_registration(store, make_row(key, version="2"), structures, slices)
+    assert read_keys(store) == {"k1": "ok"}
+    assert read_registrations(store)["version"].tolist() == ["1"]
+    assert len(read_structures(store)) == 4
+    assert read_slices(store, "k1") == b"slices of k1"
+
+
+def write_many(path, name, n) -> None:
+    fill(path, [f"{name}-{i}" for i in range(n)])
+
+
+def test_processes_write_one_new_store_at_once(store):
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=write_many, args=(store, f"w{i}", 8)) for i in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(120)
+    assert [w.exitcode for w in writers] == [0] * 4
+    assert set(read_keys(store)) == {f"w{i}-{k}" for i in range(4) for k in range(8)}
+    assert len(read_structures(store)) == 4 * 4 * 8
+
+
+def test_reader_is_not_disturbed_by_a_writer_in_mid_transaction(store):
+    fill(store, ["k1"])
+    with open_store(store) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("DELETE FROM registrations")
+        assert read_keys(store) == {"k1": "ok"}
+        writer.execute("ROLLBACK")
+
+
+# ---- what is refused
+
+
+def test_store_of_another_version_is_refused_and_left_alone(store):
+    fill(store, ["k1"])
+    with sqlite3.connect(store) as connection:
+        connection.execute("PRAGMA user_version=99")
+    connection.close()
+    with pytest.raises(StoreError, match=r"open\.sqlite: store version 99, this library writes 1"):
+        read_keys(store)
+    with sqlite3.connect(store) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (99,)
+        assert connection.execute("SELECT count(*) FROM registrations").fetchone() == (1,)
+    connection.close()
+
+
+def test_file_that_is_no_store_is_refused_and_left_alone(store):
+    store.parent.mkdir()
+    content = b"this is no SQLite database at all, but a text of some length" * 20
+    store.write_bytes(content)
+    with pytest.raises(StoreError, match=r"open\.sqlite: .*not a database.*move the file away"):
+        read_keys(store)
+    assert store.read_bytes() == content
+
+
+def test_damaged_store_is_refused_by_name(store):
+    fill(store, [f"k{i:03d}" for i in range(60)])
+    with open_store(store) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(store.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    store.write_bytes(content)
+    with pytest.raises(StoreError, match=r"open\.sqlite: "):
+        read_keys(store)
+
+
+# ---- export and import
+
+
+def dump(path) -> dict[str, list[tuple]]:
+    """Everything a store holds, in a comparable order; NaN is NULL in SQLite."""
+    with open_store(path) as connection:
+        return {
+            name: sorted(connection.execute(f"SELECT * FROM {name}").fetchall(), key=repr)
+            for name in TABLES
+        }
+
+
+def test_export_and_import_give_the_same_store(store, tmp_path):
+    fill(store, ["k2", "k1"])
+    fill(store, ["k3"], status="failed", working_shape=None, spacing_mm=None)
+    write_alignment(store, ALIGNMENT)
+    counts = export_store(store, tmp_path / "export", {"profile": "open", "seed": 3})
+    assert counts == {"registrations": 3, "structures": 8, "slices": 2, "alignments": 1}
+    run = json.loads((tmp_path / "export" / "run.json").read_text())
+    assert run == {"profile": "open", "seed": 3, "rows": counts}
+    other = tmp_path / "other.sqlite"
+    assert import_store(tmp_path / "export", other) == counts
+    assert dump(other) == dump(store)
+    assert read_alignment(other, "a1")["matrix"] == np.eye(4).tolist()
+    assert read_slices(other, "k1") == b"slices of k1"
+
+
+def read_folder(folder) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
+
+
+def test_exports_of_the_same_content_are_the_same_bytes(store, tmp_path):
+    """Whatever the order of computing, and also after a detour through another store."""
+    fill(store, ["k3", "k1", "k2"])
+    fill(store, ["k0"], status="killed")
+    other, third = tmp_path / "other.sqlite", tmp_path / "third.sqlite"
+    fill(other, ["k0"], status="killed")
+    fill(other, ["k1", "k2", "k3"])
+    folders = [tmp_path / name for name in ("once", "again", "reordered", "detour")]
+    export_store(store, folders[0], {})
+    import_store(folders[0], third)
+    for path, folder in zip((store, other, third), folders[1:], strict=True):
+        export_store(path, folder, {})
+    first, *others = (read_folder(f) for f in folders)
+    assert set(first) == {f"{t}.parquet" for t in TABLES} | {"run.json"}
+    assert all(other == first for other in others)
+
+
+def test_merge_has_no_duplicates_and_loses_nothing(store, tmp_path):
+    other = tmp_path / "other.sqlite"
+    fill(store, ["both", "mine"])
+    fill(other, ["both", "theirs"])
+    export_store(other, tmp_path / "export", {})
+    added = import_store(tmp_path / "export", store)
+    assert added == {"registrations": 1, "structures": 4, "slices": 1, "alignments": 0}
+    assert set(read_keys(store)) == {"both", "mine", "theirs"}
+    assert len(read_structures(store)) == 12
+    before = dump(store)
+    assert set(import_store(tmp_path / "export", store).values()) == {0}
+    assert dump(store) == before
+
+
+@pytest.mark.parametrize(("mine", "theirs"), itertools.product(("ok", "failed"), repeat=2))
+def test_of_two_rows_the_finished_one_stays_and_else_mine(store, tmp_path, mine, theirs):
+    other = tmp_path / "other.sqlite"
+    fill(store, ["k1"], status=mine, hardware="mine")
+    fill(other, ["k1"], status=theirs, hardware="theirs")
+    export_store(other, tmp_path / "export", {})
+    import_store(tmp_path / "export", store)
+    (row,) = read_registrations(store).to_dict("records")
+    winner = "theirs" if (mine, theirs) == ("failed", "ok") else "mine"
+    assert row["hardware"] == winner
+    finished = "ok" in (mine, theirs)
+    assert row["status"] == ("ok" if finished else "failed")
+    assert len(read_structures(store)) == (4 if finished else 0)
+    assert read_slices(store, "k1") == (b"slices of k1" if finished else None)
+
+
+def test_merge_does_not_mix_the_structures_of_two_rows(store, tmp_path):
+    other = tmp_path / "other.sqlite"
+    write_registration(store, make_row("k1"), make_structures(3))
+    write_registration(other, make_row("k1"), make_structures(5, label_set="tissues"))
+    export_store(other, tmp_path / "export", {})
+    import_store(tmp_path / "export", store)
+    assert set(read_structures(store)["label_set"]) == {"manual"}
+    assert len(read_structures(store)) == 3
+
+
+def test_folder_without_export_is_refused(store, tmp_path):
+    with pytest.raises(StoreError, match=r"no registrations\.parquet; expected a folder made by"):
+        import_store(tmp_path, store)
+    assert not store.exists()
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("damage", ["missing", "truncated"])
+def test_export_that_is_not_whole_is_refused_and_changes_nothing(store, tmp_path, name, damage):
+    fill(store, ["mine"])
+    other = tmp_path / "other.sqlite"
+    fill(other, ["theirs"])
+    export_store(other, tmp_path / "export", {})
+    path = tmp_path / "export" / f"{name}.parquet"
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(StoreError, match=rf"{name}\.parquet"):
+        import_store(tmp_path / "export", store)
+    assert set(read_keys(store)) == {"mine"}
+
+
+def test_export_that_breaks_off_leaves_the_former_tables(store, tmp_path, monkeypatch):
+    fill(store, ["k1"])
+    folder = tmp_path / "export"
+    export_store(store, folder, {})
+    before = read_folder(folder)
+    fill(store, ["k2"])
+
+    def full(self, path, **_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
+    with pytest.raises(OSError, match="No space left"):
+        export_store(store, folder, {})
+    assert read_folder(folder) == before
+
+
+def test_tables_are_those_of_the_schema(store):
+    with open_store(store) as connection:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall()
+    assert {name for (name,) in found} == set(results.TABLES)
