@@ -20,7 +20,7 @@ import pandas as pd
 
 from lumirage_lib.book import notebooks
 from lumirage_lib.cohorts import get_cohort
-from lumirage_lib.experiments.load import load as experiments
+from lumirage_lib.experiments import load as experiments
 from lumirage_lib.runs import evaluate
 
 # The first two scans, whose maxima differ most, both ways, and two pairs of others.

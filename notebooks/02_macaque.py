@@ -31,9 +31,10 @@ jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]
 from lumirage_lib.book import pages
-from lumirage_lib.experiments import figures, load_or_compute
+from lumirage_lib.experiments import figures
 from lumirage_lib.experiments.analyses import in_distribution
 from lumirage_lib.experiments.analyses import macaque as analysis
+from lumirage_lib.experiments.load import load_or_compute
 
 NOTEBOOK = "02_macaque"
 parameters = pages.gather(NOTEBOOK, globals())

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from lumirage_lib.book.executed import page_path, read_digest, read_state, update_page
 from lumirage_lib.errors import InputError
-from lumirage_lib.experiments.load import load as experiments
+from lumirage_lib.experiments import load as experiments
 from lumirage_lib.runs import profiles
 from lumirage_lib.runs import store as results
 

@@ -7,7 +7,7 @@ import pytest
 
 from lumirage_lib.book import notebooks
 from lumirage_lib.errors import InputError
-from lumirage_lib.experiments.load import load as experiments
+from lumirage_lib.experiments import load as experiments
 from lumirage_lib.runs import profiles
 
 NAMES = sorted(p.stem for p in (profiles.project_root() / "notebooks").glob("[0-9]*.py"))

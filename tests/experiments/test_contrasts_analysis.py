@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from lumirage_lib.cohorts import balanced_pairs, get_cohort
-from lumirage_lib.experiments import Run, figures
+from lumirage_lib.experiments import figures
 from lumirage_lib.experiments.analyses import contrasts as analysis
 from lumirage_lib.experiments.analyses.completeness import find_methods, keep_matched
+from lumirage_lib.experiments.load import Run
 from lumirage_lib.experiments.plans.contrasts import (
     DOSES,
     SYNTHESISED,

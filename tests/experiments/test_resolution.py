@@ -9,8 +9,8 @@ import pytest
 from lumirage_lib.book import notebooks
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import figures
+from lumirage_lib.experiments import load as experiments
 from lumirage_lib.experiments.analyses import memory_wall, resolution, summary
-from lumirage_lib.experiments.load import load as experiments
 from lumirage_lib.experiments.plans.resolution import plan_resolution, working_at
 from lumirage_lib.images.preprocess import STANDARD, PairImages, prepare_pair
 from lumirage_lib.images.volumes import Volume

@@ -15,7 +15,7 @@ import pytest
 from trees import MAKERS
 
 from lumirage_lib.book import notebooks
-from lumirage_lib.experiments.load import load as experiments
+from lumirage_lib.experiments import load as experiments
 from lumirage_lib.methods import get_method
 from lumirage_lib.runs import profiles
 from lumirage_lib.runs import store as results
