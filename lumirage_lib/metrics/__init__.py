@@ -17,6 +17,7 @@ from ._landmarks import (
 from ._lumir24 import LUMIR24_LABELS, compute_lumir24_tre, measure_lumir24, measure_lumir24_field
 from ._overlap import compute_overlap, compute_soft_overlap, find_common_labels
 from ._surface import compute_hd95, compute_hd95_table
+from .case import score_case
 
 __all__ = [
     "LUMIR24_LABELS",
@@ -36,4 +37,5 @@ __all__ = [
     "measure_case",
     "measure_lumir24",
     "measure_lumir24_field",
+    "score_case",
 ]

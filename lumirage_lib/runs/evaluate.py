@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import io
 import json
 import platform
 import threading
@@ -17,16 +16,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import metrics
 from ..cohorts import Cohort, Pair, Scan, get_cohort
 from ..cohorts.sources import Source, fetch, is_local
 from ..errors import InputError
 from ..images.linear import align
 from ..images.preprocess import STANDARD, Preprocessing, prepare_image, prepare_pair
-from ..images.warp import to_native, warp_image, warp_labels
+from ..images.warp import to_native
 from ..methods import get_method, missing, run_method
 from . import store as results
 from .child import measure, run_child
+from .scoring import display_slices, score
 
 # Raised when what is measured of a displacement changes; rows of an older ruler are measured again.
 RULER = 1
@@ -144,92 +143,6 @@ def _align(task: Task):
     with measure() as usage:
         matrix = align(fixed, moving, task.preprocessing.alignment)
     return matrix, usage
-
-
-def score(cohort, pair: Pair, displacement: np.ndarray) -> tuple[dict, pd.DataFrame]:
-    """Everything the ruler measures of one displacement on the native fixed grid.
-
-    Returns
-    -------
-    measures : dict
-        Of the field, inside the fixed brain (see :func:`lumirage_lib.metrics.compute_field_measures`),
-        the count of labels compared and lost, and mean Dice; where the cohort knows the true
-        correspondence, the mean error inside the brain in mm.
-    structures : DataFrame
-        label_set, rule ("nearest", "linear", "soft"), label, n_fixed, n_moved, dice, hd95_mm,
-        hd95_voxel. Labels are those of both native maps; label 0 is the background. The label set
-        "brain" is the union of all structures of the first set.
-    """
-    tables, measures = [], {}
-    label_sets = [name for name in cohort.label_sets if cohort.has_labels(pair, name)]
-    for number, label_set in enumerate(label_sets):
-        fixed = cohort.load_labels(pair.fixed, label_set)
-        moving = cohort.load_labels(pair.moving, label_set)
-        common = metrics.find_common_labels(fixed.data, moving.data)
-        if not common:
-            raise InputError(
-                f"{pair.id}: the maps {label_set!r} share no label; are they of the same protocol?"
-            )
-        moved = {
-            rule: warp_labels(moving.data, displacement, rule) for rule in ("nearest", "linear")
-        }
-        for rule, labels in moved.items():
-            table = metrics.compute_overlap(fixed.data, labels, [0, *common])
-            if rule == "nearest":
-                hd95 = metrics.compute_hd95_table(fixed.data, labels, common, fixed.spacing_mm)
-                table = table.join(hd95)
-            tables.append(table.assign(label_set=label_set, rule=rule))
-        soft = metrics.compute_soft_overlap(fixed.data, moving.data, displacement, [0, *common])
-        soft = soft.rename(columns={"soft_dice": "dice"})
-        tables.append(soft.assign(label_set=label_set, rule="soft"))
-        if number == 0:
-            brain = fixed.data > 0
-            whole = metrics.compute_overlap(
-                brain.astype(int), (moved["nearest"] > 0).astype(int), [1]
-            )
-            tables.append(whole.assign(label_set="brain", rule="nearest"))
-            first = tables[0].drop(index=0)
-            measures = {
-                "dice": float(first["dice"].mean()),
-                "n_labels": len(common),
-                "n_lost": int(first["lost"].sum()),
-                **metrics.compute_field_measures(displacement, brain),
-            }
-            if cohort.true_displacement is not None:
-                error = displacement - cohort.true_displacement(pair)
-                spacing = np.array(fixed.spacing_mm, np.float32).reshape(3, 1, 1, 1)
-                distance = np.sqrt(((error * spacing) ** 2).sum(axis=0))[brain]
-                measures["true_error_mm"] = float(distance.mean())
-    columns = ["label_set", "rule", "label", "n_fixed", "n_moved", "dice", "hd95_mm", "hd95_voxel"]
-    structures = pd.concat([t.rename_axis("label").reset_index() for t in tables])
-    return measures, structures.reindex(columns=columns).reset_index(drop=True)
-
-
-def display_slices(cohort, pair: Pair, displacement: np.ndarray) -> bytes:
-    """Three middle slices of fixed, moved and moved labels, 8 bit, compressed: for the panels."""
-    fixed, moving = cohort.load_image(pair.fixed), cohort.load_image(pair.moving)
-    first = next(iter(cohort.label_sets))
-    labels = [cohort.load_labels(scan, first) for scan in (pair.fixed, pair.moving)]
-    images = {
-        "fixed": fixed.data,
-        "moved": warp_image(moving.data, displacement),
-        "fixed_labels": labels[0].data,
-        "moved_labels": warp_labels(labels[1].data, displacement),
-    }
-    centre = [int(np.median(c)) for c in np.nonzero(labels[0].data)]
-    arrays = {}
-    for name, data in images.items():
-        top = 255 / max(float(np.percentile(data, 99.9)), 1e-9)
-        for axis, plane in enumerate(("sagittal", "coronal", "axial")):
-            cut = np.take(data, centre[axis], axis)
-            arrays[f"{name}_{plane}"] = (
-                cut.astype(np.uint8)
-                if name.endswith("labels")
-                else np.clip(cut * top, 0, 255).astype(np.uint8)
-            )
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
 
 
 def compute_displacement(task: Task, alignment: np.ndarray):

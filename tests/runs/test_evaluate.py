@@ -25,7 +25,8 @@ from lumirage_lib.images.warp import warp_labels
 from lumirage_lib.methods import InputSpec, get_method
 from lumirage_lib.runs import evaluate
 from lumirage_lib.runs import store as results
-from lumirage_lib.runs.evaluate import Task, compute, hash_of, pending, plan, prepared_image, score
+from lumirage_lib.runs.evaluate import Task, compute, hash_of, pending, plan, prepared_image
+from lumirage_lib.runs.scoring import score
 
 TESTS = Path(__file__).parents[1]
 SCANS = get_cohort("tiny").scans
