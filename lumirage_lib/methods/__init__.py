@@ -18,17 +18,24 @@ from ..errors import InputError
 from .ants import run_syn
 from .base import FAMILIES, InputSpec, MethodSpec, run_method
 from .deep import run_network
+from .display import AS_GIVEN, colour_of, family_of, marker_of, name_of, order_of
 from .fireants import run_fireants
 from .greedy import run_greedy
 from .instance import run_instance
 
 __all__ = [
+    "AS_GIVEN",
     "FAMILIES",
     "InputSpec",
     "MethodSpec",
+    "colour_of",
+    "family_of",
     "get_method",
     "list_methods",
+    "marker_of",
     "missing",
+    "name_of",
+    "order_of",
     "run_method",
 ]
 
@@ -109,6 +116,7 @@ def refined(spec: MethodSpec) -> MethodSpec:
     return replace(
         spec,
         id=f"{spec.id}+io",
+        name=f"{spec.name} + IO",
         run=functools.partial(run_instance, start=spec.run),
         version=f"{spec.version}, instance optimisation {INSTANCE}",
         citation=f"{spec.citation},siebert2021",
@@ -130,7 +138,11 @@ def on_any_grid(spec: MethodSpec) -> MethodSpec:
             "grid it is given; leave out @grid"
         )
     return replace(
-        spec, id=f"{spec.id}@grid", input=replace(spec.input, grid=None, spacing_mm=None)
+        spec,
+        id=f"{spec.id}@grid",
+        name=f"{spec.name} (as given)",
+        input=replace(spec.input, grid=None, spacing_mm=None),
+        internal_mm=None,
     )
 
 
@@ -214,6 +226,21 @@ METHODS = {
     "voxelmorph": lambda: _published("voxelmorph", "balakrishnan2018", 16),
 }
 
+SHOWN = {
+    "affine": ("affine only", "#7f7f7f"),
+    "syn": ("SyN (ANTs)", "#E69F00"),
+    "greedy": ("greedy", "#D55E00"),
+    "fireants-greedy": ("FireANTs greedy", "#CC79A7"),
+    "fireants-syn": ("FireANTs SyN", "#882255"),
+    "fireants-greedy-mind": ("FireANTs greedy (MIND)", "#AA4499"),
+    "vfa": ("VFA (ours, 2 mm)", "#00204D"),
+    "lapirn-disp": ("LapIRN (disp.)", "#0072B2"),
+    "lapirn-diff": ("LapIRN (diff.)", "#332288"),
+    "clapirn": ("conditional LapIRN", "#56B4E9"),
+    "symnet": ("SYMNet", "#009E73"),
+    "voxelmorph": ("VoxelMorph", "#44AA99"),
+}
+
 CITATIONS = {"vfa": "liu2024vfa"}
 
 # Methods whose weights are not public: whoever has them adds them.
@@ -231,6 +258,9 @@ PACKAGES = {
     "fireants-greedy-mind": "fireants",
 }
 
+# Those of a user, by id, once they were named as module:attribute: rows hold the id alone.
+OWN: dict[str, MethodSpec] = {}
+
 
 @functools.cache
 def get_method(name: str) -> MethodSpec:
@@ -243,7 +273,8 @@ def get_method(name: str) -> MethodSpec:
         There is none; the message lists those there are.
     """
     if name in METHODS:
-        return METHODS[name]()
+        shown, colour = SHOWN[name]
+        return replace(METHODS[name](), name=shown, colour=colour)
     if name.endswith("+io"):
         return refined(get_method(name.removesuffix("+io")))
     if name.endswith("@grid"):
@@ -256,7 +287,10 @@ def get_method(name: str) -> MethodSpec:
             raise InputError(f"method {name!r}: {error}; is the module on PYTHONPATH?") from error
         if not isinstance(spec, MethodSpec):
             raise InputError(f"method {name!r} is a {type(spec).__name__}, expected a MethodSpec")
+        OWN[spec.id] = spec
         return spec
+    if name in OWN:
+        return OWN[name]
     local = _find_local()
     if name in local:
         return _local(local[name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from ..images.volumes import reorient_array, round_up
 from ..images.warp import reorient_displacement, to_native
 
 FAMILIES = ("baseline", "iterative", "deep")
+EXPOSURES = ("seen", "very probably seen", "unknown", "not seen")  # the worst first
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,36 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
+class Training:
+    """What the weights of a network have learned from.
+
+    Attributes
+    ----------
+    data : str
+        The images, in words.
+    evidence : str
+        Where that is written down.
+    datasets : mapping of str to str
+        Public data sets among them: "seen", or "very probably seen" where images of it were used but
+        not which.
+    complete : bool
+        Whether `datasets` names all there were: then any other data set is "not seen".
+    """
+
+    data: str
+    evidence: str
+    datasets: Mapping[str, str] = field(default_factory=dict)
+    complete: bool = True
+
+    def judge(self, datasets: Sequence[str]) -> str:
+        """Whether images of these data sets were seen: one of :data:`EXPOSURES`."""
+        if not datasets:
+            return "unknown"
+        words = [self.datasets.get(d, "not seen" if self.complete else "unknown") for d in datasets]
+        return min(words, key=EXPOSURES.index)
+
+
+@dataclass(frozen=True)
 class MethodSpec:
     """A registered method.
 
@@ -66,6 +97,21 @@ class MethodSpec:
         Published checkpoint.
     timeout_seconds : float
         A registration that takes longer is stopped and recorded as a failure.
+    name : str
+        In figures, tables and sentences; the id where none is declared.
+    colour : str, optional
+        "#rrggbb"; without one, :func:`lumirage_lib.methods.colour_of` chooses by family.
+    package : str, optional
+        Python package that must be importable.
+    training : Training, optional
+        What a network has learned from.
+    smallest_grid : int
+        Least number of voxels that the method's algorithm needs along every axis of the images.
+    internal_mm : float, optional
+        Voxel size it works at whatever it is given; None: that of the working grid.
+    internal_voxels : float
+        Side of the finest voxels it compares, in voxels of the working grid (2: it stops at half
+        resolution).
     """
 
     id: str
@@ -77,10 +123,22 @@ class MethodSpec:
     input: InputSpec = InputSpec()
     weights: object | None = None
     timeout_seconds: float = 3600.0
+    name: str = ""
+    colour: str | None = None
+    package: str | None = None
+    training: Training | None = None
+    smallest_grid: int = 1
+    internal_mm: float | None = None
+    internal_voxels: float = 1.0
 
     def __post_init__(self):
+        object.__setattr__(self, "name", self.name or self.id)
         if self.family not in FAMILIES:
             raise InputError(f"{self.id}: family {self.family!r} is none of {', '.join(FAMILIES)}")
+
+    def find_finest_mm(self, working_mm: float) -> float:
+        """Voxel size of the finest images it compares, on a working grid of that voxel size, mm."""
+        return max(self.internal_mm or 0.0, self.internal_voxels * working_mm)
 
     def with_parameters(self, given: Mapping) -> dict:
         """The defaults with `given` on top; an unknown name is refused."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ..naming import name_of
+from ..methods import name_of
 from ._pairs import is_error
 
 if TYPE_CHECKING:

@@ -170,7 +170,7 @@ def test_runs_and_fails_in_words(rng):
     )
     assert say(["ok", "out_of_memory", "ok", "timeout"]) == (
         "Undecided: 2 of the 4 registrations by the deep methods at 0.6 mm completed (2 subjects; "
-        "failures: 1 out of memory and 1 timeout; completed: SYMNet 0 of 2 and VFA 2 of 2)."
+        "failures: 1 out of memory and 1 timeout; completed: SYMNet 0 of 2 and VFA (ours, 2 mm) 2 of 2)."
     )
     assert say(["ok"]).startswith("Not supported: the one registration by the deep methods at")
 

@@ -11,10 +11,9 @@ import pandas as pd
 from ... import stats
 from ...cohorts.local import LAYOUTS
 from ...images.contrast import INVERTED
-from ...naming import name_of
+from ...methods import name_of, order_of
 from ...runs import store as results
 from ...stats import count
-from ..figures.style import order_of
 from ..load import Run
 from ..plans.contrasts import CONTROL, DOSES, SYNTHESISED, describe_arms, known_methods
 from .completeness import find_methods, keep_matched

@@ -10,9 +10,8 @@ import pandas as pd
 from ... import stats
 from ...cohorts.local import LAYOUTS
 from ...errors import StoreError
-from ...naming import name_of
+from ...methods import name_of, order_of
 from ...runs import store as results
-from ..figures.style import order_of
 from ..load import Run
 
 CLAIM = "T1w: deep and iterative methods are equally accurate"

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ...naming import name_of
-from ..figures.style import order_of
+from ...methods import name_of, order_of
 from ..load import Run
 
 WORST = 0.3  # share of pairs that count as the worst, as in the challenge

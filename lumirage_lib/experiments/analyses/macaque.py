@@ -12,8 +12,7 @@ from ... import stats
 from ...cohorts.local import LAYOUTS
 from ...cohorts.macaque import HUMAN_SCALE
 from ...cohorts.macaque_like import INIA19, VARIABLE
-from ...naming import name_of
-from ..figures.style import order_of
+from ...methods import name_of, order_of
 from ..load import Run
 from ..plans.contrasts import known_methods
 from ..plans.macaque import SIZES

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ...methods import memory
-from ...naming import AS_GIVEN, name_of
+from ...methods import AS_GIVEN, memory, name_of, order_of
 from ...runs.profiles import project_root
 from ...stats import count, join
-from ..figures.style import order_of
 
 TABLE = "benchmarks/memory.csv"  # written by benchmarks/memory.py
 ATTENTION = "benchmarks/attention.md"  # written by benchmarks/attention.py

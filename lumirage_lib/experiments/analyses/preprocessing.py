@@ -13,9 +13,8 @@ from ... import stats
 from ...cohorts import get_cohort
 from ...images.perturb import PERTURBATIONS
 from ...images.preprocess import STANDARD, prepare_pair
-from ...naming import name_of
+from ...methods import name_of, order_of
 from ...stats import count, join
-from ..figures.style import order_of
 from ..load import Run
 from ..plans.preprocessing import choose_conditions, split_methods
 from .completeness import keep_complete

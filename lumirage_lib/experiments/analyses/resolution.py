@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ...images.preprocess import STANDARD
-from ...naming import name_of
+from ...methods import name_of, order_of
 from ...stats import count
-from ..figures.style import order_of
 from ..load import Run
 from ..plans.preprocessing import split_methods
 from ..plans.resolution import studies

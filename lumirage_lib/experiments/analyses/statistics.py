@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ... import stats
-from ...naming import name_of
+from ...methods import name_of, order_of
 from ...runs.profiles import project_root
-from ..figures.style import order_of
 from ..load import Run
 
 COVERAGE = "benchmarks/coverage.csv"  # written by benchmarks/coverage.py

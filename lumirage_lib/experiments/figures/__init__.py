@@ -7,14 +7,11 @@ from .panels import load_slices, plot_panel
 from .preprocessing import plot_drops, plot_examples, plot_worst
 from .resolution import plot_gain, plot_memory_wall
 from .rulers import plot_ranks
-from .style import METHOD_COLOURS, colour_of, order_of, use_style
+from .style import use_style
 from .training import plot_training
 
 __all__ = [
-    "METHOD_COLOURS",
-    "colour_of",
     "load_slices",
-    "order_of",
     "plot_changes",
     "plot_comparisons",
     "plot_contrast_dice",

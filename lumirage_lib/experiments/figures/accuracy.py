@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from ...naming import name_of
-from .style import FAMILY_MARKERS, colour_of, order_of, use_style
+from ...methods import colour_of, marker_of, name_of, order_of
+from .style import use_style
 
 
 def plot_dice_by_method(registrations: pd.DataFrame, measure: str = "dice"):
@@ -33,7 +33,7 @@ def plot_dice_by_method(registrations: pd.DataFrame, measure: str = "dice"):
                 values,
                 jitter,
                 s=18,
-                marker=FAMILY_MARKERS[rows["family"].iloc[0]],
+                marker=marker_of(method),
                 facecolors=face,
                 edgecolors=colour_of(method),
                 linewidths=0.9,
@@ -129,7 +129,7 @@ def plot_cost(registrations: pd.DataFrame):
                 y.mean(),
                 xerr=[[x.median() - x.quantile(0.25)], [x.quantile(0.75) - x.median()]],
                 yerr=y.std() if len(y) > 1 else None,
-                fmt=FAMILY_MARKERS[rows["family"].iloc[0]],
+                fmt=marker_of(method),
                 color=colour_of(method),
                 ms=8,
                 lw=1,

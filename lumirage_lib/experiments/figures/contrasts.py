@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ...naming import name_of
-from .style import FAMILY_MARKERS, colour_of, order_of, use_style
+from ...methods import colour_of, marker_of, name_of, order_of
+from .style import use_style
 
 ALL = "all networks"
 
@@ -36,7 +36,7 @@ def plot_contrast_dice(pairs: pd.DataFrame):
             axes.plot(
                 values,
                 color=colour_of(method),
-                marker=FAMILY_MARKERS[family],
+                marker=marker_of(method),
                 ls="--" if family == "deep" else "-",
                 ms=6,
                 label=name_of(method),
@@ -75,7 +75,7 @@ def plot_changes(
     offsets = np.linspace(-0.28, 0.28, len(names))
     for number, name in enumerate(names):
         colour = "black" if name == ALL else colour_of(name)
-        marker = "D" if name == ALL else FAMILY_MARKERS["deep"]
+        marker = "D" if name == ALL else marker_of(name)
         said = name if name == ALL else name_of(name)
         for y, rows in enumerate(figure_rows):
             row = rows[rows["method"] == name].dropna(subset="change")
@@ -126,7 +126,7 @@ def plot_doses(doses: pd.DataFrame):
     for method in order_of(doses["method"]):
         rows = doses[doses["method"] == method]
         family = rows["family"].iloc[0]
-        look = {"color": colour_of(method), "marker": FAMILY_MARKERS[family], "ms": 6}
+        look = {"color": colour_of(method), "marker": marker_of(method), "ms": 6}
         mixed = rows.dropna(subset="dose").sort_values("dose")
         axes.plot(
             mixed["dose"],

@@ -8,8 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ...naming import name_of
-from .style import FAMILY_MARKERS, colour_of, order_of, use_style
+from ...methods import colour_of, marker_of, name_of, order_of
+from .style import use_style
 
 
 def plot_drops(drops: pd.DataFrame, cap: float = 0.15):
@@ -61,7 +61,7 @@ def plot_worst(summary: pd.DataFrame, families: Mapping[str, str]):
     table = summary.set_index("method").loc[order_of(summary["method"])[::-1]]
     figure, axes = plt.subplots(figsize=(7.4, 0.6 * len(table) + 1.3))
     for y, (method, row) in enumerate(table.iterrows()):
-        colour, marker = colour_of(method), FAMILY_MARKERS[families[method]]
+        colour, marker = colour_of(method), marker_of(method)
         if np.isfinite([row["low"], row["high"]]).all():
             axes.plot([row["low"], row["high"]], [y, y], color=colour, lw=2)
         axes.scatter(row["mean"], y, marker=marker, s=50, facecolors="white", edgecolors=colour)

@@ -8,8 +8,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from ...naming import AS_GIVEN, name_of
-from .style import FAMILY_MARKERS, colour_of, order_of, use_style
+from ...methods import AS_GIVEN, colour_of, marker_of, name_of, order_of
+from .style import use_style
 
 LINES = {"whole": "--", "slabs": "-"}
 MEASURES = {"dice": "mean Dice at native labels", "true_error_mm": "true error, mm"}
@@ -84,15 +84,13 @@ def plot_gain(gain: pd.DataFrame):
 
 def _draw_method(panel, mine: pd.DataFrame, method: str):
     rows = mine[mine["method"] == method].sort_values("working_mm")
-    base = method.removesuffix(AS_GIVEN)
-    iterative = base in ("syn", "greedy") or base.startswith("fireants")
     return panel.errorbar(
         rows["working_mm"],
         rows["mean"],
         yerr=[rows["mean"] - rows["low"], rows["high"] - rows["mean"]],
-        fmt=FAMILY_MARKERS["iterative" if iterative else "deep"],
+        fmt=marker_of(method),
         ls=":" if method.endswith(AS_GIVEN) else "-",
-        color=colour_of(base),
+        color=colour_of(method),
         lw=1.3,
         capsize=2,
     )

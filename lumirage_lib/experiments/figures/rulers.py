@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ...naming import name_of
+from ...methods import name_of
 from .style import use_style
 
 

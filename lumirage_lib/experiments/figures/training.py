@@ -5,7 +5,8 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from .style import METHOD_COLOURS, use_style
+from ...methods import colour_of
+from .style import use_style
 
 
 def plot_training(curves: pd.DataFrame, window: int = 25):
@@ -21,7 +22,7 @@ def plot_training(curves: pd.DataFrame, window: int = 25):
         Iterations over which the line of the fitted scans is averaged; single ones are dots.
     """
     use_style()
-    fitted, held_out = METHOD_COLOURS["lapirn-disp"], METHOD_COLOURS["greedy"]
+    fitted, held_out = colour_of("lapirn-disp"), colour_of("greedy")
     figure, (upper, lower) = plt.subplots(
         2, 1, figsize=(7.2, 4.6), sharex=True, height_ratios=(2.2, 1)
     )
