@@ -5,6 +5,11 @@ Source: CBICA/NiChart_Project, demonstration data, with the segmentation by DLMU
 Labels are automatic and drawn on T1w. The images keep their skulls and
 their own grids: here both are masked by the labels, holes and sulci closed, and FLAIR is moved rigidly
 onto T1w first, which :func:`check_alignment` measures.
+
+How thick the slices of FLAIR were can be read off the files: the source put them on its 2 mm grid by
+nearest neighbour, so that planes repeat in runs of 2, 3, 2, 3, … voxels, 35 of them in 174 mm, whose
+centres lie 5 mm apart (:func:`find_slices`). T1w has no repeated plane. "T1w thick" is T1w seen through
+the same slices and brought back the same way: what FLAIR differs in besides its contrast.
 """
 
 from __future__ import annotations
@@ -31,6 +36,9 @@ FILES = {
     "labels": "dlmuse_seg/{}_T1_DLMUSE.nii.gz",
 }
 ALIGNMENT = 1  # raised when FLAIR comes onto T1w otherwise
+THICKENING = 1  # raised when T1w is thickened otherwise
+CONTRASTS = ("T1w", "T1w thick", "FLAIR")
+SAMPLES = 10  # points across a slice whose mean stands for it, 0.5 mm apart
 
 
 def _source(scan: Scan, kind: str) -> Source:
@@ -117,8 +125,102 @@ def align_flair(scan: Scan) -> dict[str, np.ndarray]:
         flair_on_t1 = np.maximum(moved["after"], 0)
         return {"flair": flair_on_t1, "matrix": matrix, "shift_mm": shift, **values}
 
-    digests = "-".join(_source(scan, kind).sha256[:12] for kind in FILES)
-    return keep_arrays("nichart", f"flair-{ALIGNMENT}-{digests}", make)
+    return keep_arrays("nichart", f"flair-{ALIGNMENT}-{_digests(scan)}", make)
+
+
+def find_slices(image: np.ndarray) -> tuple[int, np.ndarray]:
+    """The slices that were acquired, where planes of an image repeat because it was put on a finer grid.
+
+    Parameters
+    ----------
+    image : ndarray, shape (X, Y, Z)
+        Resampled by nearest neighbour.
+
+    Returns
+    -------
+    axis : int
+        Along which the slices lie.
+    number : ndarray of int
+        For every plane along that axis the number of its slice, from 0.
+
+    Raises
+    ------
+    InputError
+        No plane repeats along any axis, or planes repeat along more than one.
+
+    Examples
+    --------
+    >>> image = np.arange(24.0).reshape(2, 4, 3)[:, [0, 0, 1, 1, 1, 2, 2]]
+    >>> find_slices(image)
+    (1, array([0, 0, 1, 1, 1, 2, 2]))
+    """
+    found = {}
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        new = (np.diff(image, axis=axis) != 0).any(axis=others)
+        if not new.all():
+            found[axis] = np.concatenate([[0], np.cumsum(new)])
+    if len(found) != 1:
+        raise InputError(
+            f"planes repeat along {len(found)} axes of the image; expected one, as thick slices leave "
+            "it that were put on a finer grid by nearest neighbour"
+        )
+    return next(iter(found.items()))
+
+
+def thicken_like(image: np.ndarray, acquired: np.ndarray) -> np.ndarray:
+    """An image seen through the thick slices of another on the same grid.
+
+    Every slice is the mean over its thickness, the distance between the middles of two, about the middle
+    of its run of planes; as in the other image, all planes of the run get it.
+
+    Parameters
+    ----------
+    image, acquired : ndarray, shape (X, Y, Z)
+        What is to be thickened, and what has the slices, see :func:`find_slices`.
+    """
+    axis, number = find_slices(acquired)
+    counts = np.bincount(number)
+    middles = np.bincount(number, np.arange(len(number))) / counts
+    # A run that the edge of the grid cuts has its middle elsewhere: the inner ones say how far apart.
+    apart = float(np.polyfit(np.arange(1, len(middles) - 1), middles[1:-1], 1)[0])
+    across = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5) * apart
+    where = (middles[:, None] + across).ravel()
+    planes = np.moveaxis(image, axis, 0)
+    low = np.clip(np.floor(where).astype(int), 0, len(planes) - 2)
+    share = np.clip(where - low, 0, 1).astype(np.float32)[:, None, None]
+    fine = planes[low] * (1 - share) + planes[low + 1] * share
+    slices = fine.reshape(len(middles), SAMPLES, *planes.shape[1:]).mean(axis=1)
+    return np.moveaxis(slices[number], 0, axis).astype(np.float32)
+
+
+def thicken_t1(scan: Scan) -> dict[str, np.ndarray]:
+    """T1w through the slices of the subject's FLAIR, on the grid of T1w; kept in the cache.
+
+    T1w is put on the grid of FLAIR by cubic splines, which leave it sharp, thickened there, and comes
+    back by the same matrix and the same linear interpolation as FLAIR.
+
+    Returns
+    -------
+    dict
+        image (X, Y, Z).
+    """
+
+    def make() -> dict[str, np.ndarray]:
+        t1, flair = (load_head(scan, kind) for kind in ("T1w", "FLAIR"))
+        matrix = align_flair(scan)["matrix"]
+        back = np.linalg.inv(matrix)
+        there = ndimage.affine_transform(
+            t1.data, back[:3, :3], back[:3, 3], flair.shape, np.float32, order=3
+        )
+        thick = replace(flair, data=thicken_like(there, flair.data))
+        return {"image": np.maximum(_onto(t1, thick, matrix), 0)}
+
+    return keep_arrays("nichart", f"thick-{THICKENING}-{ALIGNMENT}-{_digests(scan)}", make)
+
+
+def _digests(scan: Scan) -> str:
+    return "-".join(_source(scan, kind).sha256[:12] for kind in FILES)
 
 
 def check_alignment(ids=None) -> pd.DataFrame:
@@ -139,9 +241,12 @@ def check_alignment(ids=None) -> pd.DataFrame:
 
 
 def load_contrast(scan: Scan, contrast: str) -> Volume:
-    """T1w or FLAIR, brain only, on the grid of T1w."""
+    """T1w, thickened T1w or FLAIR, brain only, on the grid of T1w."""
     t1 = load_head(scan, "T1w")
-    image = t1.data if contrast == "T1w" else align_flair(scan)["flair"]
+    if contrast == "T1w":
+        image = t1.data
+    else:
+        image = thicken_t1(scan)["image"] if contrast == "T1w thick" else align_flair(scan)["flair"]
     mask = make_mask(load_head(scan, "labels").data)
     return replace(t1, data=np.where(mask, image, 0).astype(np.float32))
 
@@ -151,17 +256,20 @@ def nichart(contrast: str = "T1w") -> Cohort:
 
     Parameters
     ----------
-    contrast : {"T1w", "FLAIR"}
+    contrast : {"T1w", "T1w thick", "FLAIR"}
+        "T1w thick" has the slices of FLAIR and is the reference for it: what is lost from one to the
+        other is not resolution.
     """
-    if contrast not in ("T1w", "FLAIR"):
-        raise InputError(f"nichart: contrast {contrast!r}, expected T1w or FLAIR")
-    flair = contrast == "FLAIR"
+    if contrast not in CONTRASTS:
+        raise InputError(f"nichart: contrast {contrast!r}, expected one of {', '.join(CONTRASTS)}")
+    prepare = {"T1w thick": thicken_t1, "FLAIR": align_flair}.get(contrast)
+    made = {"T1w thick": f"thick-{THICKENING}-{ALIGNMENT}", "FLAIR": f"flair-{ALIGNMENT}"}
 
     def fingerprint(scan: Scan) -> str:
         digests = ".".join(_source(scan, kind).sha256[:16] for kind in ("T1w", "labels"))
-        if not flair:
+        if contrast == "T1w":
             return digests
-        return f"flair-{ALIGNMENT}-{_source(scan, 'FLAIR').sha256[:16]}.{digests}"
+        return f"{made[contrast]}-{_source(scan, 'FLAIR').sha256[:16]}.{digests}"
 
     return Cohort(
         "nichart",
@@ -173,6 +281,6 @@ def nichart(contrast: str = "T1w") -> Cohort:
         {"contrast": contrast},
         reference="bashyam2025",
         sources=lambda scan: [_source(scan, kind) for kind in FILES],
-        aligned_by=nichart("T1w") if flair else None,
-        prepare=align_flair if flair else None,
+        aligned_by=None if contrast == "T1w" else nichart("T1w"),
+        prepare=prepare,
     )
