@@ -21,14 +21,15 @@ import pandas as pd
 from lumirage_lib.book import notebooks
 from lumirage_lib.cohorts import get_cohort
 from lumirage_lib.experiments import load as experiments
-from lumirage_lib.runs import evaluate
+from lumirage_lib.runs.compute import compute
+from lumirage_lib.runs.task import Task
 
 # The first two scans, whose maxima differ most, both ways, and two pairs of others.
 PAIRS = (("1000", "1001"), ("1001", "1000"), ("1036", "1013"), ("1002", "1006"))  # fixed, moving
 CONDITIONS = ("standard", "min-max", "percentiles 1-99")
 
 
-def plan(network: str) -> list[evaluate.Task]:
+def plan(network: str) -> list[Task]:
     """The conditions of notebook 05 on these pairs."""
     parameters = notebooks.resolve_parameters("05_preprocessing", "open")
     parameters |= {"methods": [network], "conditions": list(CONDITIONS[1:]), "n_pairs": 1}
@@ -68,7 +69,7 @@ def main() -> None:
         rows.append(row | {"dice": row["measures"]["dice"]})
 
     with tempfile.TemporaryDirectory() as folder:
-        evaluate.compute(plan(network), Path(folder) / "store.sqlite", jobs=1, on_row=keep)
+        compute(plan(network), Path(folder) / "store.sqlite", jobs=1, on_row=keep)
     table = pd.DataFrame(rows).pivot(
         index=["moving", "fixed"], columns="preprocessing", values="dice"
     )

@@ -13,10 +13,10 @@ import nbformat
 
 from ..errors import InputError, SourceError
 from ..experiments import load as experiments
+from ..files import hash_of
 from ..methods import get_method, missing
 from ..runs import profiles
-from ..runs import store as results
-from ..runs.evaluate import hash_of
+from ..runs.store import read_registrations
 from . import notebooks
 from .toc import PAGES
 
@@ -84,7 +84,7 @@ def read_state(notebook: str, parameters: Mapping) -> dict[str, str]:
         with contextlib.suppress(SourceError):
             tasks = experiments.plan_notebook(notebook, parameters)
     keys = None if tasks is None else [task.key for task in tasks]
-    table = results.read_registrations(store, keys)
+    table = read_registrations(store, keys)
     names = {task.method for task in tasks or []}
     absent = {name: missing(get_method(name)) or "not computed" for name in names}
     state = {task.key: absent[task.method] for task in tasks or []}

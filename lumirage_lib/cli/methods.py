@@ -176,7 +176,7 @@ def _describe_training(out: Path, cohort, history: list) -> None:
 
     from ..experiments.figures import plot_training
     from ..methods.training.card import make_card
-    from ..runs.evaluate import hardware
+    from ..runs.machine import hardware
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else hardware()
     environment = {

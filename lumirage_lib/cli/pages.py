@@ -18,16 +18,16 @@ def fill_store(notebook: str, parameters: dict, fetch: bool) -> None:
     """Fill the store for one notebook, with a bar, and say what was reused, new and failed."""
     from ..cohorts.sources import fetch_all, is_local
     from ..experiments import load as experiments
-    from ..runs import evaluate
+    from ..runs.compute import needs, pending
 
     if notebook not in experiments.PLANS:
         return
     tasks = experiments.plan_notebook(notebook, parameters)
-    todo = evaluate.pending(tasks, profiles.store_path(parameters["profile"]))
+    todo = pending(tasks, profiles.store_path(parameters["profile"]))
     counts = {"reused": len(tasks), "new": 0, "failed": 0, "skipped": 0}
     if todo:
         if fetch:
-            fetch_all([s for s in evaluate.needs(todo) if not is_local(s)])
+            fetch_all([s for s in needs(todo) if not is_local(s)])
         with show_progress(len(todo), f"{notebook} {parameters['profile']}") as on_row:
             counts = experiments.compute_notebook(notebook, parameters, on_row)
     console.print(", ".join(f"{value} {name}" for name, value in counts.items()))

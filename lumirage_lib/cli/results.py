@@ -19,23 +19,23 @@ def results_status(profile: ProfileOption = "open") -> None:
     """What the store of a profile holds, and what its notebooks still lack."""
     from ..book import notebooks
     from ..experiments import load as experiments
-    from ..runs import evaluate
-    from ..runs import store as results
+    from ..runs.compute import pending
+    from ..runs.store import read_registrations
 
     store = profiles.store_path(profile)
-    table = results.read_registrations(store)
+    table = read_registrations(store)
     if not table.empty:
         console.print(table.pivot_table("key", ["cohort", "method"], "status", "count").to_string())
     for notebook in profiles.notebooks_of(profile):
         if notebook in experiments.PLANS:
             parameters = notebooks.resolve_parameters(notebook, profile)
             tasks = experiments.plan_notebook(notebook, parameters)
-            todo = len(evaluate.pending(tasks, store))
+            todo = len(pending(tasks, store))
             console.print(f"{notebook}: {len(tasks) - todo} of {len(tasks)} registrations there")
 
 
 @app.command("compute")
-def resultsfill_store(profile: ProfileOption = "open") -> None:
+def results_compute(profile: ProfileOption = "open") -> None:
     """Compute what the notebooks of a profile still lack, resumably, fetching what they need."""
     from ..book import notebooks
 
@@ -50,11 +50,16 @@ def results_export(
     profile: ProfileOption = "open",
 ) -> None:
     """Write the store of a profile as Parquet with run.json."""
-    from ..runs import store as results
+    from ..book import notebooks
     from ..runs.provenance import describe_run
+    from ..runs.store import export_store
 
     folder = folder or profiles.project_root() / "results" / profile
-    counts = results.export_store(profiles.store_path(profile), folder, describe_run(profile))
+    parameters = {
+        name: notebooks.resolve_parameters(name, profile) for name in profiles.notebooks_of(profile)
+    }
+    run = describe_run(profile, parameters)
+    counts = export_store(profiles.store_path(profile), folder, run)
     _draw_overview(profile, folder / "01_in_distribution_dice.png")
     console.print(", ".join(f"{n} {name}" for name, n in counts.items()) + f" -> {folder}")
 
@@ -64,11 +69,11 @@ def _draw_overview(profile: str, path: Path) -> None:
     from ..book import notebooks
     from ..experiments import figures
     from ..experiments import load as experiments
-    from ..runs import store as results
+    from ..runs.store import read_registrations
 
     parameters = notebooks.resolve_parameters("01_in_distribution", profile)
     keys = [t.key for t in experiments.plan_notebook("01_in_distribution", parameters)]
-    table = results.read_registrations(profiles.store_path(profile), keys)
+    table = read_registrations(profiles.store_path(profile), keys)
     if not table.empty:
         figures.plot_dice_by_method(table).savefig(path, dpi=110)
 
@@ -76,7 +81,7 @@ def _draw_overview(profile: str, path: Path) -> None:
 @app.command("import")
 def results_import(folder: Path, profile: ProfileOption = "open") -> None:
     """Merge an export into the store of a profile, without duplicates or loss."""
-    from ..runs import store as results
+    from ..runs.store import import_store
 
-    added = results.import_store(folder, profiles.store_path(profile))
+    added = import_store(folder, profiles.store_path(profile))
     console.print(", ".join(f"{n} {name} added" for name, n in added.items()))

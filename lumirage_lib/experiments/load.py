@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from ..methods import ADDABLE, get_method, missing
-from ..runs import evaluate
-from ..runs import store as results
-from ..runs.evaluate import Task
+from ..runs.compute import compute, pending
 from ..runs.profiles import DRAW_ONLY, LIVE, store_path
+from ..runs.store import read_registrations, read_structures
+from ..runs.task import Task
 from .plans import PLANS
 
 
@@ -55,16 +55,16 @@ def plan_notebook(notebook: str, parameters: Mapping) -> list[Task]:
 
 
 def compute_notebook(notebook: str, parameters: Mapping, on_row=lambda row: None) -> dict:
-    """Compute what a notebook's run still lacks; returns the counts of :func:`evaluate.compute`.
+    """Compute what a notebook's run still lacks; returns the counts of `compute`.
 
     Where the book is built, published runs are drawn as they are and what they lack is skipped.
     """
     tasks = plan_notebook(notebook, parameters)
     if os.environ.get(DRAW_ONLY) and parameters["profile"] not in LIVE:
-        lacking = len(evaluate.pending(tasks, store_path(parameters["profile"])))
+        lacking = len(pending(tasks, store_path(parameters["profile"])))
         return {"reused": len(tasks) - lacking, "new": 0, "failed": 0, "skipped": lacking}
     keep = panel_tasks(tasks, parameters["n_panels"])
-    return evaluate.compute(
+    return compute(
         tasks,
         store_path(parameters["profile"]),
         jobs=parameters["jobs"] or os.cpu_count(),
@@ -88,14 +88,14 @@ def load(notebook: str, parameters: Mapping) -> Run:
     tasks = plan_notebook(notebook, parameters)
     store = store_path(parameters["profile"])
     keys = [t.key for t in tasks]
-    registrations = results.read_registrations(store, keys)
+    registrations = read_registrations(store, keys)
     order = {key: number for number, key in enumerate(keys)}
     registrations = registrations.sort_values("key", key=lambda k: k.map(order), ignore_index=True)
     # A row may have been computed for another notebook, whose name for the same condition it bears.
     conditions = {task.key: task.preprocessing.name for task in tasks}
     registrations["preprocessing"] = registrations["key"].map(conditions)
     names = ["key", "method", "family", "kind", "fixed", "moving", "fixed_subject"]
-    structures = results.read_structures(store, keys).merge(
+    structures = read_structures(store, keys).merge(
         registrations[[*names, "moving_subject"]], on="key"
     )
     absent = {m: missing(get_method(m)) for m in dict.fromkeys(t.method for t in tasks)}

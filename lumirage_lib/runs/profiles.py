@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from ..errors import InputError
-from . import store as results
+from .store import import_store
 
 PROFILES = ("smoke", "demo", "open", "paper")
 LIVE = ("smoke", "demo")  # small enough to be computed whenever a page is drawn
@@ -61,6 +61,6 @@ def store_path(profile: str) -> Path:
     if published.exists() and (
         not path.exists() or published.stat().st_mtime > path.stat().st_mtime
     ):
-        results.import_store(published.parent, path)
+        import_store(published.parent, path)
         path.touch()
     return path

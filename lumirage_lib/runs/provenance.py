@@ -6,14 +6,18 @@ import hashlib
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
 from .. import __version__
-from ..book.notebooks import resolve_parameters
 from ..cohorts.sources import load_sources
-from ..runs.profiles import notebooks_of, project_root, store_path
-from . import store as results
-from .evaluate import ALIGNMENT, RULER, hardware
+from .machine import hardware
+from .profiles import project_root, store_path
+from .scoring import RULER
+from .store import read_registrations
+from .task import ALIGNMENT
 
 PACKAGES = (
     "torch",
@@ -37,22 +41,22 @@ def revision() -> str:
         return "unknown"
 
 
-def _git(root, *arguments: str) -> str:
+def _git(root: Path, *arguments: str) -> str:
     command = ["git", "-C", str(root), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def describe_run(profile: str) -> dict:
-    """Everything about a profile's run that its tables do not say themselves."""
+def describe_run(profile: str, parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Everything about a profile's run that its tables do not say; `parameters` by notebook."""
     sources = "\n".join(f"{s.name} {s.sha256}" for s in load_sources().values())
-    table = results.read_registrations(store_path(profile))
+    table = read_registrations(store_path(profile))
     return {
         "profile": profile,
         "lumirage": __version__,
         "revision": revision(),
         "ruler": RULER,
         "alignment": ALIGNMENT,
-        "parameters": {name: resolve_parameters(name, profile) for name in notebooks_of(profile)},
+        "parameters": parameters,
         "packages": {p: metadata.version(p) for p in PACKAGES},
         "python": platform.python_version(),
         "system": platform.platform(),

@@ -11,6 +11,9 @@ from ..cohorts import Cohort, Pair
 from ..images.warp import warp_image, warp_labels
 from ..metrics import score_case
 
+# Raised when what is measured of a displacement changes; rows of an older ruler are measured again.
+RULER = 1
+
 
 def score(
     cohort: Cohort, pair: Pair, displacement: np.ndarray

@@ -2,7 +2,7 @@
 
 A registration is one transaction: its row, its structures and its display slices are there together
 or not at all, so a process may be killed at any moment and loses at most what was in flight. Rows are
-found by key, a hash of everything that determines the result (see :mod:`lumirage_lib.runs.evaluate`).
+found by key, a hash of everything that determines the result (see :mod:`lumirage_lib.runs.task`).
 """
 
 from __future__ import annotations

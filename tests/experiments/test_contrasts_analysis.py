@@ -20,7 +20,7 @@ from lumirage_lib.experiments.plans.contrasts import (
     plan_contrasts,
 )
 from lumirage_lib.methods import get_method
-from lumirage_lib.runs.evaluate import Task
+from lumirage_lib.runs.task import Task
 
 PARAMETERS = {
     "profile": "open",

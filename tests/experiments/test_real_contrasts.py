@@ -13,7 +13,7 @@ from lumirage_lib.cohorts import Pair, cache, get_cohort
 from lumirage_lib.errors import InputError
 from lumirage_lib.images import contrast
 from lumirage_lib.images.volumes import Volume
-from lumirage_lib.runs.evaluate import Task
+from lumirage_lib.runs.task import Task
 
 # The package exports functions under the modules' own names.
 nichart, openms = (

@@ -15,7 +15,7 @@ from lumirage_lib.errors import InputError
 from lumirage_lib.images import contrast
 from lumirage_lib.images.contrast import RELAXATION, Relaxation, make_rng
 from lumirage_lib.images.volumes import Volume
-from lumirage_lib.runs.evaluate import Task
+from lumirage_lib.runs.task import Task
 
 # The package exports a function under the module's own name.
 synthetic = importlib.import_module("lumirage_lib.cohorts.synthetic")

@@ -13,7 +13,7 @@ from lumirage_lib.images.warp import warp_image, warp_labels
 from lumirage_lib.methods import get_method, refined
 from lumirage_lib.methods.instance import run_instance
 from lumirage_lib.metrics import compute_field_measures, compute_overlap
-from lumirage_lib.runs.evaluate import Task, plan
+from lumirage_lib.runs.task import Task, plan
 
 QUICK = {
     "steps": [40], "spacings_mm": [2.0], "learning_rate": 0.1, "similarity": "ncc", "window": 5,

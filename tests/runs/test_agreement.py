@@ -10,9 +10,10 @@ import pandas as pd
 from lumirage_lib.challenge.score import score_folder
 from lumirage_lib.cohorts import Pair, get_cohort
 from lumirage_lib.images.volumes import Volume, reorient, save_volume
-from lumirage_lib.runs import evaluate
-from lumirage_lib.runs import store as results
+from lumirage_lib.runs.compute import compute
 from lumirage_lib.runs.register import register_files
+from lumirage_lib.runs.store import read_registrations, read_structures
+from lumirage_lib.runs.task import plan
 
 OPTIONS = {"n_subjects": 2, "seed": 3, "spacing_mm": 5.0}
 METHOD, PARAMETERS = "greedy", {"iterations": "20x10"}
@@ -21,11 +22,11 @@ METHOD, PARAMETERS = "greedy", {"iterations": "20x10"}
 def test_store_register_and_score_agree_to_the_last_digit(tmp_path):
     cohort = get_cohort("template", **OPTIONS)
     pair = Pair(*cohort.scans)
-    tasks = evaluate.plan("template", [pair], {METHOD: PARAMETERS}, cohort_options=OPTIONS)
-    counts = evaluate.compute(tasks, tmp_path / "store.sqlite")
+    tasks = plan("template", [pair], {METHOD: PARAMETERS}, cohort_options=OPTIONS)
+    counts = compute(tasks, tmp_path / "store.sqlite")
     assert counts["new"] == 1
-    (row,) = results.read_registrations(tmp_path / "store.sqlite").itertuples()
-    stored = results.read_structures(tmp_path / "store.sqlite").query(
+    (row,) = read_registrations(tmp_path / "store.sqlite").itertuples()
+    stored = read_structures(tmp_path / "store.sqlite").query(
         "label_set == 'manual' and rule == 'nearest' and label > 0"
     )
 

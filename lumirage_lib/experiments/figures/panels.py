@@ -16,7 +16,7 @@ FIXED_COLOUR, MOVED_COLOUR = "#56B4E9", "#E69F00"
 
 
 def load_slices(blob: bytes) -> dict[str, np.ndarray]:
-    """Unpack what :func:`lumirage_lib.runs.evaluate.display_slices` packed."""
+    """Unpack what :func:`lumirage_lib.runs.scoring.display_slices` packed."""
     with np.load(io.BytesIO(blob)) as arrays:
         return dict(arrays)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ...runs.evaluate import Task
+from ...runs.task import Task
 from .contrasts import plan_contrasts
 from .macaque import plan_macaque
 from .pairs import cohort_options, plan_pairs

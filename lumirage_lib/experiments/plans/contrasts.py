@@ -9,8 +9,7 @@ from ...cohorts import Pair, balanced_pairs, get_cohort
 from ...errors import InputError
 from ...images.contrast import INVERTED
 from ...methods import get_method
-from ...runs import evaluate
-from ...runs.evaluate import Task
+from ...runs.task import Task, plan
 from .pairs import cohort_options
 from .paper import CENTRE, is_paper_data, plan_paper
 
@@ -70,7 +69,7 @@ def describe_arms(parameters: Mapping) -> list[Entry]:
     entries: list[Entry] = []
 
     def add(arm, condition, cohort, pairs, options, dose=None, names=methods):
-        tasks = evaluate.plan(cohort, pairs, names, cohort_options=options)
+        tasks = plan(cohort, pairs, names, cohort_options=options)
         entries.extend(Entry(arm, condition, dose, task) for task in tasks)
 
     pairs, anatomy = choose_pairs(parameters), cohort_options(parameters)

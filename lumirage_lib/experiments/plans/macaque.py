@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from ...cohorts import Pair, balanced_pairs, get_cohort
 from ...cohorts.macaque import HUMAN_SCALE, related_pairs
 from ...images.preprocess import STANDARD, Preprocessing, step
-from ...runs import evaluate
-from ...runs.evaluate import Task
+from ...runs.task import Task, plan
 from .contrasts import known_methods
 from .paper import is_paper_data, plan_paper
 
@@ -41,6 +40,4 @@ def plan_macaque(parameters: Mapping) -> list[Task]:
         return plan_paper(parameters, sizes)
     options, pairs = choose_pairs(parameters)
     methods, _ = known_methods(parameters["methods"])
-    return evaluate.plan(
-        parameters["cohort"], pairs, methods, cohort_options=options, preprocessing=sizes
-    )
+    return plan(parameters["cohort"], pairs, methods, cohort_options=options, preprocessing=sizes)

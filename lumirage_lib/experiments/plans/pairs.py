@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...cohorts import balanced_pairs, get_cohort, rescan_pairs
-from ...runs import evaluate
-from ...runs.evaluate import Task
+from ...runs.task import Task, plan
 from .paper import is_paper_data, paper_options, plan_paper, start_at
 
 
@@ -31,7 +30,7 @@ def plan_pairs(parameters: Mapping) -> list[Task]:
     scans = [s for s in cohort.scans if s.group == "test"]
     start = start_at(parameters.get("alignment", "affine"))
     common = {"cohort_options": options, "preprocessing": [start]}
-    tasks = evaluate.plan(
+    tasks = plan(
         cohort.name,
         balanced_pairs(scans, parameters["n_pairs"], parameters["seed"]),
         parameters["methods"],
@@ -40,5 +39,5 @@ def plan_pairs(parameters: Mapping) -> list[Task]:
     )
     if parameters["rescan"]:
         quick = [m for m in parameters["methods"] if m not in parameters["limits"]]
-        tasks += evaluate.plan(cohort.name, rescan_pairs(scans), quick, **common)
+        tasks += plan(cohort.name, rescan_pairs(scans), quick, **common)
     return tasks

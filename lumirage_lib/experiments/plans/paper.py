@@ -9,8 +9,7 @@ from ...cohorts.local import LAYOUTS, find_layout
 from ...errors import InputError
 from ...images.preprocess import STANDARD, Preprocessing
 from ...methods import ADDABLE, MethodSpec, get_method
-from ...runs import evaluate
-from ...runs.evaluate import Task
+from ...runs.task import Task, plan
 
 # What differs from the registry's FireANTs, whose defaults are the authors' for NIMH and LUMIR
 # (rohitrango/lumirage-evals).
@@ -122,7 +121,7 @@ def plan_paper(
     for number, pair in enumerate(layout.pairs[: parameters["n_pairs"] or None]):
         now = [m for m in methods if number < limits.get(m, number + 1)]
         fixed, moving = layout.modalities(pair)
-        tasks += evaluate.plan(
+        tasks += plan(
             name,
             [pair],
             choose_methods(name, now, fixed != moving),

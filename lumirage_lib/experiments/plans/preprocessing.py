@@ -10,8 +10,7 @@ from ...errors import InputError
 from ...images.perturb import PERTURBATIONS
 from ...images.preprocess import STANDARD
 from ...methods import get_method
-from ...runs import evaluate
-from ...runs.evaluate import Task
+from ...runs.task import Task, plan
 from .pairs import cohort_options
 from .paper import CENTRE, is_paper_data, plan_paper
 
@@ -67,7 +66,7 @@ def plan_preprocessing(parameters: Mapping) -> list[Task]:
     for number, pair in enumerate(balanced_pairs(scans, parameters["n_pairs"], parameters["seed"])):
         now = [m for m in methods if number < parameters["limits"].get(m, number + 1)]
         for condition in conditions:
-            tasks += evaluate.plan(
+            tasks += plan(
                 cohort.name, [pair], now, cohort_options=options, preprocessing=[condition]
             )
     return tasks

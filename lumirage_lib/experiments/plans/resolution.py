@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from ...cohorts import Cohort, balanced_pairs, get_cohort
 from ...images.preprocess import STANDARD, Preprocessing, step
-from ...runs import evaluate
-from ...runs.evaluate import Task
+from ...runs.task import Task, plan
 from .preprocessing import split_methods
 
 TEMPLATE = "template"
@@ -48,7 +47,7 @@ def plan_resolution(parameters: Mapping) -> list[Task]:
         methods, _ = split_methods(parameters[f"{prefix}_methods"])
         conditions = [working_at(mm, native_mm) for mm in parameters[f"{prefix}_working_mm"]]
         for pair in balanced_pairs(scans, parameters[f"{prefix}_pairs"], parameters["seed"]):
-            tasks += evaluate.plan(
+            tasks += plan(
                 cohort.name, [pair], methods, cohort_options=options, preprocessing=conditions
             )
     return tasks

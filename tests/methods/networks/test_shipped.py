@@ -15,7 +15,7 @@ from lumirage_lib.images.preprocess import STANDARD, prepare_pair
 from lumirage_lib.images.warp import warp_image
 from lumirage_lib.methods import get_method, missing, run_method
 from lumirage_lib.methods.networks.local import SHIPPED, SUMS, find_local
-from lumirage_lib.runs.evaluate import plan
+from lumirage_lib.runs.task import plan
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from lumirage_lib.errors import StoreError
-from lumirage_lib.runs import store as results
 from lumirage_lib.runs.store import (
     TABLES,
     export_store,
@@ -371,4 +370,4 @@ def test_export_that_breaks_off_leaves_the_former_tables(store, tmp_path, monkey
 def test_tables_are_those_of_the_schema(store):
     with open_store(store) as connection:
         found = connection.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall()
-    assert {name for (name,) in found} == set(results.TABLES)
+    assert {name for (name,) in found} == set(TABLES)

@@ -20,13 +20,17 @@ from lumirage_lib import metrics
 from lumirage_lib.cohorts import Pair, balanced_pairs, get_cohort
 from lumirage_lib.cohorts.sources import Source
 from lumirage_lib.errors import InputError
+from lumirage_lib.files import hash_of
 from lumirage_lib.images.preprocess import Preprocessing, step
 from lumirage_lib.images.warp import warp_labels
 from lumirage_lib.methods import InputSpec, get_method
-from lumirage_lib.runs import evaluate
-from lumirage_lib.runs import store as results
-from lumirage_lib.runs.evaluate import Task, compute, hash_of, pending, plan, prepared_image
+from lumirage_lib.runs import compute as computing
+from lumirage_lib.runs import store as stored
+from lumirage_lib.runs import task as tasks_module
+from lumirage_lib.runs.compute import compute, pending
 from lumirage_lib.runs.scoring import score
+from lumirage_lib.runs.task import Task, plan
+from lumirage_lib.runs.work import align_pair
 
 TESTS = Path(__file__).parents[1]
 SCANS = get_cohort("tiny").scans
@@ -83,7 +87,9 @@ def test_key_changes_with_everything_that_determines_the_result(task):
 )
 def test_key_changes_with_everything_a_method_declares(monkeypatch, changes):
     spec, key = get_method("fakes:SHIFT"), BASE.key
-    monkeypatch.setattr(evaluate, "get_method", lambda name: dataclasses.replace(spec, **changes))
+    monkeypatch.setattr(
+        tasks_module, "get_method", lambda name: dataclasses.replace(spec, **changes)
+    )
     assert BASE.key != key
 
 
@@ -92,7 +98,7 @@ def test_keys_of_two_checkpoints_differ(monkeypatch):
     for digest in ("ab" * 32, "cd" * 32):
         weights = Source("o/n", "c0" * 20, "net.pth", digest, 9, "MIT")
         changed = dataclasses.replace(spec, weights=weights)
-        monkeypatch.setattr(evaluate, "get_method", lambda name, spec=changed: spec)
+        monkeypatch.setattr(tasks_module, "get_method", lambda name, spec=changed: spec)
         keys.add(BASE.key)
     assert len(keys) == 2
 
@@ -115,7 +121,7 @@ def test_how_a_method_is_stopped_cited_or_called_is_not_in_the_key(monkeypatch):
     spec, key = get_method("fakes:SHIFT"), BASE.key
     for changes in ({"timeout_seconds": 9.0}, {"citation": "x"}, {"family": "deep"}):
         changed = dataclasses.replace(spec, **changes)
-        monkeypatch.setattr(evaluate, "get_method", lambda name, spec=changed: spec)
+        monkeypatch.setattr(tasks_module, "get_method", lambda name, spec=changed: spec)
         assert BASE.key == key
 
 
@@ -149,7 +155,7 @@ def test_keys_of_the_published_run_stay(method, key):
 
 def with_cohort(monkeypatch, **changes) -> None:
     cohort = dataclasses.replace(get_cohort("tiny"), **changes)
-    monkeypatch.setattr(evaluate, "get_cohort", lambda name, **options: cohort)
+    monkeypatch.setattr(tasks_module, "get_cohort", lambda name, **options: cohort)
 
 
 def test_contrasts_of_a_pair_share_the_alignment_of_one_of_them(monkeypatch):
@@ -162,13 +168,13 @@ def test_contrasts_of_a_pair_share_the_alignment_of_one_of_them(monkeypatch):
     )
     assert BASE.key != own
     assert BASE.alignment_key == shared
-    assert evaluate._align(dataclasses.replace(BASE, preprocessing=QUICK))[0].shape == (4, 4)
+    assert align_pair(dataclasses.replace(BASE, preprocessing=QUICK))[0].shape == (4, 4)
 
 
 def test_costly_scans_are_prepared_once_each(monkeypatch):
     with_cohort(monkeypatch, prepare=lambda scan: None)
     tasks = make_plan(["affine", "fakes:SHIFT"], 6)
-    assert sorted(s.id for _, s in evaluate._to_prepare(tasks)) == ["1", "2", "3"]
+    assert sorted(s.id for _, s in computing._to_prepare(tasks)) == ["1", "2", "3"]
 
 
 def test_label_set_that_one_scan_lacks_is_not_measured(monkeypatch):
@@ -236,7 +242,7 @@ def test_registration_becomes_a_row_with_structures_slices_and_a_displacement(st
         [task], store, keep_displacements=True, slices_of=lambda t: True, on_row=rows.append
     )
     assert counts == {"reused": 0, "new": 1, "failed": 0, "skipped": 0}
-    table = results.read_registrations(store)
+    table = stored.read_registrations(store)
     (row,) = table.to_dict("records")
     assert row["key"] == rows[0]["key"] == task.key
     assert (row["fixed"], row["moving"]) == (task.pair.fixed.id, task.pair.moving.id)
@@ -248,7 +254,7 @@ def test_registration_becomes_a_row_with_structures_slices_and_a_displacement(st
     assert row["peak_mb"] > row["method_mb"] >= 0
     # What was measured is what the displacement gives: the alignment and then the shift.
     displacement = np.load(store.parent / "displacements" / f"{task.key}.npy")
-    alignment = np.array(results.read_alignment(store, task.alignment_key)["matrix"])
+    alignment = np.array(stored.read_alignment(store, task.alignment_key)["matrix"])
     expected = alignment[:3, 3].reshape(3, 1, 1, 1) + np.reshape([0.5, -0.25, 0.75], (3, 1, 1, 1))
     np.testing.assert_allclose(
         displacement, np.broadcast_to(expected, (3, *fakes.SHAPE)), atol=1e-5
@@ -259,11 +265,11 @@ def test_registration_becomes_a_row_with_structures_slices_and_a_displacement(st
     dice = metrics.compute_overlap(fixed, warp_labels(moving, displacement), [1, 2, 3, 4])["dice"]
     assert row["dice"] == pytest.approx(dice.mean())
     assert 0.2 < row["dice"] < 1
-    structures = results.read_structures(store)
+    structures = stored.read_structures(store)
     found = structures.query("label_set == 'manual' and rule == 'nearest' and label > 0")
     np.testing.assert_allclose(found.sort_values("label")["dice"], dice)
     # Slices of the four images along three axes
-    with np.load(io.BytesIO(results.read_slices(store, task.key))) as slices:
+    with np.load(io.BytesIO(stored.read_slices(store, task.key))) as slices:
         assert len(slices.files) == 12
         assert slices["fixed_sagittal"].shape == fakes.SHAPE[1:]
         assert slices["moved_axial"].shape == fakes.SHAPE[:2]
@@ -300,28 +306,28 @@ def test_second_run_computes_nothing_and_a_changed_parameter_does(store, tmp_pat
     methods = {"fakes:SHIFT": {"log": str(log)}}
     first = compute(make_plan(methods, 2), store)
     assert first == {"reused": 0, "new": 2, "failed": 0, "skipped": 0}
-    before = results.read_registrations(store)
+    before = stored.read_registrations(store)
     again = compute(make_plan(methods, 2), store)
     assert again == {"reused": 2, "new": 0, "failed": 0, "skipped": 0}
     assert len(log.read_text().splitlines()) == 2
-    pd.testing.assert_frame_equal(results.read_registrations(store), before)
+    pd.testing.assert_frame_equal(stored.read_registrations(store), before)
     methods["fakes:SHIFT"]["shift"] = [1.0, 0.0, 0.0]
     more = compute(make_plan(methods, 3), store)
     assert more == {"reused": 0, "new": 3, "failed": 0, "skipped": 0}
     assert len(log.read_text().splitlines()) == 5
     # One alignment a pair, whatever was done with it
-    with results.open_store(store) as connection:
+    with stored.open_store(store) as connection:
         assert connection.execute("SELECT count(*) FROM alignments").fetchone() == (3,)
 
 
 def test_rows_of_an_older_ruler_are_measured_again(store, monkeypatch):
     tasks = make_plan(["fakes:SHIFT"])
     compute(tasks, store)
-    monkeypatch.setattr(evaluate, "RULER", evaluate.RULER + 1)
+    monkeypatch.setattr(computing, "RULER", computing.RULER + 1)
     assert pending(tasks, store) == tasks
     assert compute(tasks, store)["new"] == 1
     assert pending(tasks, store) == []
-    assert len(results.read_registrations(store)) == 1
+    assert len(stored.read_registrations(store)) == 1
 
 
 def method_for(how: str) -> str:
@@ -342,14 +348,14 @@ def test_failing_method_is_a_row_with_a_reason_and_disturbs_no_other(store):
     tasks = [*bad[:3], *make_plan(["fakes:SHIFT"]), *bad[3:], *make_plan(["affine"])]
     counts = compute(tasks, store, jobs=2)
     assert counts == {"reused": 0, "new": 2, "failed": len(ways), "skipped": 0}
-    table = results.read_registrations(store).set_index("key")
+    table = stored.read_registrations(store).set_index("key")
     for task, (status, reason) in zip(bad, ways.values(), strict=True):
         row = table.loc[task.key]
         assert row["status"] == status
         assert row["reason"].startswith(reason)
         assert row[["dice", "seconds", "peak_mb"]].isna().all()
         assert row["method"] == "bad"
-    assert set(results.read_structures(store)["key"]) == set(table.index[table.status == "ok"])
+    assert set(stored.read_structures(store)["key"]) == set(table.index[table.status == "ok"])
     # Failures are answers too, until they are asked for again.
     assert compute(tasks, store)["reused"] == len(tasks)
     assert len(pending(tasks, store, retry_failed=True)) == len(ways)
@@ -361,16 +367,16 @@ def test_alignment_that_fails_is_a_reason_for_every_method_of_the_pair(store):
         ["affine", "fakes:SHIFT"], preprocessing=[dataclasses.replace(QUICK, alignment="bspline")]
     )
     assert compute(tasks, store)["failed"] == 2
-    table = results.read_registrations(store)
+    table = stored.read_registrations(store)
     assert set(table["status"]) == {"refused"}
     assert table["reason"].str.contains("alignment 'bspline': expected 'affine'").all()
 
 
 def test_method_whose_package_is_not_here_is_skipped_and_leaves_no_row(store, monkeypatch):
-    monkeypatch.setattr(evaluate, "missing", lambda spec: "no" if spec.id == "bad" else None)
+    monkeypatch.setattr(computing, "missing", lambda spec: "no" if spec.id == "bad" else None)
     counts = compute(make_plan(["fakes:BAD", "fakes:SHIFT"]), store)
     assert counts == {"reused": 0, "new": 1, "failed": 0, "skipped": 1}
-    assert results.read_registrations(store)["method"].tolist() == ["shift"]
+    assert stored.read_registrations(store)["method"].tolist() == ["shift"]
 
 
 def test_error_of_the_one_who_watches_ends_the_run_and_what_is_done_stays(store):
@@ -379,16 +385,9 @@ def test_error_of_the_one_who_watches_ends_the_run_and_what_is_done_stays(store)
 
     with pytest.raises(KeyboardInterrupt):
         compute(make_plan(["fakes:SHIFT"], 6), store, on_row=watch)
-    done = results.read_keys(store)
+    done = stored.read_keys(store)
     assert 1 <= len(done) < 6
     assert compute(make_plan(["fakes:SHIFT"], 6), store)["reused"] == len(done)
-
-
-def test_prepared_image_is_what_a_method_would_see():
-    task = change(preprocessing=dataclasses.replace(QUICK, image_steps=(step("minmax"),)))
-    for which, scan in (("fixed", SCANS[0]), ("moving", SCANS[1])):
-        data = fakes.load_image(scan).data
-        np.testing.assert_allclose(prepared_image(task, which).data, data / data.max(), atol=1e-6)
 
 
 # ---- killed, and side by side
@@ -397,7 +396,8 @@ def test_prepared_image_is_what_a_method_would_see():
 CODE = """
 import signal, sys, fakes
 from lumirage_lib.cohorts import balanced_pairs, get_cohort
-from lumirage_lib.runs.evaluate import compute, plan
+from lumirage_lib.runs.compute import compute
+from lumirage_lib.runs.task import plan
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may ignore it
 store, log, methods, jobs = sys.argv[1], sys.argv[2], sys.argv[3].split(","), int(sys.argv[4])
@@ -426,7 +426,7 @@ def all_tasks(log) -> list[Task]:
 
 def wait_for_rows(store: Path, n: int, process: subprocess.Popen) -> None:
     deadline = time.monotonic() + 300
-    while not store.exists() or len(results.read_keys(store)) < n:
+    while not store.exists() or len(stored.read_keys(store)) < n:
         assert process.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -434,12 +434,12 @@ def wait_for_rows(store: Path, n: int, process: subprocess.Popen) -> None:
 
 def assert_whole(store: Path) -> None:
     """Every row is there with all that belongs to it, and nothing without a row."""
-    table = results.read_registrations(store)
+    table = stored.read_registrations(store)
     assert set(table["status"]) == {"ok"}
     assert table["dice"].notna().all()
-    counts = results.read_structures(store)["key"].value_counts()
+    counts = stored.read_structures(store)["key"].value_counts()
     assert counts.to_dict() == dict.fromkeys(table["key"], 16)
-    with results.open_store(store) as connection:
+    with stored.open_store(store) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
@@ -453,14 +453,14 @@ def test_killed_run_loses_at_most_what_was_in_flight(store, tmp_path):
         os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         assert_whole(store)
-        table = results.read_registrations(store).set_index("key")
+        table = stored.read_registrations(store).set_index("key")
         assert n <= len(table) < len(tasks)
         assert all(table.loc[k, "finished"] == when for k, when in finished.items())
         finished = table["finished"].to_dict()
     process = start(store, log)
     assert process.wait(300) == 0
     assert_whole(store)
-    table = results.read_registrations(store).set_index("key")
+    table = stored.read_registrations(store).set_index("key")
     assert set(table.index) == {t.key for t in tasks}
     assert all(table.loc[k, "finished"] == when for k, when in finished.items())
     # Each kill may have cost the two in flight, not more.
@@ -478,7 +478,7 @@ def test_interrupted_run_ends_at_once_and_no_row_is_made_of_what_was_in_flight(s
     assert process.wait(20) != 0
     fakes.wait_until(lambda: all(map(fakes.has_ended, running)), seconds=10)
     assert_whole(store)
-    assert len(results.read_keys(store)) == 6
+    assert len(stored.read_keys(store)) == 6
 
 
 def test_processes_share_a_store_and_lose_nothing(store, tmp_path):
@@ -486,4 +486,4 @@ def test_processes_share_a_store_and_lose_nothing(store, tmp_path):
     processes = [start(store, log, m, 1) for m in ("fakes:SHIFT", "fakes:SHIFT_2", "fakes:SHIFT")]
     assert [p.wait(300) for p in processes] == [0, 0, 0]
     assert_whole(store)
-    assert set(results.read_keys(store)) == {t.key for t in all_tasks(log)}
+    assert set(stored.read_keys(store)) == {t.key for t in all_tasks(log)}
