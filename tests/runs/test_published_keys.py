@@ -12,7 +12,7 @@ from lumirage_lib.cohorts import Pair, get_cohort
 from lumirage_lib.experiments.load import plan_notebook
 from lumirage_lib.images.preprocess import Preprocessing, Step
 from lumirage_lib.methods import get_method
-from lumirage_lib.runs.evaluate import Task
+from lumirage_lib.runs.task import Task
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "results" / "open"
