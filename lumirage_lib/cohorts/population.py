@@ -2,14 +2,16 @@
 
 Subject i at point x (mm) shows the brain at ``phi_i(x) = A_i(exp(v_i)(x))``: a stationary velocity
 field (Arsigny et al. 2006) of two scales, then an affine map. Its inverse is
-``exp(-v_i)(A_i^-1(y))``, so the true map from fixed to moving is ``phi_m^-1(phi_f(x))``.
+``exp(-v_i)(A_i^-1(y))``, so the true map from fixed to moving is ``phi_m^-1(phi_f(x))``. A population
+with a fine scale has a second velocity field `w_i` of that scale, which moves first:
+``phi_i(x) = A_i(exp(v_i)(exp(w_i)(x)))``.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import nibabel as nib
@@ -27,10 +29,13 @@ GENERATOR = 1  # raised when the same seed gives another population
 # Lengths for a brain of human size; those of another are multiplied by its `scale`.
 COARSE_MM = 4.0  # grid of the velocity fields; they are smooth at twice this
 SCALES_MM = {20.0: 1.8, 9.0: 1.2}  # smoothing sigma -> rms of each velocity component, mm
+FINE_STRAIN = 0.14  # rms of each derivative of a fine velocity field, whatever its scale
+FINEST_MM, LEAST_FINE_MM = 1.0, 9.0  # scales that may be asked for
+NOISE = 0.015  # of the brightest tissue, in either channel
 SHIFT_MM = 4.0  # largest translation along an axis
 COARSEST_MM = 8.0
 KEPT_MM = 1.0  # true displacements of this and coarser grids are kept on disk, 75 MB each at most
-SQUARINGS = 7
+SQUARINGS, FINE_SQUARINGS = 7, 4  # a fine field is shorter than its voxels
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,42 @@ class Anatomy:
     reference: str
     scale: float = 1.0
     full_intensity: float = 1.0
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How the subjects of a population differ from one another.
+
+    Attributes
+    ----------
+    seed : int
+        Another seed is another population.
+    fine_mm : float
+        Smoothing sigma of the fine deformation, for a brain of human size; 0: there is none, and
+        nothing smaller than 9 mm differs.
+    noise : float
+        Standard deviation of the noise in either channel, over the brightest tissue; every subject
+        has its own.
+    """
+
+    seed: int
+    fine_mm: float = 0.0
+    noise: float = NOISE
+
+    def __post_init__(self):
+        if self.fine_mm and not FINEST_MM <= self.fine_mm < LEAST_FINE_MM:
+            raise InputError(
+                f"fine_mm={self.fine_mm:g}: expected 0 (none) or {FINEST_MM:g} to less than "
+                f"{LEAST_FINE_MM:g} mm, where the coarse deformations begin"
+            )
+        if not 0 <= self.noise < 0.5:
+            raise InputError(f"noise={self.noise:g}: expected 0 to less than 0.5 of the signal")
+
+    @property
+    def name(self) -> str:
+        """What it adds to a fingerprint: nothing for the published population's."""
+        fine = f"-fine{self.fine_mm:g}mm" if self.fine_mm else ""
+        return fine + (f"-noise{self.noise:g}" if self.noise != NOISE else "")
 
 
 @functools.cache
@@ -104,9 +145,9 @@ def _coarse_grid(anatomy: Anatomy) -> tuple[np.ndarray, tuple[int, int, int]]:
     return rescale_grid(*_native_grid(anatomy), COARSE_MM * anatomy.scale)
 
 
-def _exponential(velocity: np.ndarray) -> np.ndarray:
-    field = velocity / 2**SQUARINGS
-    for _ in range(SQUARINGS):
+def _exponential(velocity: np.ndarray, squarings: int = SQUARINGS) -> np.ndarray:
+    field = velocity / np.float32(2**squarings)
+    for _ in range(squarings):
         field = compose(field, field)
     return field
 
@@ -137,38 +178,86 @@ def _deformation(
     return _exponential(velocity), _exponential(-velocity), affine
 
 
-def _follow(anatomy: Anatomy, field: np.ndarray, points_mm: np.ndarray) -> np.ndarray:
-    """Move points (3, ...) in mm by a coarse-grid field."""
-    affine, _ = _coarse_grid(anatomy)
+@functools.lru_cache(maxsize=2)
+def _fine_deformation(
+    anatomy: Anatomy, variation: Variation, subject: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """exp(w) and exp(-w) on a grid of half their scale, in its voxels."""
+    rng = np.random.default_rng(
+        [GENERATOR, variation.seed, subject, 2, round(variation.fine_mm * 1000)]
+    )
+    _, shape = _fine_grid(anatomy, variation)
+    velocity = np.empty((3, *shape), np.float32)
+    sigma = 2.0  # voxels of this grid
+    for component in velocity:
+        noise = rng.standard_normal(shape, np.float32)
+        component[...] = ndimage.gaussian_filter(noise, sigma, mode="wrap")
+        # White noise that was smoothed with sigma has derivatives of rms / (sqrt(2) sigma).
+        component *= FINE_STRAIN * np.sqrt(2) * sigma / component.std()
+    return _exponential(velocity, FINE_SQUARINGS), _exponential(-velocity, FINE_SQUARINGS)
+
+
+def _fine_grid(anatomy: Anatomy, variation: Variation) -> tuple[np.ndarray, tuple[int, int, int]]:
+    return rescale_grid(*_coarse_grid(anatomy), variation.fine_mm / 2 * anatomy.scale)
+
+
+def _follow(
+    field: np.ndarray, affine: np.ndarray, spacing_mm: float, points_mm: np.ndarray, order: int
+) -> np.ndarray:
+    """Move points (3, ...) in mm by a field in voxels of an isotropic grid."""
     there = apply_matrix(np.linalg.inv(affine), points_mm)
+    step = np.stack([sample(c, there, order=order, mode="nearest") for c in field])
+    return points_mm + step * np.float32(spacing_mm)
+
+
+def _follow_coarse(anatomy: Anatomy, field: np.ndarray, points_mm: np.ndarray) -> np.ndarray:
     # Cubic: between the samples of a smooth field linear interpolation would err by 0.1 mm.
-    step = np.stack([sample(c, there, order=3, mode="nearest") for c in field])
-    return points_mm + step * np.float32(COARSE_MM * anatomy.scale)
+    affine, _ = _coarse_grid(anatomy)
+    return _follow(field, affine, COARSE_MM * anatomy.scale, points_mm, order=3)
 
 
-def _to_template(anatomy: Anatomy, seed: int, scan: Scan, points_mm: np.ndarray) -> np.ndarray:
-    field, _, affine = _deformation(anatomy, seed, int(scan.id))
-    return apply_matrix(affine, _follow(anatomy, field, points_mm))
+def _follow_fine(
+    anatomy: Anatomy, variation: Variation, scan: Scan, points_mm: np.ndarray, inverse: bool
+) -> np.ndarray:
+    if not variation.fine_mm:
+        return points_mm
+    field = _fine_deformation(anatomy, variation, int(scan.id))[inverse]
+    affine, _ = _fine_grid(anatomy, variation)
+    return _follow(field, affine, variation.fine_mm / 2 * anatomy.scale, points_mm, order=1)
 
 
-def _from_template(anatomy: Anatomy, seed: int, scan: Scan, points_mm: np.ndarray) -> np.ndarray:
-    _, inverse, affine = _deformation(anatomy, seed, int(scan.id))
-    return _follow(anatomy, inverse, apply_matrix(np.linalg.inv(affine), points_mm))
+def _to_template(
+    anatomy: Anatomy, variation: Variation, scan: Scan, points_mm: np.ndarray
+) -> np.ndarray:
+    field, _, affine = _deformation(anatomy, variation.seed, int(scan.id))
+    points_mm = _follow_fine(anatomy, variation, scan, points_mm, inverse=False)
+    return apply_matrix(affine, _follow_coarse(anatomy, field, points_mm))
 
 
-def _generate(anatomy: Anatomy, scan: Scan, spacing_mm: float, seed: int) -> dict[str, np.ndarray]:
+def _from_template(
+    anatomy: Anatomy, variation: Variation, scan: Scan, points_mm: np.ndarray
+) -> np.ndarray:
+    _, inverse, affine = _deformation(anatomy, variation.seed, int(scan.id))
+    points_mm = _follow_coarse(anatomy, inverse, apply_matrix(np.linalg.inv(affine), points_mm))
+    return _follow_fine(anatomy, variation, scan, points_mm, inverse=True)
+
+
+def _generate(
+    anatomy: Anatomy, scan: Scan, spacing_mm: float, variation: Variation
+) -> dict[str, np.ndarray]:
     affine, shape = _grid(anatomy, spacing_mm)
     template, labels = _template(anatomy, spacing_mm), _labels(anatomy)
-    there = _to_template(anatomy, seed, scan, apply_matrix(affine, identity_grid(shape)))
+    there = _to_template(anatomy, variation, scan, apply_matrix(affine, identity_grid(shape)))
     image = sample(template.data, apply_matrix(np.linalg.inv(template.affine), there))
     image /= np.float32(anatomy.full_intensity)
     at_labels = apply_matrix(np.linalg.inv(labels.affine), there)
     moved = warp_labels(labels.data, at_labels - identity_grid(shape), "linear")
-    rng = np.random.default_rng([GENERATOR, seed, int(scan.id), round(spacing_mm * 1000)])
-    coarse = np.random.default_rng([GENERATOR, seed, int(scan.id), 1]).standard_normal((4, 4, 4))
+    begin = [GENERATOR, variation.seed, int(scan.id)]
+    rng = np.random.default_rng([*begin, round(spacing_mm * 1000)])
+    coarse = np.random.default_rng([*begin, 1]).standard_normal((4, 4, 4))
     zoom = [n / 4 for n in shape]
     bias = np.exp(0.08 * ndimage.zoom(coarse, zoom, order=3, grid_mode=True, mode="nearest"))
-    noise = rng.normal(0, 0.015, (2, *shape))
+    noise = rng.normal(0, variation.noise, (2, *shape))
     brain = image > 0.02
     # Rician: the magnitude of a complex signal with noise in both channels (Gudbjartsson 1995).
     noisy = np.hypot(image * bias + noise[0], noise[1])
@@ -178,20 +267,31 @@ def _generate(anatomy: Anatomy, scan: Scan, spacing_mm: float, seed: int) -> dic
     }
 
 
-def _fingerprint(anatomy: Anatomy, scan: Scan, spacing_mm: float, seed: int) -> str:
-    return f"{anatomy.name}-{GENERATOR}-{anatomy.version}-{seed}-{scan.id}-{spacing_mm:g}mm"
+def _fingerprint(anatomy: Anatomy, scan: Scan, spacing_mm: float, variation: Variation) -> str:
+    which = f"{anatomy.name}-{GENERATOR}-{anatomy.version}-{variation.seed}-{scan.id}"
+    return f"{which}-{spacing_mm:g}mm{variation.name}"
 
 
-def _correspond(anatomy: Anatomy, pair: Pair, spacing_mm: float, seed: int) -> np.ndarray:
+def _correspond(
+    anatomy: Anatomy, pair: Pair, spacing_mm: float, variation: Variation
+) -> np.ndarray:
     """True displacement (3, X, Y, Z) of a pair in voxels of the fixed grid."""
     affine, shape = _grid(anatomy, spacing_mm)
     points = apply_matrix(affine, identity_grid(shape))
-    there = _to_template(anatomy, seed, pair.fixed, points)
-    moving = _from_template(anatomy, seed, pair.moving, there)
+    there = _to_template(anatomy, variation, pair.fixed, points)
+    moving = _from_template(anatomy, variation, pair.moving, there)
     return apply_matrix(np.linalg.inv(affine), moving) - identity_grid(shape)
 
 
-def populate(anatomy: Anatomy, spacing_mm: float, n_subjects: int, seed: int) -> Cohort:
+def populate(
+    anatomy: Anatomy,
+    spacing_mm: float,
+    n_subjects: int,
+    seed: int,
+    *,
+    fine_mm: float = 0.0,
+    noise: float = NOISE,
+) -> Cohort:
     """The cohort of deformations of one anatomy, with their true correspondence.
 
     Parameters
@@ -201,14 +301,15 @@ def populate(anatomy: Anatomy, spacing_mm: float, n_subjects: int, seed: int) ->
         Isotropic voxel size, from that of the file to 8 mm times the scale of the anatomy. What a
         subject looks like does not depend on it.
     n_subjects : int
-    seed : int
-        Another seed is another population.
+    seed, fine_mm, noise
+        See :class:`Variation`.
 
     Raises
     ------
     InputError
-        The spacing is finer than the file or too coarse.
+        The spacing is finer than the file or too coarse, or a fine scale or noise out of range.
     """
+    variation = Variation(seed, fine_mm, noise)
     native_mm = round(float(np.linalg.norm(_native_grid(anatomy)[0][:3, 0])), 3)
     coarsest_mm = COARSEST_MM * anatomy.scale
     if not native_mm <= spacing_mm <= coarsest_mm:
@@ -225,12 +326,12 @@ def populate(anatomy: Anatomy, spacing_mm: float, n_subjects: int, seed: int) ->
         label_sets["tissues"] = tissues.set_index(pd.RangeIndex(1, 4, name="label"))
 
     def print_of(scan: Scan) -> str:
-        return _fingerprint(anatomy, scan, spacing_mm, seed)
+        return _fingerprint(anatomy, scan, spacing_mm, variation)
 
     def cached(scan: Scan, name: str) -> np.ndarray:
         """Generated once per machine."""
         arrays = keep_arrays(
-            "generated", print_of(scan), lambda: _generate(anatomy, scan, spacing_mm, seed)
+            "generated", print_of(scan), lambda: _generate(anatomy, scan, spacing_mm, variation)
         )
         return arrays[name]
 
@@ -247,7 +348,7 @@ def populate(anatomy: Anatomy, spacing_mm: float, n_subjects: int, seed: int) ->
 
     def true_displacement(pair: Pair) -> np.ndarray:
         def make() -> dict[str, np.ndarray]:
-            return {"truth": _correspond(anatomy, pair, spacing_mm, seed)}
+            return {"truth": _correspond(anatomy, pair, spacing_mm, variation)}
 
         if spacing_mm < KEPT_MM * anatomy.scale:
             return make()["truth"]
@@ -261,7 +362,7 @@ def populate(anatomy: Anatomy, spacing_mm: float, n_subjects: int, seed: int) ->
         load_labels,
         label_sets,
         print_of,
-        {"spacing_mm": spacing_mm, "n_subjects": n_subjects, "seed": seed},
+        {"spacing_mm": spacing_mm, "n_subjects": n_subjects, **asdict(variation)},
         true_displacement,
         reference=anatomy.reference,
     )

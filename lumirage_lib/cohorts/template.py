@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..errors import InputError
 from .base import Cohort, structure_group
-from .population import Anatomy, populate
+from .population import NOISE, Anatomy, populate
 
 
 def _folder() -> Path:
@@ -54,14 +54,20 @@ def human() -> Anatomy:
     )
 
 
-def template(spacing_mm: float = 2.0, n_subjects: int = 6, seed: int = 0) -> Cohort:
+def template(
+    spacing_mm: float = 2.0,
+    n_subjects: int = 6,
+    seed: int = 0,
+    fine_mm: float = 0.0,
+    noise: float = NOISE,
+) -> Cohort:
     """The generated cohort.
 
     Parameters
     ----------
     spacing_mm : float
         Isotropic voxel size, 0.5 to 8 mm.
-    n_subjects, seed : int
+    n_subjects, seed, fine_mm, noise
         As of :func:`lumirage_lib.cohorts.population.populate`.
     """
-    return populate(human(), spacing_mm, n_subjects, seed)
+    return populate(human(), spacing_mm, n_subjects, seed, fine_mm=fine_mm, noise=noise)

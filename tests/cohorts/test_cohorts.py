@@ -298,6 +298,38 @@ def test_template_fingerprints_tell_populations_apart():
     assert more.fingerprint(more.scans[0]) in prints  # a population can grow
 
 
+def test_fine_scale_is_an_option_that_leaves_the_published_population_as_it_was(generated, pair):
+    plain = get_cohort("template", spacing_mm=SPACING_MM, n_subjects=3, seed=4, fine_mm=0.0)
+    assert [plain.fingerprint(s) for s in plain.scans] == [
+        f"template-1-{template_module.human().version}-4-0{i}-5mm" for i in (1, 2, 3)
+    ]
+    fine = get_cohort("template", spacing_mm=SPACING_MM, n_subjects=3, seed=4, fine_mm=6.0)
+    noisy = get_cohort("template", spacing_mm=SPACING_MM, n_subjects=3, seed=4, noise=0.03)
+    assert fine.fingerprint(fine.scans[0]).endswith("-4-01-5mm-fine6mm")
+    assert noisy.fingerprint(noisy.scans[0]).endswith("-4-01-5mm-noise0.03")
+    # The fine field is that of the declared scale and comes on top of the coarse one.
+    there, back = (
+        fine.true_displacement(pair),
+        fine.true_displacement(Pair(pair.moving, pair.fixed)),
+    )
+    inside = fine.load_labels(pair.fixed, "manual").data > 0
+    added = (there - generated.true_displacement(pair))[:, inside] * SPACING_MM
+    # Two subjects' fields of rms strain x sqrt(2) x sigma each.
+    assert_allclose(added.std(), population.FINE_STRAIN * np.sqrt(2) * 6.0 * np.sqrt(2), rtol=0.2)
+    x = np.indices(there.shape[1:])
+    again = there + np.stack([sample(c, x + there, order=3, mode="nearest") for c in back])
+    assert np.abs(again[:, inside]).mean() < 0.05
+    assert not np.array_equal(
+        fine.load_image(pair.fixed).data, generated.load_image(pair.fixed).data
+    )
+
+
+@pytest.mark.parametrize("wrong", [{"fine_mm": 0.5}, {"fine_mm": 9.0}, {"noise": -0.1}])
+def test_fine_scale_and_noise_out_of_range_are_refused(wrong):
+    with pytest.raises(InputError, match="expected 0"):
+        get_cohort("template", spacing_mm=SPACING_MM, **wrong)
+
+
 def test_without_its_package_the_template_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "deepmriprep", None)
     with pytest.raises(InputError, match="needs the package deepmriprep"):
