@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lumirage_lib import experiments
 from lumirage_lib.book import notebooks
 from lumirage_lib.cohorts import get_cohort
-from lumirage_lib.experiments import load as experiments
 from lumirage_lib.runs.compute import compute
 from lumirage_lib.runs.task import Task
 
@@ -33,7 +33,7 @@ def plan(network: str) -> list[Task]:
     """The conditions of notebook 05 on these pairs."""
     parameters = notebooks.resolve_parameters("05_preprocessing", "open")
     parameters |= {"methods": [network], "conditions": list(CONDITIONS[1:]), "n_pairs": 1}
-    models = experiments.plan_notebook("05_preprocessing", parameters)
+    models = experiments.list_tasks(experiments.plan_notebook("05_preprocessing", parameters))
     scans = {scan.id: scan for scan in get_cohort("oasis").scans}
     return [
         dataclasses.replace(

@@ -20,13 +20,14 @@ profile: str = "open"  # column of experiments.yml whose runs are judged
 chapters: list = ["01", "02", "03", "04", "05"]  # whose verdicts are collected
 
 # %% tags=["hide-input"]
-from lumirage_lib.book import pages
+from lumirage_lib.book import notebooks, pages
 from lumirage_lib.experiments.analyses import summary
 from lumirage_lib.experiments.figures.summary import plot_verdicts
 
 NOTEBOOK = "00_summary"
 parameters = pages.gather(NOTEBOOK, globals())
-result = summary.analyse(summary.collect_verdicts(profile, chapters), profile)
+verdicts = summary.collect_verdicts(profile, chapters, notebooks.resolve_parameters)
+result = summary.analyse(verdicts, profile)
 here = f"00-{profile}"
 
 # %% tags=["remove-input"]

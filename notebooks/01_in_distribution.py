@@ -35,14 +35,13 @@ jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]
 from lumirage_lib.book import pages
-from lumirage_lib.experiments import figures
+from lumirage_lib.experiments import EXPERIMENTS, figures, load_or_compute
 from lumirage_lib.experiments.analyses import in_distribution
-from lumirage_lib.experiments.load import load_or_compute
 
 NOTEBOOK = "01_in_distribution"
 parameters = pages.gather(NOTEBOOK, globals())
 run = load_or_compute(NOTEBOOK, parameters)
-result = in_distribution.analyse(run, margin, seed)
+result = EXPERIMENTS[NOTEBOOK].analyse(run, parameters)
 here = f"01-{profile}"
 
 # %% tags=["remove-input"]

@@ -31,15 +31,13 @@ jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]
 from lumirage_lib.book import pages
-from lumirage_lib.experiments import figures
+from lumirage_lib.experiments import EXPERIMENTS, figures, load_or_compute
 from lumirage_lib.experiments.analyses import in_distribution
-from lumirage_lib.experiments.analyses import macaque as analysis
-from lumirage_lib.experiments.load import load_or_compute
 
 NOTEBOOK = "02_macaque"
 parameters = pages.gather(NOTEBOOK, globals())
 run = load_or_compute(NOTEBOOK, parameters)
-result = analysis.analyse(run, parameters)
+result = EXPERIMENTS[NOTEBOOK].analyse(run, parameters)
 here = f"02-{profile}"
 
 # %% tags=["remove-input"]

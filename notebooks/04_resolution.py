@@ -48,9 +48,8 @@ jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]
 from lumirage_lib.book import pages
-from lumirage_lib.experiments import figures
+from lumirage_lib.experiments import figures, load_or_compute
 from lumirage_lib.experiments.analyses import memory_wall, resolution
-from lumirage_lib.experiments.load import load_or_compute
 
 NOTEBOOK = "04_resolution"
 parameters = pages.gather(NOTEBOOK, globals())

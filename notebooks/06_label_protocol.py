@@ -31,14 +31,12 @@ jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]
 from lumirage_lib.book import pages
-from lumirage_lib.experiments import figures
-from lumirage_lib.experiments.analyses import label_protocol
-from lumirage_lib.experiments.load import load_or_compute
+from lumirage_lib.experiments import EXPERIMENTS, figures, load_or_compute
 
 NOTEBOOK = "06_label_protocol"
 parameters = pages.gather(NOTEBOOK, globals())
 run = load_or_compute(NOTEBOOK, parameters)
-result = label_protocol.analyse(run)
+result = EXPERIMENTS[NOTEBOOK].analyse(run, parameters)
 here = f"06-{profile}"
 
 # %% tags=["remove-input"]

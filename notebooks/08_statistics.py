@@ -32,14 +32,12 @@ jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]
 from lumirage_lib.book import pages
-from lumirage_lib.experiments import figures
-from lumirage_lib.experiments.analyses import statistics
-from lumirage_lib.experiments.load import load_or_compute
+from lumirage_lib.experiments import EXPERIMENTS, figures, load_or_compute
 
 NOTEBOOK = "08_statistics"
 parameters = pages.gather(NOTEBOOK, globals())
 run = load_or_compute(NOTEBOOK, parameters)
-result = statistics.analyse(run, alpha, seed)
+result = EXPERIMENTS[NOTEBOOK].analyse(run, parameters)
 here = f"08-{profile}"
 
 # %% tags=["remove-input"]

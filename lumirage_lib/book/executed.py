@@ -11,8 +11,8 @@ from pathlib import Path
 
 import nbformat
 
+from .. import experiments
 from ..errors import InputError, SourceError
-from ..experiments import load as experiments
 from ..files import hash_of
 from ..methods import get_method, missing
 from ..runs import profiles
@@ -80,9 +80,9 @@ def read_state(notebook: str, parameters: Mapping) -> dict[str, str]:
     """
     store = profiles.store_path(parameters["profile"])
     tasks = None
-    if notebook in experiments.PLANS:
+    if notebook in experiments.EXPERIMENTS:
         with contextlib.suppress(SourceError):
-            tasks = experiments.plan_notebook(notebook, parameters)
+            tasks = experiments.list_tasks(experiments.plan_notebook(notebook, parameters))
     keys = None if tasks is None else [task.key for task in tasks]
     table = read_registrations(store, keys)
     names = {task.method for task in tasks or []}

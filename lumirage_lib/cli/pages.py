@@ -16,13 +16,13 @@ app = typer.Typer()
 
 def fill_store(notebook: str, parameters: dict, fetch: bool) -> None:
     """Fill the store for one notebook, with a bar, and say what was reused, new and failed."""
+    from .. import experiments
     from ..cohorts.sources import fetch_all, is_local
-    from ..experiments import load as experiments
     from ..runs.compute import needs, pending
 
-    if notebook not in experiments.PLANS:
+    if notebook not in experiments.EXPERIMENTS:
         return
-    tasks = experiments.plan_notebook(notebook, parameters)
+    tasks = experiments.list_tasks(experiments.plan_notebook(notebook, parameters))
     todo = pending(tasks, profiles.store_path(parameters["profile"]))
     counts = {"reused": len(tasks), "new": 0, "failed": 0, "skipped": 0}
     if todo:

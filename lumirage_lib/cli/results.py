@@ -17,8 +17,8 @@ app = typer.Typer(no_args_is_help=True, help="The results store and its exports.
 @app.command("status")
 def results_status(profile: ProfileOption = "open") -> None:
     """What the store of a profile holds, and what its notebooks still lack."""
+    from .. import experiments
     from ..book import notebooks
-    from ..experiments import load as experiments
     from ..runs.compute import pending
     from ..runs.store import read_registrations
 
@@ -27,9 +27,9 @@ def results_status(profile: ProfileOption = "open") -> None:
     if not table.empty:
         console.print(table.pivot_table("key", ["cohort", "method"], "status", "count").to_string())
     for notebook in profiles.notebooks_of(profile):
-        if notebook in experiments.PLANS:
+        if notebook in experiments.EXPERIMENTS:
             parameters = notebooks.resolve_parameters(notebook, profile)
-            tasks = experiments.plan_notebook(notebook, parameters)
+            tasks = experiments.list_tasks(experiments.plan_notebook(notebook, parameters))
             todo = len(pending(tasks, store))
             console.print(f"{notebook}: {len(tasks) - todo} of {len(tasks)} registrations there")
 
@@ -66,14 +66,12 @@ def results_export(
 
 def _draw_overview(profile: str, path: Path) -> None:
     """The one figure of the README, from the rows of notebook 01."""
+    from .. import experiments
     from ..book import notebooks
     from ..experiments import figures
-    from ..experiments import load as experiments
-    from ..runs.store import read_registrations
 
     parameters = notebooks.resolve_parameters("01_in_distribution", profile)
-    keys = [t.key for t in experiments.plan_notebook("01_in_distribution", parameters)]
-    table = read_registrations(profiles.store_path(profile), keys)
+    table = experiments.load("01_in_distribution", parameters).registrations
     if not table.empty:
         figures.plot_dice_by_method(table).savefig(path, dpi=110)
 

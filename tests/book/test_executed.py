@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from lumirage_lib import experiments
 from lumirage_lib.book.executed import page_path, read_digest, read_state, update_page
 from lumirage_lib.errors import InputError
-from lumirage_lib.experiments import load as experiments
+from lumirage_lib.experiments.entry import Entry
+from lumirage_lib.experiments.registry import Experiment
 from lumirage_lib.runs import profiles
 from lumirage_lib.runs import store as results
 
@@ -113,7 +115,10 @@ def test_state_says_why_a_planned_row_is_not_there(project, monkeypatch):
     class Planned:
         key, method = "k1", "affine"
 
-    monkeypatch.setitem(experiments.PLANS, NOTEBOOK, lambda parameters: [Planned])
+    planned = Experiment(
+        NOTEBOOK, "Small", lambda parameters: [Entry("a", "c", None, Planned)], lambda run, p: None
+    )
+    monkeypatch.setitem(experiments.EXPERIMENTS, NOTEBOOK, planned)
     assert read_state(NOTEBOOK, {"profile": "demo"}) == {"k1": "not computed"}
     add_row("demo", "k1")
     add_row("demo", "of-another-notebook")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import nbformat
 import pytest
 
+from lumirage_lib import experiments
 from lumirage_lib.book import notebooks
 from lumirage_lib.errors import InputError
-from lumirage_lib.experiments import load as experiments
+from lumirage_lib.experiments import run as running
 from lumirage_lib.runs import profiles
 
 NAMES = sorted(p.stem for p in (profiles.project_root() / "notebooks").glob("[0-9]*.py"))
@@ -59,7 +60,7 @@ def test_unknown_notebook_or_profile_lists_those_there_are(name, profile):
 @pytest.mark.parametrize("name", profiles.notebooks_of("smoke"))
 def test_smoke_profile_executes(name, tmp_path, monkeypatch, capfd):
     """The whole road: plan, children, store, papermill, page with captioned figures."""
-    monkeypatch.setattr(experiments, "store_path", lambda profile: tmp_path / "smoke.sqlite")
+    monkeypatch.setattr(running, "store_path", lambda profile: tmp_path / "smoke.sqlite")
     parameters = notebooks.resolve_parameters(name, "smoke")
     page = notebooks.execute_notebook(name, parameters, tmp_path / "page.ipynb")
     assert "without encryption" not in capfd.readouterr().err
@@ -74,7 +75,7 @@ def test_smoke_profile_executes(name, tmp_path, monkeypatch, capfd):
 
 
 def test_a_book_draws_published_runs_and_never_computes_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(experiments, "store_path", lambda profile: tmp_path / "s.sqlite")
+    monkeypatch.setattr(running, "store_path", lambda profile: tmp_path / "s.sqlite")
     monkeypatch.setenv(profiles.DRAW_ONLY, "1")
     parameters = notebooks.resolve_parameters("01_in_distribution", "open")
     counts = experiments.compute_notebook("01_in_distribution", parameters)

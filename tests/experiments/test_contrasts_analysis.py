@@ -9,15 +9,13 @@ import pandas as pd
 import pytest
 
 from lumirage_lib.cohorts import balanced_pairs, get_cohort
-from lumirage_lib.experiments import figures
+from lumirage_lib.experiments import Run, figures, list_tasks
 from lumirage_lib.experiments.analyses import contrasts as analysis
 from lumirage_lib.experiments.analyses.completeness import find_methods, keep_matched
-from lumirage_lib.experiments.load import Run
 from lumirage_lib.experiments.plans.contrasts import (
     DOSES,
     SYNTHESISED,
     describe_arms,
-    plan_contrasts,
 )
 from lumirage_lib.methods import get_method
 from lumirage_lib.runs.task import Task
@@ -70,10 +68,11 @@ def make_run(entries) -> Run:
                 {"key": task.key, "label_set": names, "rule": "nearest", "label": label}
                 | {"dice": dice + shift}
             )
-    tasks = list({e.task.key: e.task for e in entries}.values())
     counts = {"reused": len(rows), "new": 0, "failed": 0, "skipped": 0}
-    table = pd.DataFrame(rows.values())
-    return Run(table, pd.DataFrame(structures), counts, {}, tasks, Path("none"))
+    places = [(e.task.key, e.arm, e.condition, e.dose) for e in entries]
+    table = pd.DataFrame(places, columns=["key", "arm", "condition", "dose"])
+    table = table.astype({"dose": float}).merge(pd.DataFrame(rows.values()), on="key")
+    return Run(table, pd.DataFrame(structures), counts, {}, entries, Path("none"))
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +94,7 @@ def test_plan_names_every_arm_and_shares_its_t1w_with_the_first_notebook(entries
 
 
 def test_registration_that_stands_for_two_things_is_planned_once(entries):
-    tasks = plan_contrasts(PARAMETERS)
+    tasks = list_tasks(entries)
     keys = [t.key for t in tasks]
     assert len(keys) == len(set(keys)) < len(entries)
     whole = {e.task.key for e in entries if e.arm == DOSES and e.dose == 1.0}

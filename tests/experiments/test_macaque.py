@@ -23,8 +23,8 @@ from lumirage_lib.cohorts.macaque_like import (
     macaque_like,
 )
 from lumirage_lib.errors import InputError
+from lumirage_lib.experiments import Run, list_tasks
 from lumirage_lib.experiments.analyses import macaque as analysis
-from lumirage_lib.experiments.load import Run
 from lumirage_lib.experiments.plans.macaque import SIZES, plan_macaque
 from lumirage_lib.images.perturb import PAIR_STEPS
 from lumirage_lib.images.preprocess import PairImages
@@ -124,7 +124,7 @@ def test_human_size_multiplies_the_header_in_every_direction_and_moves_nothing()
     assert_allclose(grown.spacing_mm, HUMAN_SCALE * np.array([0.5, 0.5, 0.4]))
     assert_array_equal(grown.to_fixed, np.eye(4))
     assert_array_equal(grown.fixed, image)
-    tasks = plan_macaque({**PARAMETERS, "methods": ["affine"]})
+    tasks = list_tasks(plan_macaque({**PARAMETERS, "methods": ["affine"]}))
     assert len({t.key for t in tasks}) == 2 * 12
     assert len({t.alignment_key for t in tasks}) == 12  # one affine, whatever the size
 
@@ -231,11 +231,11 @@ def test_page_says_what_its_brains_are(monkeypatch, fake_inia19, installed):
     assert ("the one macaque template" in result.limits) == installed
 
 
-def make_run(tasks, gap: dict) -> Run:
+def make_run(entries, gap: dict) -> Run:
     rng, hard, rows = np.random.default_rng(0), {}, []
-    for task in tasks:
+    for entry in entries:
+        task, size = entry.task, entry.condition
         spec, pair = get_method(task.method), task.pair
-        size = next(s for s, how in SIZES.items() if how.name == task.preprocessing.name)
         dice = hard.setdefault(pair.id, rng.normal(0.7, 0.02)) + 0.0005 * rng.normal()
         dice += gap[size] * (spec.family == "deep") - 0.2 * (spec.family == "baseline")
         rows.append(
@@ -243,16 +243,15 @@ def make_run(tasks, gap: dict) -> Run:
                 "key": task.key, "kind": pair.kind, "method": spec.id, "family": spec.family,
                 "fixed": pair.fixed.id, "moving": pair.moving.id, "status": "ok", "dice": dice,
                 "fixed_subject": pair.fixed.subject, "moving_subject": pair.moving.subject,
-                "preprocessing": task.preprocessing.name,
+                "arm": entry.arm, "condition": size,
             }
         )  # fmt: skip
     counts = {"reused": len(rows), "new": 0, "failed": 0, "skipped": 0}
-    return Run(pd.DataFrame(rows), pd.DataFrame(), counts, {}, tasks, Path("none"))
+    return Run(pd.DataFrame(rows), pd.DataFrame(), counts, {}, entries, Path("none"))
 
 
 def test_difference_is_found_at_each_size_and_related_pairs_do_not_count():
-    tasks = plan_macaque(PARAMETERS)
-    run = make_run(tasks, {"true size": -0.1, "human size": 0.0})
+    run = make_run(plan_macaque(PARAMETERS), {"true size": -0.1, "human size": 0.0})
     result = analysis.analyse(run, PARAMETERS)
     table = result.differences.set_index(["condition", "method"])
     assert table.loc[("true size", "clapirn"), "change"] == pytest.approx(-0.1, abs=0.002)

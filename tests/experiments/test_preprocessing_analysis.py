@@ -40,7 +40,7 @@ def make_run(drop_rows=()) -> SimpleNamespace:
                 loss = LOSSES.get(condition, {}).get(method, 0.0)
                 rows.append(
                     {
-                        "preprocessing": condition,
+                        "condition": condition,
                         "method": method,
                         "family": family,
                         "fixed": f"{pair}",
@@ -103,7 +103,7 @@ def test_what_the_difference_rests_on_is_said_with_what_is_left():
     run = make_run()
     table = run.registrations
     for name, loss in (("gamma", 0.2), ("8 bit", 0.0), ("smoothed", 0.001)):
-        rows = table[table["preprocessing"] == "standard"].assign(preprocessing=name)
+        rows = table[table["condition"] == "standard"].assign(condition=name)
         rows["dice"] -= loss * (rows["family"] == "deep")
         table = pd.concat([table, rows], ignore_index=True)
     run.registrations = table
@@ -122,8 +122,8 @@ def test_method_that_is_not_there_is_said(result):
 def test_partial_run_says_so_and_uses_what_it_has():
     # The last pair has only its first condition; a method has nothing but the standard.
     table = make_run().registrations
-    late = table[(table["fixed"] == "5") & (table["preprocessing"] != "standard")].index
-    only = table[(table["method"] == "clapirn+io") & (table["preprocessing"] != "standard")].index
+    late = table[(table["fixed"] == "5") & (table["condition"] != "standard")].index
+    only = table[(table["method"] == "clapirn+io") & (table["condition"] != "standard")].index
     result = analyse(make_run({*late, *only}), PARAMETERS)
     assert "not complete" in result.state
     assert "(greedy 16 of 18, conditional LapIRN 16 of 18 and" in result.state

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lumirage_lib import experiments
 from lumirage_lib.book import notebooks
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import figures
-from lumirage_lib.experiments import load as experiments
-from lumirage_lib.experiments.analyses import memory_wall, resolution, summary
+from lumirage_lib.experiments.analyses import memory_wall, resolution
 from lumirage_lib.experiments.plans.resolution import plan_resolution, working_at
 from lumirage_lib.images.preprocess import STANDARD, PairImages, prepare_pair
 from lumirage_lib.images.volumes import Volume
@@ -22,7 +22,7 @@ DEFAULTS = notebooks.resolve_parameters("04_resolution", "smoke")
 def test_rows_at_native_resolution_are_those_of_notebook_01():
     open_ = notebooks.resolve_parameters("04_resolution", "open")
     first = notebooks.resolve_parameters("01_in_distribution", "open")
-    known = {t.key for t in experiments.plan_notebook("01_in_distribution", first)}
+    known = {e.task.key for e in experiments.plan_notebook("01_in_distribution", first)}
     mine = [t for t in plan_resolution(open_) if t.cohort == "oasis"]
     native = [t for t in mine if t.preprocessing == STANDARD and t.method in ("greedy", "clapirn")]
     assert len(native) == 2 * open_["oasis_pairs"]
@@ -167,14 +167,14 @@ def test_scoreboard_asks_who_ran_on_the_grid_of_the_claim(method, status, verdic
     ]
     run = experiments.Run(pd.DataFrame(rows), pd.DataFrame(), {}, {}, [], None)
     parameters = notebooks.resolve_parameters("04_resolution", "open")
-    found = summary.ARMS["04_resolution"](run, parameters)
+    pairs = resolution.add_working_mm(run.registrations, parameters)
+    found = resolution.decide(pairs)
     assert [v.verdict for v in found] == ([] if verdict is None else [verdict])
     if found:
         assert (found[0].claim.first, found[0].n_pairs) == ((method,), 1)
         assert (
             "the one registration by conditional LapIRN (as given) at 0.6 mm" in found[0].sentence
         )
-    pairs = resolution.add_working_mm(run.registrations, parameters)
     assert sorted(pairs["working_mm"].unique()) == [0.6, 1.0, 2.0]
     said = memory_wall.say_ran(None, pairs)
     assert ("is no law" in said) == (verdict == "not supported")

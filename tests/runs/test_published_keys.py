@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lumirage_lib.cohorts import Pair, get_cohort
-from lumirage_lib.experiments.load import plan_notebook
+from lumirage_lib.experiments import list_tasks, plan_notebook
 from lumirage_lib.images.preprocess import Preprocessing, Step
 from lumirage_lib.methods import get_method
 from lumirage_lib.runs.task import Task
@@ -68,7 +68,7 @@ def test_plans_find_every_published_row():
         task.key
         for notebook, given in parameters.items()
         if notebook != "00_summary"
-        for task in plan_notebook(notebook, given)
+        for task in list_tasks(plan_notebook(notebook, given))
     }
     assert len(published) >= 1496
     assert set(published["key"]) <= planned

@@ -14,8 +14,8 @@ from ...images.contrast import INVERTED
 from ...methods import name_of, order_of
 from ...runs import store as results
 from ...stats import count
-from ..load import Run
-from ..plans.contrasts import CONTROL, DOSES, SYNTHESISED, describe_arms, known_methods
+from ..plans.contrasts import CONTROL, DOSES, SYNTHESISED, known_methods
+from ..run import Run
 from .completeness import find_methods, keep_matched
 from .contrast_checks import Checks, load_checks
 from .in_distribution import Panel
@@ -55,13 +55,7 @@ class Result:
 
 def tabulate(run: Run, parameters: Mapping) -> pd.DataFrame:
     """One row per registration and place in the experiment: arm, condition, dose, method, dice, …"""
-    places = pd.DataFrame(
-        [
-            {"key": e.task.key, "arm": e.arm, "condition": e.condition, "dose": e.dose}
-            for e in describe_arms(parameters)
-        ]
-    )
-    return places.merge(run.registrations, on="key").reset_index(drop=True)
+    return run.registrations
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:

@@ -12,7 +12,7 @@ from ...cohorts.local import LAYOUTS
 from ...errors import StoreError
 from ...methods import name_of, order_of
 from ...runs import store as results
-from ..load import Run
+from ..run import Run
 
 CLAIM = "T1w: deep and iterative methods are equally accurate"
 
@@ -60,7 +60,7 @@ def analyse(run: Run, margin: float, seed: int) -> Result:
     first = _first_label_set(run)
     structures = run.structures.query(f"label_set == {first!r} and rule == 'nearest' and label > 0")
     hd95 = structures.groupby("key")["hd95_mm"].mean()  # lost labels are NaN, counted in n_lost
-    table = run.registrations.rename(columns={"preprocessing": "condition"}).join(hd95, on="key")
+    table = run.registrations.join(hd95, on="key")
     between = table[table["kind"] == "between"]
     everywhere = _methods_on_all_pairs(between)
     deep, iterative = (

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ...methods import name_of, order_of
-from ..load import Run
+from ..run import Run
 
 WORST = 0.3  # share of pairs that count as the worst, as in the challenge
 

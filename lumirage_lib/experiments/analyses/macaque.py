@@ -13,12 +13,10 @@ from ...cohorts.local import LAYOUTS
 from ...cohorts.macaque import HUMAN_SCALE
 from ...cohorts.macaque_like import INIA19, VARIABLE
 from ...methods import name_of, order_of
-from ..load import Run
 from ..plans.contrasts import known_methods
-from ..plans.macaque import SIZES
+from ..plans.macaque import SPECIES
+from ..run import Run
 from .completeness import find_methods
-
-SPECIES = "macaque"
 
 
 @dataclass(frozen=True)
@@ -41,9 +39,7 @@ class Result:
 
 def tabulate(run: Run) -> pd.DataFrame:
     """Registrations with the size as condition."""
-    names = {how.name: size for size, how in SIZES.items()}
-    condition = run.registrations["preprocessing"].map(names)
-    return run.registrations.assign(condition=condition, arm=SPECIES)
+    return run.registrations
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:

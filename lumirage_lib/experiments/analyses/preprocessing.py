@@ -15,8 +15,8 @@ from ...images.perturb import PERTURBATIONS
 from ...images.preprocess import STANDARD, prepare_pair
 from ...methods import name_of, order_of
 from ...stats import count, join
-from ..load import Run
 from ..plans.preprocessing import choose_conditions, split_methods
+from ..run import Run
 from .completeness import keep_complete
 
 CLAIM = "Deep methods are sensitive to preprocessing"
@@ -55,7 +55,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     parameters : mapping
         Of the notebook: methods, conditions, margin, seed.
     """
-    table = run.registrations.rename(columns={"preprocessing": "condition"})
+    table = run.registrations
     if "dice" not in table:  # nothing done yet, or all of it failed
         table = table.assign(dice=np.nan)
     seed = parameters["seed"]

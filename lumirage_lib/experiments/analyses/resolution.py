@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ... import stats
 from ...images.preprocess import STANDARD
 from ...methods import name_of, order_of
 from ...stats import count
-from ..load import Run
 from ..plans.preprocessing import split_methods
 from ..plans.resolution import studies
+from ..run import Run
 from . import memory_wall
 
 
@@ -34,6 +35,7 @@ class Result:
     gain_text: str
     gain_table: str
     verdict_text: str
+    verdicts: list[stats.Verdict]
     limits: str
     tables: dict[str, pd.DataFrame]
 
@@ -70,9 +72,26 @@ def analyse(run: Run, provoked: pd.DataFrame, parameters: Mapping) -> Result:
         gain_text=gain_text,
         gain_table=_gain_table(gain),
         verdict_text=f"{counts} {conclusion} {ran}".strip(),
+        verdicts=decide(pairs),
         limits=_limits(pairs),
         tables=tables if wall is None else {"memory": wall, **tables},
     )
+
+
+def decide(pairs: pd.DataFrame) -> list[stats.Verdict]:
+    """The claim that networks fail, of those that were really run on its grid."""
+    table, fine = memory_wall.select_fine(pairs), f"{memory_wall.FINE_MM:g} mm"
+    if table.empty:
+        return []
+    claim = stats.Claim(
+        "resolution",
+        f"At {fine} networks fail to run",
+        "fails",
+        tuple(dict.fromkeys(table["method"])),
+        condition=fine,
+        where=f"at {fine}",
+    )
+    return [stats.decide(claim, table.assign(condition=fine), rng=0)]
 
 
 # ---- the gain ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pandas as pd
 from ... import stats
 from ...methods import name_of, order_of
 from ...runs.profiles import project_root
-from ..load import Run
+from ..run import Run
 
 COVERAGE = "benchmarks/coverage.csv"  # written by benchmarks/coverage.py
 
@@ -35,7 +35,7 @@ class Result:
 
 def analyse(run: Run, alpha: float, seed: int) -> Result:
     """Every pair of methods that were run on all pairs, as one family of tests."""
-    table = run.registrations.rename(columns={"preprocessing": "condition"})
+    table = run.registrations
     table = table[table["kind"] == "between"]
     counts = table["method"].value_counts()
     methods = [m for m in order_of(counts.index[counts == counts.max()]) if m != "affine"]

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ... import stats
-from ...book import notebooks
 from ...errors import InputError
 from ...runs import profiles
-from .. import load as experiments
-from . import contrasts, in_distribution, macaque, memory_wall, preprocessing, resolution
+from ..registry import EXPERIMENTS, load, load_or_compute
 
-FINE_MM = memory_wall.FINE_MM
 NOT_RUN = "not run yet"
 MIXED = "mixed"
 
@@ -86,51 +83,9 @@ class Result:
     design: str
 
 
-def _in_distribution(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
-    verdict = in_distribution.analyse(run, parameters["margin"], parameters["seed"]).verdict
-    return [verdict] if verdict else []
-
-
-def _macaque(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
-    return list(macaque.analyse(run, parameters).verdicts.values())
-
-
-def _contrasts(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
-    return list(contrasts.analyse(run, parameters).verdicts.values())
-
-
-def _resolution(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
-    """Networks that were really run on the grid of the claim; what they need is predicted on 04."""
-    table = resolution.add_working_mm(run.registrations, parameters)
-    table, fine = memory_wall.select_fine(table), f"{FINE_MM:g} mm"
-    if table.empty:
-        return []
-    claim = stats.Claim(
-        "resolution",
-        f"At {fine} networks fail to run",
-        "fails",
-        tuple(dict.fromkeys(table["method"])),
-        condition=fine,
-        where=f"at {fine}",
-    )
-    return [stats.decide(claim, table.assign(condition=fine), rng=0)]
-
-
-def _preprocessing(run: experiments.Run, parameters: Mapping) -> list[stats.Verdict]:
-    verdicts = preprocessing.analyse(run, parameters).verdicts
-    return [verdicts[name] for name in ("deep", "more") if name in verdicts]
-
-
-ARMS: Mapping[str, Callable[[experiments.Run, Mapping], list[stats.Verdict]]] = {
-    "01_in_distribution": _in_distribution,
-    "02_macaque": _macaque,
-    "03_contrasts": _contrasts,
-    "04_resolution": _resolution,
-    "05_preprocessing": _preprocessing,
-}
-
-
-def collect_verdicts(profile: str, chapters: Sequence[str]) -> dict[str, list[stats.Verdict]]:
+def collect_verdicts(
+    profile: str, chapters: Sequence[str], resolve: Callable[[str, str], Mapping]
+) -> dict[str, list[stats.Verdict]]:
     """Verdicts of every notebook whose run has a registration, Holm-adjusted over all of them.
 
     What a published run lacks, its verdicts lack; a live one is computed.
@@ -139,16 +94,20 @@ def collect_verdicts(profile: str, chapters: Sequence[str]) -> dict[str, list[st
     ----------
     chapters : sequence of str
         How the names of the notebooks begin, e.g. "01".
+    resolve : callable
+        ``resolve(notebook, profile)``: the parameters of a notebook under a profile.
     """
     live = profile in profiles.LIVE
+    claimed = {name for statement in STATEMENTS for name in statement.notebooks}
     found: dict[str, list[stats.Verdict]] = {}
-    for notebook, arms in ARMS.items():
-        if notebook not in profiles.notebooks_of(profile) or notebook[:2] not in chapters:
+    for notebook in profiles.notebooks_of(profile):
+        if notebook not in claimed or notebook[:2] not in chapters:
             continue
-        parameters = notebooks.resolve_parameters(notebook, profile)
-        run = (experiments.load_or_compute if live else experiments.load)(notebook, parameters)
+        parameters = resolve(notebook, profile)
+        run = (load_or_compute if live else load)(notebook, parameters)
         if len(run.registrations):
-            found[notebook] = arms(run, parameters)
+            experiment = EXPERIMENTS[notebook]
+            found[notebook] = experiment.verdicts(experiment.analyse(run, parameters))
     flat = [(name, verdict) for name, verdicts in found.items() for verdict in verdicts]
     adjusted = stats.adjust_verdicts([verdict for _, verdict in flat])
     out: dict[str, list[stats.Verdict]] = {name: [] for name in found}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ...cohorts import Pair, balanced_pairs, get_cohort
 from ...errors import InputError
 from ...images.contrast import INVERTED
 from ...methods import get_method
-from ...runs.task import Task, plan
+from ...runs.task import plan
+from ..entry import Entry
 from .pairs import cohort_options
 from .paper import CENTRE, is_paper_data, plan_paper
 
@@ -17,16 +17,6 @@ CONTROL = "T1w again"  # T1w through the same synthesis: what it changes besides
 DOSED = "T2w"
 SYNTHESISED, DOSES = "synthesised", "dose"
 BIDS_SUFFIX = {"T2*w": "T2starw"}  # where it is not the name used here
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One registration's place in the experiment; a registration may have several."""
-
-    arm: str
-    condition: str
-    dose: float | None
-    task: Task
 
 
 def known_methods(names) -> tuple[list[str], list[str]]:
@@ -92,8 +82,3 @@ def describe_arms(parameters: Mapping) -> list[Entry]:
     if parameters["doses"]:
         add(DOSES, INVERTED, "synthetic", few, {**made, "contrast": INVERTED}, None, dosed)
     return entries
-
-
-def plan_contrasts(parameters: Mapping) -> list[Task]:
-    """Every registration once."""
-    return list({entry.task.key: entry.task for entry in describe_arms(parameters)}.values())

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from ...cohorts import Pair, balanced_pairs, get_cohort
 from ...cohorts.macaque import HUMAN_SCALE, related_pairs
 from ...images.preprocess import STANDARD, Preprocessing, step
-from ...runs.task import Task, plan
+from ...runs.task import plan
+from ..entry import Entry
 from .contrasts import known_methods
 from .paper import is_paper_data, plan_paper
 
+SPECIES = "macaque"
 # The voxels stay; what the header says of their size is what a method with a trained spacing acts on.
 SIZES: Mapping[str, Preprocessing] = {
     "true size": STANDARD,
@@ -33,11 +35,16 @@ def choose_pairs(parameters: Mapping) -> tuple[dict, list[Pair]]:
     return options, balanced_pairs(scans, parameters["n_pairs"], parameters["seed"])
 
 
-def plan_macaque(parameters: Mapping) -> list[Task]:
+def plan_macaque(parameters: Mapping) -> list[Entry]:
     """Every pair by every method at every size; the paper's animals in its authors' way."""
     sizes = [SIZES[name] for name in parameters["sizes"]]
     if is_paper_data(parameters):
-        return plan_paper(parameters, sizes)
-    options, pairs = choose_pairs(parameters)
-    methods, _ = known_methods(parameters["methods"])
-    return plan(parameters["cohort"], pairs, methods, cohort_options=options, preprocessing=sizes)
+        tasks = plan_paper(parameters, sizes)
+    else:
+        options, pairs = choose_pairs(parameters)
+        methods, _ = known_methods(parameters["methods"])
+        tasks = plan(
+            parameters["cohort"], pairs, methods, cohort_options=options, preprocessing=sizes
+        )
+    names = {how.name: size for size, how in SIZES.items()}
+    return [Entry(SPECIES, names[t.preprocessing.name], None, t) for t in tasks]

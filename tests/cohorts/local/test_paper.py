@@ -14,7 +14,8 @@ from trees import MAKERS
 
 from lumirage_lib.book import notebooks
 from lumirage_lib.errors import InputError
-from lumirage_lib.experiments.plans import PLANS, cohort_options
+from lumirage_lib.experiments import list_tasks, plan_notebook
+from lumirage_lib.experiments.plans.pairs import cohort_options
 from lumirage_lib.experiments.plans.paper import choose_methods, plan_paper
 from lumirage_lib.images.preprocess import STANDARD, PairImages
 from lumirage_lib.methods import get_method, run_method
@@ -40,7 +41,8 @@ PARAMETERS = {
 )
 def test_fireants_runs_with_the_settings_of_the_paper(name, kernel, scales, iterations, tmp_path):
     root = str(MAKERS[name](tmp_path))
-    tasks = PLANS["01_in_distribution"](PARAMETERS | {"cohort": name, "root": root})
+    given = PARAMETERS | {"cohort": name, "root": root}
+    tasks = list_tasks(plan_notebook("01_in_distribution", given))
     assert all(t.preprocessing.alignment == "centre" for t in tasks)
     found = [t.full_parameters() for t in tasks if t.method == "fireants-greedy"]
     assert found

@@ -14,8 +14,8 @@ import nbformat
 import pytest
 from trees import MAKERS
 
+from lumirage_lib import experiments
 from lumirage_lib.book import notebooks
-from lumirage_lib.experiments import load as experiments
 from lumirage_lib.methods import get_method
 from lumirage_lib.runs import profiles
 from lumirage_lib.runs import store as results
@@ -73,7 +73,7 @@ def test_every_command_of_the_book_is_checked_here():
 )
 def test_command_plans_the_experiment_it_stands_for(command, expected):
     name, parameters = read_command(command)
-    tasks = experiments.plan_notebook(name, parameters)
+    tasks = experiments.list_tasks(experiments.plan_notebook(name, parameters))
     labels = {next(iter(task.get_cohort().label_sets)) for task in tasks}
     starts = {task.preprocessing.alignment for task in tasks}
     n_pairs = len({task.pair for task in tasks})
@@ -87,16 +87,16 @@ def test_command_plans_the_experiment_it_stands_for(command, expected):
 def test_contrasts_and_resolution_of_the_commands_are_those_they_name():
     (contrasts,) = (c for c in COMMANDS if c.startswith("03"))
     name, parameters = read_command(contrasts)
-    tasks = experiments.plan_notebook(name, parameters)
+    tasks = experiments.list_tasks(experiments.plan_notebook(name, parameters))
     asked = dict.fromkeys(dict(t.cohort_options)["contrast"] for t in tasks)
     assert list(asked) == ["T1w", "T2w", "T2starw", "FLAIR"]
     # T1w is registered once for this page and that of notebook 01.
     first = read_command("01_in_distribution -p paper -P cohort=nimh")
-    keys = {t.key for t in experiments.plan_notebook(*first)}
+    keys = {e.task.key for e in experiments.plan_notebook(*first)}
     assert keys == {t.key for t in tasks if dict(t.cohort_options)["contrast"] == "T1w"}
     fine, coarse = (read_command(c) for c in COMMANDS if "cohort=ultracortex" in c)
     for (name, parameters), spacing_mm in ((fine, 0.6), (coarse, 1.0)):
-        task = experiments.plan_notebook(name, parameters)[0]
+        task = experiments.plan_notebook(name, parameters)[0].task
         image = task.get_cohort().load_image(task.pair.fixed)
         assert image.spacing_mm == pytest.approx([spacing_mm] * 3, abs=1e-4)
 

@@ -1,0 +1,151 @@
+"""Every experiment by the name of its notebook, and its run under a notebook's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..stats import Verdict, load_ixi
+from .analyses import (
+    contrasts,
+    effect_sizes,
+    in_distribution,
+    label_protocol,
+    macaque,
+    memory_wall,
+    preprocessing,
+    resolution,
+    statistics,
+)
+from .entry import Entry, enter
+from .plans.contrasts import describe_arms
+from .plans.macaque import plan_macaque
+from .plans.pairs import plan_pairs
+from .plans.preprocessing import plan_preprocessing
+from .plans.resolution import plan_resolution
+from .run import Run, compute_run, read_run
+
+Parameters = Mapping[str, Any]
+
+
+def _no_verdicts(result: Any) -> list[Verdict]:
+    return []
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment.
+
+    Attributes
+    ----------
+    id : str
+        Name of its notebook.
+    title : str
+    plan : callable
+        ``plan(parameters) -> list of Entry``: every registration it needs, with its place.
+    analyse : callable
+        ``analyse(run, parameters) -> result``: everything the page says. It never plans again.
+    verdicts : callable
+        ``verdicts(result) -> list of Verdict``: what the scoreboard reads.
+    """
+
+    id: str
+    title: str
+    plan: Callable[[Parameters], list[Entry]]
+    analyse: Callable[[Run, Parameters], Any]
+    verdicts: Callable[[Any], list[Verdict]] = _no_verdicts
+
+
+def _pairs(parameters: Parameters) -> list[Entry]:
+    return enter(plan_pairs(parameters))
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    e.id: e
+    for e in (
+        Experiment(
+            "01_in_distribution",
+            "In distribution",
+            _pairs,
+            lambda run, p: in_distribution.analyse(run, p["margin"], p["seed"]),
+            lambda result: [result.verdict] if result.verdict else [],
+        ),
+        Experiment(
+            "02_macaque",
+            "Macaque",
+            plan_macaque,
+            macaque.analyse,
+            lambda result: list(result.verdicts.values()),
+        ),
+        Experiment(
+            "03_contrasts",
+            "Contrasts",
+            describe_arms,
+            contrasts.analyse,
+            lambda result: list(result.verdicts.values()),
+        ),
+        Experiment(
+            "04_resolution",
+            "Resolution",
+            lambda p: enter(plan_resolution(p)),
+            lambda run, p: resolution.analyse(run, memory_wall.provoke_failure(*p["failure"]), p),
+            lambda result: result.verdicts,
+        ),
+        Experiment(
+            "05_preprocessing",
+            "Preprocessing",
+            lambda p: enter(plan_preprocessing(p)),
+            preprocessing.analyse,
+            lambda result: [result.verdicts[n] for n in ("deep", "more") if n in result.verdicts],
+        ),
+        Experiment(
+            "06_label_protocol",
+            "Label protocol",
+            _pairs,
+            lambda run, p: label_protocol.analyse(run),
+        ),
+        Experiment(
+            "07_effect_sizes",
+            "Effect sizes",
+            lambda p: [],  # draws on published tables of others
+            lambda run, p: effect_sizes.analyse(
+                load_ixi(), p["first"], p["second"], p["margin"], p["seed"]
+            ),
+        ),
+        Experiment(
+            "08_statistics",
+            "Statistics",
+            _pairs,
+            lambda run, p: statistics.analyse(run, p["alpha"], p["seed"]),
+        ),
+    )
+}
+
+
+def plan_notebook(notebook: str, parameters: Parameters) -> list[Entry]:
+    """Every registration that a notebook needs, with its place."""
+    return EXPERIMENTS[notebook].plan(parameters)
+
+
+def compute_notebook(
+    notebook: str, parameters: Parameters, on_row: Callable[[dict], None] = lambda row: None
+) -> dict[str, int]:
+    """Compute what a notebook's run still lacks; returns the counts."""
+    return compute_run(plan_notebook(notebook, parameters), parameters, on_row)
+
+
+def load(notebook: str, parameters: Parameters) -> Run:
+    """The tables of a notebook as the store has them; nothing is computed."""
+    return read_run(plan_notebook(notebook, parameters), parameters)
+
+
+def load_or_compute(notebook: str, parameters: Parameters) -> Run:
+    """The tables of a notebook: from the store where they are there, computed where they are not.
+
+    A registration that cannot be computed here, because its images or weights are absent, is left
+    out and counted as skipped.
+    """
+    entries = plan_notebook(notebook, parameters)
+    counts = compute_run(entries, parameters)
+    return replace(read_run(entries, parameters), counts=counts)
