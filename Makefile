@@ -1,6 +1,9 @@
 # Each target is one line over the `lumirage` command; `make book` and `make test` need nothing else.
-PYTHON ?= python3
 BIN := .venv/bin
+# The first of these that is a Python this project runs on; PYTHON=... overrides it.
+PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13; do \
+  $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && \
+  echo $$name && break; done)
 
 .PHONY: book test results benchmarks clean
 .DEFAULT_GOAL := book
@@ -21,13 +24,14 @@ benchmarks: .venv/ready
 clean:
 	rm -rf _build book/experiments .venv
 
-.venv/ready: requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	  { echo "Python 3.11 is needed, $(PYTHON) is another: try  make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+.venv/ready: requirements.txt requirements-fireants.txt pyproject.toml
+	@test -n "$(PYTHON)" || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed and none was found: try  apt-get install python3 python3-venv"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	  { echo "Python's venv module is missing: try  apt-get install python3-venv"; exit 1; }
-	@echo "Setting up .venv (about 3 GB, some minutes the first time)"
+	  { echo "The venv module of $(PYTHON) is missing: try  apt-get install python3-venv"; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version) (about 3 GB, some minutes the first time)"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-fireants.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

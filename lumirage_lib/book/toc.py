@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import InputError
+from ..runs.profiles import PROFILES, notebooks_of
 
 PAGES = "book/experiments"
 PROFILE_NAMES = {
@@ -31,13 +32,13 @@ def select_toc(toc: Mapping, profiles: Sequence[str]) -> dict:
         A profile is unknown or no notebook has it.
     """
     for profile in profiles:
-        if profile not in profiles.PROFILES or not profiles.notebooks_of(profile):
-            known = [p for p in profiles.PROFILES if profiles.notebooks_of(p)]
+        if profile not in PROFILES or not notebooks_of(profile):
+            known = [p for p in PROFILES if notebooks_of(p)]
             raise InputError(f"no notebook has a profile {profile!r}; there are {', '.join(known)}")
 
     def profile_of(file: str) -> str | None:
         end = file.rsplit("_", 1)[-1]
-        return end if file.startswith(f"{PAGES}/") and end in profiles.PROFILES else None
+        return end if file.startswith(f"{PAGES}/") and end in PROFILES else None
 
     parts = []
     for part in toc["parts"]:
@@ -46,6 +47,6 @@ def select_toc(toc: Mapping, profiles: Sequence[str]) -> dict:
             parts.append({**part, "chapters": chapters})
     listed = {profile_of(file) for file in list_files(toc)}
     for profile in dict.fromkeys(p for p in profiles if p not in listed):
-        found = [{"file": f"{PAGES}/{n}_{profile}"} for n in profiles.notebooks_of(profile)]
+        found = [{"file": f"{PAGES}/{n}_{profile}"} for n in notebooks_of(profile)]
         parts.append({"caption": PROFILE_NAMES[profile].capitalize(), "chapters": found})
     return {**toc, "parts": parts}
