@@ -38,7 +38,7 @@ def score_folder(
         Folder for `cases.csv` (a row for each pair), `labels.csv` (a row for each pair and
         label), both written after each case, `summary.csv` and `summary.json`.
     protocol : {"default", "lumir24"}
-        `measure_case` with the landmark error in mm, or the challenge's own evaluation,
+        `score_case` by nearest voxel, with the landmark error in mm, or the challenge's own evaluation,
         `measure_lumir24`, with its quirks.
 
     Returns
@@ -177,17 +177,24 @@ def _turn_to(affine: np.ndarray | None, volumes: dict[str, list[Volume]]) -> dic
 
 
 def _measure_default(displacement, asked, images, labels, landmarks) -> tuple[dict, pd.DataFrame]:
-    """`measure_case`, and the error at landmarks in mm."""
-    mask, table = (labels or images)[0].data > 0, pd.DataFrame()
+    """`score_case` by nearest voxel, means of HD95, and the error at landmarks in mm."""
+    table = pd.DataFrame()
     if labels:
         fixed, moving = labels
-        common = metrics.find_common_labels(fixed.data, moving.data)
-        common = [label for label in common if asked is None or label in asked]
-        measures, table = metrics.measure_case(
-            fixed.data, moving.data, displacement, mask, fixed.spacing_mm, common
+        measures, table = metrics.score_case(
+            displacement,
+            {"labels": (fixed.data, moving.data)},
+            fixed.spacing_mm,
+            rules=["nearest"],
+            labels=asked,
+            moving_spacing_mm=moving.spacing_mm,
         )
+        table = table[(table["label_set"] == "labels") & (table["label"] > 0)].set_index("label")
+        table = table.drop(columns=["label_set", "rule"])
+        # A label the warp lost has no distance: read these with `n_lost`.
+        measures |= table[["hd95_mm", "hd95_voxel"]].mean().to_dict()
     else:
-        measures = metrics.compute_field_measures(displacement, mask)
+        measures = metrics.compute_field_measures(displacement, images[0].data > 0)
     if landmarks:
         fixed, moving = landmarks
         common = metrics.find_common_labels(fixed.data, moving.data)

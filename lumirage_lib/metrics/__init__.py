@@ -5,7 +5,6 @@ lost are NaN and counted; nothing is ever infinite in a mean, except where `meas
 repeats a challenge whose code lets it.
 """
 
-from ._case import measure_case
 from ._jacobian import compute_field_measures, compute_jacobian_determinant
 from ._landmarks import (
     compute_centroid_tre,
@@ -16,12 +15,16 @@ from ._landmarks import (
 )
 from ._lumir24 import LUMIR24_LABELS, compute_lumir24_tre, measure_lumir24, measure_lumir24_field
 from ._overlap import compute_overlap, compute_soft_overlap, find_common_labels
+from ._similarity import compute_correlation
 from ._surface import compute_hd95, compute_hd95_table
-from .case import score_case
+from .case import RULES, STRUCTURE_MEASURES, score_case
 
 __all__ = [
     "LUMIR24_LABELS",
+    "RULES",
+    "STRUCTURE_MEASURES",
     "compute_centroid_tre",
+    "compute_correlation",
     "compute_displacement_error",
     "compute_field_measures",
     "compute_hd95",
@@ -34,7 +37,6 @@ __all__ = [
     "compute_tre",
     "find_centroids",
     "find_common_labels",
-    "measure_case",
     "measure_lumir24",
     "measure_lumir24_field",
     "score_case",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage
 
 from ..errors import InputError
 from ..images.warp import check_displacement
-from ._checks import check_mask
+from ._checks import check_mask, to_label_list
 
 LOG_FLOOR = 1e-9  # determinants are clipped from below to this before the logarithm
+INNER = (slice(1, -1),) * 3  # the voxels that have both neighbours on every axis
 SLAB_VOXELS = 100_000  # voxels worked on at once: small enough for the cache
 
 # The two central tetrahedra of a voxel's cube have edges to three diagonal neighbours.
@@ -63,22 +66,32 @@ def compute_field_measures(displacement: np.ndarray, mask: np.ndarray) -> dict[s
     InputError
         If shapes disagree, the displacement is not finite or no voxel of the mask is interior.
     """
+    return measure_field(displacement, mask)[0]
+
+
+def measure_field(
+    displacement: np.ndarray, mask: np.ndarray
+) -> tuple[dict[str, float], np.ndarray]:
+    """`compute_field_measures`, and the central-difference determinants that they are made of.
+
+    The determinants are those of the voxels of the mask off the border, in the order of the array.
+    """
     displacement = check_displacement(displacement)
-    mask = check_mask(mask, displacement.shape[1:])[1:-1, 1:-1, 1:-1]
+    mask = check_mask(mask, displacement.shape[1:])[INNER]
     if not mask.any():
         raise InputError("mask: expected at least one voxel off the border of the grid, got none.")
-    folded_volume, folded_count, central = 0.0, 0, []
+    folded_volume, folded_count, slabs = 0.0, 0, []
     for block, inside in _cut(displacement, mask):
         steps = [_differences(block, axis) for axis in range(3)]
         for determinant in _tetrahedra(block, steps):
             folds = determinant[inside & (determinant <= 0)]
             folded_count += folds.size
             folded_volume -= float(folds.sum(dtype=np.float64))
-        central.append(_determinant(*((b + f) / 2 for b, f in steps))[inside])
-    central = np.concatenate(central)
+        slabs.append(_determinant(*((b + f) / 2 for b, f in steps))[inside])
+    central = np.concatenate(slabs)
     n_mask, folds = central.size, central <= 0
-    log_j = np.log(np.maximum(central, LOG_FLOOR), dtype=np.float64)
-    return {
+    log_j = _log(central)
+    measures = {
         "n_mask": n_mask,
         "ndv_voxels": folded_volume / 12,
         "ndv_percent": 100 * folded_volume / 12 / n_mask,
@@ -88,6 +101,40 @@ def compute_field_measures(displacement: np.ndarray, mask: np.ndarray) -> dict[s
         "sd_log_j": float(log_j.std()),
         "sd_log_j_positive": float(log_j[~folds].std()) if not folds.all() else np.nan,
     }
+    return measures, central
+
+
+def group_jacobian(
+    jacobian: np.ndarray, mask: np.ndarray, label_map: np.ndarray, labels: Iterable[int]
+) -> pd.DataFrame:
+    """The determinants of `measure_field` structure by structure.
+
+    Parameters
+    ----------
+    jacobian : (n,) array
+        As `measure_field` returns it for the mask.
+    mask, label_map : (X, Y, Z) arrays
+    labels : iterable of int
+
+    Returns
+    -------
+    DataFrame indexed by label
+        j_mean, log_j_mean, log_j_sd over the voxels of the label inside the mask and off the
+        border; NaN where there are none.
+    """
+    labels = to_label_list(labels)
+    values = label_map[INNER][mask[INNER] > 0]
+    known, rank = np.unique(values, return_inverse=True)
+    log_j = _log(jacobian)
+    count = np.bincount(rank)
+    j_mean, log_mean = (np.bincount(rank, v) / count for v in (jacobian, log_j))
+    variance = np.bincount(rank, (log_j - log_mean[rank]) ** 2) / count
+    columns = {"j_mean": j_mean, "log_j_mean": log_mean, "log_j_sd": np.sqrt(variance)}
+    return pd.DataFrame(columns, index=known).reindex(pd.Index(labels, name="label"))
+
+
+def _log(jacobian: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(jacobian, LOG_FLOOR), dtype=np.float64)
 
 
 def compute_jacobian_determinant(displacement: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The evaluation of the LUMIR challenge (Learn2Reg 2024) as its code does it, quirks included.
 
 Facts from the evaluation scripts of JHU-MedImage-Reg/LUMIR_L2R. Use it to compare with the
-leaderboard, and `measure_case` for everything else. What differs from there:
+leaderboard, and `score_case` for everything else. What differs from there:
 
 - background 0 is one of the labels, with a Dice near 1 and an HD95 of its own;
 - HD95 is in voxels, whatever the spacing;

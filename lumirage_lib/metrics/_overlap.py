@@ -36,6 +36,12 @@ def find_common_labels(fixed_labels: np.ndarray, moving_labels: np.ndarray) -> l
     return [int(label) for label in np.intersect1d(*present) if label != 0]
 
 
+def count_labels(label_map: np.ndarray, labels: Iterable[int]) -> list[int]:
+    """Voxels of each label in a map."""
+    found = dict(zip(*np.unique(label_map, return_counts=True), strict=True))
+    return [int(found.get(label, 0)) for label in labels]
+
+
 def compute_overlap(
     fixed_labels: np.ndarray, moved_labels: np.ndarray, labels: Iterable[int] | None = None
 ) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Everything that is measured of one registration."""
+"""The one scorer: everything that is measured of a registration."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from ..images.warp import warp_labels
-from ._checks import check_spacing
-from ._jacobian import compute_field_measures
-from ._overlap import compute_overlap, compute_soft_overlap, find_common_labels
+from ..images.warp import check_displacement, warp_labels
+from ._checks import check_labels, check_spacing, to_label_list
+from ._jacobian import group_jacobian, measure_field
+from ._landmarks import compute_inverse_consistency
+from ._overlap import compute_overlap, compute_soft_overlap, count_labels, find_common_labels
+from ._similarity import compute_correlation
 from ._surface import compute_hd95_table
 
-COLUMNS = ("label_set", "rule", "label", "n_fixed", "n_moved", "dice", "hd95_mm", "hd95_voxel")
+RULES = ("nearest", "linear", "soft")
+# What a row of the structures table measures, beside its label set, rule and label.
+STRUCTURE_MEASURES = (
+    *("n_fixed", "n_moved", "dice", "hd95_mm", "hd95_voxel"),
+    *("n_moving", "j_mean", "log_j_mean", "log_j_sd"),
+)
 
 
 def score_case(
@@ -22,72 +29,169 @@ def score_case(
     label_sets: Mapping[str, tuple[np.ndarray, np.ndarray]],
     spacing_mm: Iterable[float],
     *,
+    rules: Iterable[str] = RULES,
+    labels: Iterable[int] | None = None,
+    moving_spacing_mm: Iterable[float] | None = None,
+    images: tuple[np.ndarray, np.ndarray] | None = None,
     true_displacement: np.ndarray | None = None,
+    backward: np.ndarray | None = None,
 ) -> tuple[dict[str, float], pd.DataFrame]:
-    """Everything the ruler measures of one displacement on the native fixed grid.
+    """Measure one displacement on the native fixed grid.
+
+    The mask of all measures of the field and the images is the fixed brain: where the fixed map
+    of the first label set is above 0.
 
     Parameters
     ----------
     displacement : (3, X, Y, Z) float array
         Voxels, moved(x) = moving(x + displacement(x)).
     label_sets : mapping
-        Name -> label maps (fixed, moving), fixed on the grid of the displacement, moving on its
-        own. The first is the one that the mean Dice, the mask of the field measures and the label
-        set "brain", the union of its structures, are taken from.
+        Name -> integer label maps (fixed, moving), fixed on the grid of the displacement, moving
+        on its own. Means over labels are those of the first set.
     spacing_mm : three floats
         Voxel size of the fixed grid.
+    rules : iterable of {"nearest", "linear", "soft"}
+        How labels are warped: see `lumirage_lib.images.warp.warp_labels` and
+        `compute_soft_overlap`. Distances, volumes and Jacobians stand with the first.
+    labels : iterable of int, optional
+        Only these labels of the first set.
+    moving_spacing_mm : three floats, optional
+        Voxel size of the moving grid; by default that of the fixed.
+    images : (fixed, moving), optional
+        Images on the grids of the label maps, for `correlation`.
     true_displacement : (3, X, Y, Z) float array, optional
         Where the correspondence is known.
+    backward : (3, A, B, C) float array, optional
+        The displacement of the reverse registration, on the moving grid.
 
     Returns
     -------
     measures : dict
-        Of the field, inside the fixed brain (see `compute_field_measures`), the count of labels
-        compared and lost, and mean Dice; with a true displacement the mean error inside the brain
-        in mm.
+        dice
+            Mean over the labels by the first rule; a lost label counts 0.
+        n_labels, n_lost
+            Labels both maps have before warping, background left out, and how many of them the
+            warp lost.
+        fixed_voxel_mm3, moving_voxel_mm3
+            What a voxel of `n_fixed` and `n_moved`, and one of `n_moving`, is worth.
+        and all of `compute_field_measures`; true_error_mm, mean distance to where the truth leads;
+        all of `compute_inverse_consistency`; and `correlation`, each where its input is given.
     structures : DataFrame
-        label_set, rule ("nearest", "linear", "soft"), label, n_fixed, n_moved, dice, hd95_mm,
-        hd95_voxel. Labels are those of both maps before warping; label 0 is the background.
+        label_set, rule, label and STRUCTURE_MEASURES, a row for each label both maps have before
+        warping, and for background 0. The label set "brain" is the union of all structures of the
+        first set. NaN is *not measured*: beyond `dice`, all stand with the first rule only.
+
+        n_fixed, n_moved, n_moving
+            Voxels (sums of weights where the rule is soft) in the fixed map, in the moved map and
+            in the moving map before warping.
+        hd95_mm, hd95_voxel
+            See `compute_hd95_table`; NaN for background, "brain" and lost labels.
+        j_mean
+            Mean Jacobian determinant over the structure of the fixed map inside the mask: its
+            volume in the moving image, in voxels there, by its voxels here. The volume change
+            that the field implies is j_mean moving_voxel_mm3 / fixed_voxel_mm3 - 1.
+        log_j_mean, log_j_sd
+            Mean and standard deviation of log |J| there, clipped as `sd_log_j` is.
 
     Raises
     ------
     InputError
-        If two maps share no label, or shapes disagree.
+        If there is no label set, two maps share no label, shapes disagree or a field is not finite.
+
+    Examples
+    --------
+    A cube, registered to itself two voxels away by the right displacement:
+
+    >>> import numpy as np
+    >>> fixed = np.zeros((12, 12, 12), int)
+    >>> fixed[4:8, 4:8, 4:8] = 7
+    >>> moving = np.roll(fixed, 2, axis=0)
+    >>> displacement = np.zeros((3, 12, 12, 12), np.float32)
+    >>> displacement[0] = 2
+    >>> measures, structures = score_case(displacement, {"cube": (fixed, moving)}, (1, 1, 1))
+    >>> measures["dice"], measures["ndv_percent"]
+    (1.0, 0.0)
+    >>> cube = structures[structures.label == 7]
+    >>> print(cube[["rule", "dice", "n_moving", "j_mean"]].to_string(index=False))
+       rule  dice  n_moving  j_mean
+    nearest   1.0      64.0     1.0
+     linear   1.0       NaN     NaN
+       soft   1.0       NaN     NaN
     """
     spacing = check_spacing(spacing_mm)
+    moving_spacing = check_spacing(spacing if moving_spacing_mm is None else moving_spacing_mm)
+    rules = list(rules)
+    if not label_sets or not rules or not set(rules) <= set(RULES):
+        raise InputError(
+            f"score_case: expected a label set and rules among {RULES}, got the label sets "
+            f"{list(label_sets)} and the rules {rules}."
+        )
+    maps = {name: _check_set(name, *pair) for name, pair in label_sets.items()}
+    first = next(iter(maps))
+    displacement = check_displacement(displacement, maps[first][0].shape)
+    mask = maps[first][0] > 0
+    field, jacobian = measure_field(displacement, mask)
+
     tables: list[pd.DataFrame] = []
-    measures: dict[str, float] = {}
-    for number, (label_set, (fixed, moving)) in enumerate(label_sets.items()):
+    for name, (fixed, moving) in maps.items():
         common = find_common_labels(fixed, moving)
+        if labels is not None and name == first:
+            asked = set(to_label_list(labels))
+            common = [label for label in common if label in asked]
         if not common:
             raise InputError(
-                f"the maps {label_set!r} share no label; are they of the same protocol?"
+                f"the maps {name!r} share no label that was asked for; are they of one protocol?"
             )
-        moved = {rule: warp_labels(moving, displacement, rule) for rule in ("nearest", "linear")}
-        for rule, labels in moved.items():
-            table = compute_overlap(fixed, labels, [0, *common])
-            if rule == "nearest":
-                table = table.join(compute_hd95_table(fixed, labels, common, spacing))
-            tables.append(table.assign(label_set=label_set, rule=rule))
-        soft = compute_soft_overlap(fixed, moving, displacement, [0, *common])
-        soft = soft.rename(columns={"soft_dice": "dice"})
-        tables.append(soft.assign(label_set=label_set, rule="soft"))
-        if number == 0:
-            brain = fixed > 0
-            whole = compute_overlap(brain.astype(int), (moved["nearest"] > 0).astype(int), [1])
-            tables.append(whole.assign(label_set="brain", rule="nearest"))
-            first = tables[0].drop(index=0)
-            measures = {
-                "dice": float(first["dice"].mean()),
-                "n_labels": len(common),
-                "n_lost": int(first["lost"].sum()),
-                **compute_field_measures(displacement, brain),
-            }
-            if true_displacement is not None:
-                error = displacement - true_displacement
-                distance = np.sqrt(
-                    ((error * np.array(spacing, np.float32).reshape(3, 1, 1, 1)) ** 2).sum(axis=0)
-                )[brain]
-                measures["true_error_mm"] = float(distance.mean())
+        for rule in rules:
+            table, moved = _overlap(fixed, moving, displacement, [0, *common], rule)
+            if rule == rules[0]:
+                table["n_moving"] = count_labels(moving, table.index)
+                table = table.join(group_jacobian(jacobian, mask, fixed, common))
+                if moved is not None:
+                    table = table.join(compute_hd95_table(fixed, moved, common, spacing))
+            tables.append(table.assign(label_set=name, rule=rule))
+            if rule == rules[0] and name == first and moved is not None:
+                whole = compute_overlap(mask, moved > 0, [1])
+                whole["n_moving"] = np.count_nonzero(moving)
+                whole = whole.join(group_jacobian(jacobian, mask, mask, [1]))
+                tables.append(whole.assign(label_set="brain", rule=rule))
+    judged = tables[0].drop(index=0)
+    measures = {
+        "dice": float(judged["dice"].mean()),
+        "n_labels": len(judged),
+        "n_lost": int(judged["lost"].sum()),
+        "fixed_voxel_mm3": float(np.prod(spacing)),
+        "moving_voxel_mm3": float(np.prod(moving_spacing)),
+        **field,
+    }
+    if images is not None:
+        measures["correlation"] = compute_correlation(*images, displacement, mask)
+    if true_displacement is not None:
+        truth = check_displacement(true_displacement, mask.shape, "true_displacement")
+        measures["true_error_mm"] = _mean_length(displacement - truth, moving_spacing, mask)
+    if backward is not None:
+        measures |= compute_inverse_consistency(displacement, backward, mask, spacing)
     structures = pd.concat([t.rename_axis("label").reset_index() for t in tables])
-    return measures, structures.reindex(columns=COLUMNS).reset_index(drop=True)
+    columns = ["label_set", "rule", "label", *STRUCTURE_MEASURES]
+    return measures, structures.reindex(columns=columns).reset_index(drop=True)
+
+
+def _mean_length(error: np.ndarray, spacing: tuple[float, ...], mask: np.ndarray) -> float:
+    """Mean length in mm over a mask, in float32 as the published rows have it."""
+    scaled = error * np.array(spacing, np.float32).reshape(3, 1, 1, 1)
+    return float(np.sqrt((scaled**2).sum(axis=0))[mask].mean())
+
+
+def _check_set(name: str, fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return check_labels(fixed, f"fixed {name!r}"), check_labels(moving, f"moving {name!r}")
+
+
+def _overlap(
+    fixed: np.ndarray, moving: np.ndarray, displacement: np.ndarray, labels: list[int], rule: str
+) -> tuple[pd.DataFrame, np.ndarray | None]:
+    """Overlap by one rule, and the moved labels where the rule makes any."""
+    if rule == "soft":
+        table = compute_soft_overlap(fixed, moving, displacement, labels)
+        return table.rename(columns={"soft_dice": "dice"}), None
+    moved = warp_labels(moving, displacement, rule)
+    return compute_overlap(fixed, moved, labels), moved

@@ -100,6 +100,11 @@ def register_files(
                 f"{labels[name].name}: labels have shape {labels[name].shape}, their image "
                 f"{image.shape}; resample them to the image's grid"
             )
+    if len(labels) == 2 and not metrics.find_common_labels(*(v.data for v in labels.values())):
+        raise InputError(
+            f"{labels['fixed'].name} and {labels['moving'].name} share no label; "
+            "give two maps of one protocol"
+        )
     if spec.weights is not None:
         chosen["weights"] = str(fetch(spec.weights))
     outcome = run_child(
@@ -117,21 +122,18 @@ def register_files(
     displacement, start, usage = outcome.value
 
     moved = warp_image(moving.data, displacement)
-    before = warp_image(moving.data, start)
-    brain = fixed.data > 0
-    correlation = [float(np.corrcoef(fixed.data[brain], m[brain])[0, 1]) for m in (before, moved)]
+    fields, brain = (start, displacement), fixed.data > 0
+    correlation = [
+        metrics.compute_correlation(fixed.data, moving.data, field, brain) for field in fields
+    ]
     dice, n_labels = [float("nan")] * 2, 0
     if len(labels) == 2:
-        common = metrics.find_common_labels(labels["fixed"].data, labels["moving"].data)
-        n_labels = len(common)
-        dice = [
-            float(
-                metrics.compute_overlap(
-                    labels["fixed"].data, warp_labels(labels["moving"].data, d), common
-                )["dice"].mean()
-            )
-            for d in (start, displacement)
+        maps = {"labels": (labels["fixed"].data, labels["moving"].data)}
+        scored = [
+            metrics.score_case(field, maps, fixed.spacing_mm, rules=["nearest"])[0]
+            for field in fields
         ]
+        dice, n_labels = [s["dice"] for s in scored], int(scored[0]["n_labels"])
     name = f"disp_{_stem(Path(fixed_path))}_{_stem(Path(moving_path))}.nii.gz"
     field_path = save_displacement(displacement, fixed.affine, Path(out) / name)
     moved_path = _save_like(moved, fixed, fixed_file, Path(out) / "moved.nii.gz")

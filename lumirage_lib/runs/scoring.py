@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..cohorts import Cohort, Pair
+from ..errors import InputError
 from ..images.warp import warp_image, warp_labels
 from ..metrics import score_case
 
@@ -16,20 +17,31 @@ RULER = 1
 
 
 def score(
-    cohort: Cohort, pair: Pair, displacement: np.ndarray
+    cohort: Cohort,
+    pair: Pair,
+    displacement: np.ndarray,
+    *,
+    images: tuple[np.ndarray, np.ndarray] | None = None,
+    backward: np.ndarray | None = None,
 ) -> tuple[dict[str, float], pd.DataFrame]:
-    """:func:`lumirage_lib.metrics.score_case` with all that the cohort has of a pair."""
+    """:func:`lumirage_lib.metrics.score_case` with all label maps that the cohort has of a pair."""
     volumes = {
-        name: tuple(cohort.load_labels(scan, name) for scan in (pair.fixed, pair.moving))
+        name: [cohort.load_labels(scan, name) for scan in (pair.fixed, pair.moving)]
         for name in cohort.label_sets
         if cohort.has_labels(pair, name)
     }
+    if not volumes:
+        raise InputError(f"{cohort.name}: no label set that both scans of {pair.id} have")
+    fixed, moving = next(iter(volumes.values()))
     truth = cohort.true_displacement
     return score_case(
         displacement,
         {name: (fixed.data, moving.data) for name, (fixed, moving) in volumes.items()},
-        next(iter(volumes.values()))[0].spacing_mm,
+        fixed.spacing_mm,
+        moving_spacing_mm=moving.spacing_mm,
+        images=images,
         true_displacement=None if truth is None else truth(pair),
+        backward=backward,
     )
 
 

@@ -19,7 +19,7 @@ import pandas as pd
 
 from ..errors import StoreError
 
-VERSION = 1
+VERSION = 2
 TABLES = ("registrations", "structures", "slices", "alignments")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS registrations (
@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS registrations (
   ruler INTEGER, hardware TEXT, finished TEXT);
 CREATE TABLE IF NOT EXISTS structures (
   key TEXT NOT NULL, label_set TEXT, rule TEXT, label INTEGER, n_fixed REAL, n_moved REAL,
-  dice REAL, hd95_mm REAL, hd95_voxel REAL, PRIMARY KEY (key, label_set, rule, label))
+  dice REAL, hd95_mm REAL, hd95_voxel REAL, n_moving REAL, j_mean REAL, log_j_mean REAL,
+  log_j_sd REAL, PRIMARY KEY (key, label_set, rule, label))
   WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS slices (key TEXT PRIMARY KEY, arrays BLOB);
 CREATE TABLE IF NOT EXISTS alignments (
@@ -54,7 +55,9 @@ def open_store(path: str | Path) -> Iterator[sqlite3.Connection]:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found not in (0, VERSION):
+        if found == 1:
+            _upgrade(connection)
+        elif found not in (0, VERSION):
             raise StoreError(
                 f"{path}: store version {found}, this library writes {VERSION}; "
                 "export it with the library that wrote it, or move it away"
@@ -66,6 +69,16 @@ def open_store(path: str | Path) -> Iterator[sqlite3.Connection]:
         raise StoreError(f"{path}: {error}; move the file away to start afresh") from error
     finally:
         connection.close()
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Give a store of version 1 the columns that came later, empty: *not measured*."""
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 1:  # not by another process
+        for column in ("n_moving", "j_mean", "log_j_mean", "log_j_sd"):
+            connection.execute(f"ALTER TABLE structures ADD COLUMN {column} REAL")
+        connection.execute(f"PRAGMA user_version={VERSION}")
+    connection.execute("COMMIT")
 
 
 def _insert(connection, table: str, rows: Iterable[Mapping], verb: str = "REPLACE") -> None:

@@ -71,6 +71,10 @@ def make_structures(n: int = 4, dice: float = 0.5, label_set: str = "manual") ->
             "dice": np.where(labels == 2, np.nan, dice),
             "hd95_mm": 1.25,
             "hd95_voxel": np.nan,
+            "n_moving": labels * 8.0,
+            "j_mean": 0.5,
+            "log_j_mean": np.nan,
+            "log_j_sd": 0.25,
         }
     )
 
@@ -207,12 +211,27 @@ def test_reader_is_not_disturbed_by_a_writer_in_mid_transaction(store):
 # ---- what is refused
 
 
+def test_store_of_version_1_keeps_its_rows_and_gains_the_columns_that_came_later(store):
+    fill(store, ["k1"])
+    later = ["n_moving", "j_mean", "log_j_mean", "log_j_sd"]
+    with open_store(store) as connection:
+        for column in later:
+            connection.execute(f"ALTER TABLE structures DROP COLUMN {column}")
+        connection.execute("PRAGMA user_version=1")
+    old = read_structures(store, ["k1"])
+    assert old[later].isna().all(axis=None)
+    expected = make_structures().drop(columns=later)
+    pd.testing.assert_frame_equal(old[expected.columns], expected, check_dtype=False)
+    fill(store, ["k2"])
+    assert read_structures(store, ["k2"])["n_moving"].notna().all()
+
+
 def test_store_of_another_version_is_refused_and_left_alone(store):
     fill(store, ["k1"])
     with sqlite3.connect(store) as connection:
         connection.execute("PRAGMA user_version=99")
     connection.close()
-    with pytest.raises(StoreError, match=r"open\.sqlite: store version 99, this library writes 1"):
+    with pytest.raises(StoreError, match=r"open\.sqlite: store version 99, this library writes 2"):
         read_keys(store)
     with sqlite3.connect(store) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (99,)

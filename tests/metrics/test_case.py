@@ -1,0 +1,108 @@
+"""The scorer against definitions written out, structure by structure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from lumirage_lib.errors import InputError
+from lumirage_lib.images.warp import warp_image, warp_labels
+from lumirage_lib.metrics import STRUCTURE_MEASURES, compute_inverse_consistency, score_case
+
+SHAPE, SPACING_MM, MOVING_MM = (24, 22, 20), (1.0, 1.5, 2.0), (1.0, 1.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def case():
+    rng = np.random.default_rng(5)
+    noise = ndimage.gaussian_filter(rng.normal(size=(3, *SHAPE)), (0, 2, 2, 2))
+    labels = [
+        np.digitize(ndimage.gaussian_filter(rng.normal(size=shape), 2) * 10, [0, 0.3, 0.8])
+        for shape in (SHAPE, (26, 20, 23))
+    ]
+    images = [rng.random(m.shape) for m in labels]
+    return (6 * noise).astype(np.float32), labels, images
+
+
+def score(case, **more):
+    displacement, labels, images = case
+    return score_case(
+        displacement,
+        {"one": tuple(labels), "other": tuple(m // 2 for m in labels)},
+        SPACING_MM,
+        moving_spacing_mm=MOVING_MM,
+        images=tuple(images),
+        **more,
+    )
+
+
+def central_jacobian(displacement):
+    """Determinant of the central differences at every voxel off the border."""
+    mapping = displacement + np.indices(SHAPE)
+    inner = (slice(None), *(slice(1, -1),) * 3)
+    gradient = np.stack([np.gradient(mapping, axis=a)[inner] for a in (1, 2, 3)], -1)
+    return np.linalg.det(np.moveaxis(gradient, 0, -2))
+
+
+def test_volumes_and_jacobians_of_every_structure(case):
+    displacement, (fixed, moving), _ = case
+    _, structures = score(case)
+    jacobian = central_jacobian(displacement.astype(np.float64))
+    assert jacobian.min() > 0
+    inner, moved = fixed[1:-1, 1:-1, 1:-1], warp_labels(moving, displacement)
+    table = structures.query("label_set == 'one' and rule == 'nearest'").set_index("label")
+    assert list(table.index) == [0, 1, 2, 3]
+    for label in (1, 2, 3):
+        row, values = table.loc[label], jacobian[inner == label]
+        counts = [int((m == label).sum()) for m in (fixed, moving, moved)]
+        assert list(row[["n_fixed", "n_moving", "n_moved"]]) == counts
+        assert row["j_mean"] == pytest.approx(values.mean(), rel=1e-5)
+        assert row["log_j_mean"] == pytest.approx(np.log(values).mean(), rel=1e-4)
+        assert row["log_j_sd"] == pytest.approx(np.log(values).std(), rel=1e-4)
+    brain = structures.query("label_set == 'brain'").iloc[0]
+    assert brain["n_moving"] == (moving > 0).sum()
+    assert brain["j_mean"] == pytest.approx(jacobian[inner > 0].mean(), rel=1e-5)
+
+
+def test_every_set_and_rule_has_its_rows_and_what_is_not_measured_is_nan(case):
+    measures, structures = score(case)
+    assert list(structures.columns) == ["label_set", "rule", "label", *STRUCTURE_MEASURES]
+    sizes = structures.groupby(["label_set", "rule"]).size().to_dict()
+    assert sizes == {
+        **{("one", rule): 4 for rule in ("nearest", "linear", "soft")},
+        **{("other", rule): 2 for rule in ("nearest", "linear", "soft")},
+        ("brain", "nearest"): 1,
+    }
+    first = structures[structures.rule == "nearest"]
+    assert first[["n_fixed", "n_moved", "dice", "n_moving"]].notna().all(axis=None)
+    assert structures[structures.rule != "nearest"][["n_moving", "hd95_mm"]].isna().all(axis=None)
+    assert "true_error_mm" not in measures
+    assert "ice_mean_mm" not in measures
+    assert (measures["fixed_voxel_mm3"], measures["moving_voxel_mm3"]) == (3.0, 1.0)
+
+
+def test_correlation_truth_and_inverse_are_measured_where_they_are_at_hand(case):
+    displacement, (fixed, moving), (fixed_image, moving_image) = case
+    truth = displacement + np.float32([[[[3]]], [[[0]]], [[[4]]]])
+    backward = -np.ones((3, *moving.shape), np.float32)
+    measures, _ = score(case, true_displacement=truth, backward=backward)
+    mask = fixed > 0
+    moved = warp_image(moving_image, displacement)
+    expected = np.corrcoef(fixed_image[mask], moved[mask])[0, 1]
+    assert measures["correlation"] == pytest.approx(expected, abs=1e-6)
+    assert measures["true_error_mm"] == pytest.approx(5, rel=1e-5)  # moving voxels are 1 mm
+    inverse = compute_inverse_consistency(displacement, backward, mask, SPACING_MM)
+    assert {k: measures[k] for k in inverse} == inverse
+
+
+def test_labels_asked_for_are_those_of_the_first_set(case):
+    measures, structures = score(case, labels=[3, 2, 9])
+    assert set(structures.query("label_set == 'one'")["label"]) == {0, 2, 3}
+    assert measures["n_labels"] == 2
+
+
+@pytest.mark.parametrize("wrong", [{"rules": ["cubic"]}, {"rules": []}, {"labels": [17]}])
+def test_refuses_what_it_cannot_measure(case, wrong):
+    with pytest.raises(InputError, match=r"rules|share no label"):
+        score(case, **wrong)
