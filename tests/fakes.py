@@ -154,6 +154,40 @@ def hang_locked(pid_file: str):
     ctypes.PyDLL(None).sleep(600)
 
 
+def hang_deaf(pid_file: str):
+    """Compiled code that also ignores every signal that can be."""
+    for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_IGN)
+    hang_locked(pid_file)
+
+
+def fork_and_hang(pid_file: str):
+    """Leave the name of a process that was forked and hangs."""
+    if pid := os.fork():
+        with open(pid_file, "w") as file:
+            file.write(str(pid))
+    time.sleep(600)
+
+
+def start_and_leave(pid_file: str, how: str):
+    """Start something that goes on, in a session of its own and without a parent if "daemon"."""
+    if os.fork() == 0:
+        if how == "daemon":
+            os.setsid()
+            if os.fork():
+                os._exit(0)
+        with open(pid_file, "w") as file:
+            file.write(str(os.getpid()))
+        time.sleep(600)
+    wait_until(lambda: os.path.exists(pid_file) and os.path.getsize(pid_file))
+
+
+def hold(megabytes: int):
+    held = np.ones(megabytes * 2**17)
+    time.sleep(60)
+    return held.size
+
+
 def has_ended(pid: int) -> bool:
     """Whether a process is gone, or only waits for its parent to ask how it ended."""
     try:

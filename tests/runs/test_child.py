@@ -12,10 +12,11 @@ from pathlib import Path
 
 import fakes
 import numpy as np
+import psutil
 import pytest
 
-from lumirage_lib.errors import RegistrationError
-from lumirage_lib.runs.child import run_child
+from lumirage_lib.errors import RegistrationError, SourceError
+from lumirage_lib.runs.child import machine_memory_mb, run_child
 
 
 def test_value_comes_back_from_another_process():
@@ -43,7 +44,13 @@ def test_value_comes_back_from_another_process():
         (fakes.kill_self, (signal.SIGSEGV,), "failed", "ended with code -11$"),
         (fakes.kill_self, (signal.SIGKILL,), "killed", "code -9: killed by the system"),
         (fakes.break_off, (), "killed", "code -9: killed by the system"),
-        (fakes.return_what_cannot_be_pickled, (), "failed", "ended with code 1$"),
+        (fakes.kill_self, (signal.SIGTERM,), "killed", "code -15: killed by the system"),
+        (fakes.return_what_cannot_be_pickled, (), "failed", "returned cannot be handed over: "),
+        (fakes.raise_, (OSError(28, "No space left on device"),), "unavailable", "No space left"),
+        (fakes.raise_, (FileNotFoundError("gone.nii"),), "unavailable", r"gone\.nii \(fakes"),
+        (fakes.raise_, (ImportError("no module ants"),), "unavailable", "no module ants"),
+        (fakes.raise_, (SourceError("no mirror"),), "unavailable", "^no mirror$"),
+        (fakes.raise_, (ValueError("x" * 10**7),), "failed", r"^ValueError: x{500} \(fakes"),
     ],
 )
 def test_every_end_has_its_status_and_reason(function, arguments, status, reason):
@@ -71,14 +78,15 @@ CODE = """
 import sys, threading, fakes
 from lumirage_lib.runs.child import run_child
 
-for name, pid_file in zip(("hang", "hang_locked"), sys.argv[1:]):
+for name, pid_file in zip(("hang", "hang_locked", "hang_deaf", "fork_and_hang"), sys.argv[1:]):
     threading.Thread(target=run_child, args=(getattr(fakes, name), pid_file)).start()
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_children_end_with_a_parent_that_is_killed(tmp_path, number):
-    files = [tmp_path / "asleep", tmp_path / "locked"]
+    """Asleep, in compiled code that holds the lock, also deaf to every signal, or having forked."""
+    files = [tmp_path / name for name in ("asleep", "locked", "deaf", "forked")]
     here = Path(__file__).parents[1]
     parent = subprocess.Popen(
         [sys.executable, "-c", CODE, *map(str, files)],
@@ -100,6 +108,39 @@ def test_child_that_is_not_wanted_any_more_is_stopped(tmp_path):
         stop.set()
         assert future.result(10).status == "interrupted"
     assert fakes.has_ended(int(pid_file.read_text()))
+
+
+@pytest.mark.parametrize("how", ["child", "daemon"])
+def test_what_a_method_starts_ends_with_it(tmp_path, how):
+    pid_file = tmp_path / "pid"
+    assert run_child(fakes.start_and_leave, str(pid_file), how).status == "ok"
+    fakes.wait_until(lambda: fakes.has_ended(int(pid_file.read_text())), seconds=10)
+
+
+def test_child_over_its_memory_limit_is_stopped():
+    outcome = run_child(fakes.hold, 600, memory_mb=500)
+    assert outcome.status == "out-of-memory"
+    assert re.search(r"^stopped at \d+ MB of memory, over the limit of 500 MB$", outcome.reason)
+    assert 0 < machine_memory_mb() <= psutil.virtual_memory().total / 2**20
+
+
+PLAIN = """
+import os, fakes
+from lumirage_lib.runs.child import run_child
+print("main")
+print(run_child(fakes.add, 2, 3).value)
+"""
+
+
+def test_works_from_a_script_without_a_guard(tmp_path):
+    script = tmp_path / "plain.py"
+    script.write_text(PLAIN)
+    here = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{here}:{here.parent}"}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.split() == ["main", "5"], done.stderr
 
 
 def test_child_that_prints_a_flood_neither_blocks_nor_is_heard(capfd):
