@@ -48,14 +48,14 @@ jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]
 from lumirage_lib.book import pages
-from lumirage_lib.experiments import figures, load_or_compute
-from lumirage_lib.experiments.analyses import memory_wall, resolution
+from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
+from lumirage_lib.experiments.resolution import figures, memory
 
 NOTEBOOK = "04_resolution"
 parameters = pages.gather(NOTEBOOK, globals())
 run = load_or_compute(NOTEBOOK, parameters)
-provoked = memory_wall.provoke_failure(*failure)
-result = resolution.analyse(run, provoked, parameters)
+result = EXPERIMENTS[NOTEBOOK].analyse(run, parameters)
+provoked = memory.provoke_failure(*failure)
 here = f"04-{profile}"
 
 # %% tags=["remove-input"]
@@ -115,7 +115,7 @@ pages.say(result.error_text)
 # a whole inference, *bfloat16* the same with half the digits in its convolutions.
 
 # %% tags=["remove-input"]
-pages.say(memory_wall.read_attention())
+pages.say(memory.read_attention())
 
 # %% [markdown]
 # ## A failure, provoked and caught
@@ -124,8 +124,8 @@ pages.say(memory_wall.read_attention())
 # process of its own, which may not take more than the budget.
 
 # %% tags=["remove-input"]
-pages.say(result.failure_table)
-pages.say(result.failure_text)
+pages.say(memory.tabulate_failure(provoked))
+pages.say(memory.say_failure(provoked))
 
 # %% [markdown]
 # ## The gain

@@ -35,8 +35,9 @@ jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]
 from lumirage_lib.book import pages
-from lumirage_lib.experiments import EXPERIMENTS, figures, load_or_compute
-from lumirage_lib.experiments.analyses import preprocessing
+from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
+from lumirage_lib.experiments.preprocessing import figures
+from lumirage_lib.experiments.preprocessing.figures import show_examples
 
 NOTEBOOK = "05_preprocessing"
 parameters = pages.gather(NOTEBOOK, globals())
@@ -68,7 +69,7 @@ pages.say(result.state)
 # goes on saying RAS. A method that treats all directions alike loses nothing by that.
 
 # %% tags=["hide-input"]
-examples = preprocessing.show_examples(parameters)
+examples = show_examples(parameters)
 pages.show(
     figures.plot_examples(examples),
     f"fig-{here}-examples",

@@ -24,15 +24,13 @@ margin: float = 0.01  # mean Dice difference within which two methods count as e
 seed: int = 0  # of the bootstrap over subjects
 
 # %% tags=["hide-input"]
-from lumirage_lib import stats
 from lumirage_lib.book import pages
-from lumirage_lib.experiments.analyses import effect_sizes
-from lumirage_lib.experiments.figures import effect_sizes as draw
+from lumirage_lib.experiments import EXPERIMENTS, load
+from lumirage_lib.experiments.effect_sizes import figures as draw
 
 NOTEBOOK = "07_effect_sizes"
 parameters = pages.gather(NOTEBOOK, globals())
-table = stats.load_ixi()
-result = effect_sizes.analyse(table, first, second, margin, seed)
+result = EXPERIMENTS[NOTEBOOK].analyse(load(NOTEBOOK, parameters), parameters)
 here = f"07-{profile}"
 
 # %% tags=["remove-input"]
@@ -184,6 +182,8 @@ pages.show_reproduce(NOTEBOOK, parameters, {"sizes": sizes, "comparisons": resul
 import dataclasses
 
 import numpy as np
+
+from lumirage_lib import stats
 
 rng = np.random.default_rng(seed)
 shuffled = dataclasses.replace(result.matched, second=rng.permutation(result.matched.second))

@@ -6,24 +6,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..stats import Verdict, load_ixi
+from ..stats import Verdict
 from .analyses import (
     contrasts,
-    effect_sizes,
     in_distribution,
     label_protocol,
     macaque,
-    memory_wall,
-    preprocessing,
-    resolution,
     statistics,
 )
+from .effect_sizes.analysis import analyse as analyse_effect_sizes
 from .entry import Entry, enter
 from .plans.contrasts import describe_arms
 from .plans.macaque import plan_macaque
 from .plans.pairs import plan_pairs
-from .plans.preprocessing import plan_preprocessing
-from .plans.resolution import plan_resolution
+from .preprocessing.analysis import analyse as analyse_preprocessing
+from .preprocessing.plan import plan_preprocessing
+from .resolution.analysis import analyse as analyse_resolution
+from .resolution.plan import plan_resolution
 from .run import Run, compute_run, read_run
 
 Parameters = Mapping[str, Any]
@@ -89,14 +88,14 @@ EXPERIMENTS: dict[str, Experiment] = {
             "04_resolution",
             "Resolution",
             lambda p: enter(plan_resolution(p)),
-            lambda run, p: resolution.analyse(run, memory_wall.provoke_failure(*p["failure"]), p),
+            analyse_resolution,
             lambda result: result.verdicts,
         ),
         Experiment(
             "05_preprocessing",
             "Preprocessing",
             lambda p: enter(plan_preprocessing(p)),
-            preprocessing.analyse,
+            analyse_preprocessing,
             lambda result: [result.verdicts[n] for n in ("deep", "more") if n in result.verdicts],
         ),
         Experiment(
@@ -109,9 +108,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "07_effect_sizes",
             "Effect sizes",
             lambda p: [],  # draws on published tables of others
-            lambda run, p: effect_sizes.analyse(
-                load_ixi(), p["first"], p["second"], p["margin"], p["seed"]
-            ),
+            analyse_effect_sizes,
         ),
         Experiment(
             "08_statistics",

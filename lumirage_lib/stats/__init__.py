@@ -7,7 +7,6 @@ intervals and tests treat the subjects, not the pairs, as what was sampled.
 from ._bootstrap import Interval, bootstrap_subjects
 from ._claims import Claim, Verdict, adjust_verdicts, decide
 from ._effects import EffectSizes, compute_effect_sizes
-from ._external import compute_ixi_table, load_ixi
 from ._mixed import CrossedModel, VarianceComponents, estimate_components, fit_crossed_model
 from ._pairs import Matched, is_error, match_changes, match_conditions, match_pairs
 from ._power import compute_detectable_effect, compute_power, plan_subjects
@@ -34,7 +33,6 @@ __all__ = [
     "compute_detectable_effect",
     "compute_drops",
     "compute_effect_sizes",
-    "compute_ixi_table",
     "compute_power",
     "compute_worst",
     "count",
@@ -48,7 +46,6 @@ __all__ = [
     "holm",
     "is_error",
     "join",
-    "load_ixi",
     "match_changes",
     "match_conditions",
     "match_pairs",

@@ -9,9 +9,10 @@ import pytest
 from lumirage_lib import experiments
 from lumirage_lib.book import notebooks
 from lumirage_lib.errors import InputError
-from lumirage_lib.experiments import figures
-from lumirage_lib.experiments.analyses import memory_wall, resolution
-from lumirage_lib.experiments.plans.resolution import plan_resolution, working_at
+from lumirage_lib.experiments.resolution import analysis as resolution
+from lumirage_lib.experiments.resolution import figures
+from lumirage_lib.experiments.resolution import memory as memory_wall
+from lumirage_lib.experiments.resolution.plan import plan_resolution, working_at
 from lumirage_lib.images.preprocess import STANDARD, PairImages, prepare_pair
 from lumirage_lib.images.volumes import Volume
 from lumirage_lib.methods import get_method

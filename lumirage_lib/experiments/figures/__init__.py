@@ -4,8 +4,6 @@ from .accuracy import plot_cost, plot_dice_by_method, plot_structure_differences
 from .contrasts import plot_changes, plot_contrast_dice, plot_doses, plot_group_changes, plot_levels
 from .intervals import plot_comparisons
 from .panels import load_slices, plot_panel
-from .preprocessing import plot_drops, plot_examples, plot_worst
-from .resolution import plot_gain, plot_memory_wall
 from .rulers import plot_ranks
 from .style import use_style
 from .training import plot_training
@@ -18,16 +16,11 @@ __all__ = [
     "plot_cost",
     "plot_dice_by_method",
     "plot_doses",
-    "plot_drops",
-    "plot_examples",
-    "plot_gain",
     "plot_group_changes",
     "plot_levels",
-    "plot_memory_wall",
     "plot_panel",
     "plot_ranks",
     "plot_structure_differences",
     "plot_training",
-    "plot_worst",
     "use_style",
 ]

@@ -12,10 +12,10 @@ from ... import stats
 from ...images.preprocess import STANDARD
 from ...methods import name_of, order_of
 from ...stats import count
-from ..plans.preprocessing import split_methods
-from ..plans.resolution import studies
+from ..choice import split_methods
 from ..run import Run
-from . import memory_wall
+from . import memory
+from .plan import studies
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,6 @@ class Result:
     wall_text: str
     wall_table: str
     error_text: str
-    failure_table: str
-    failure_text: str
     gain: pd.DataFrame
     gain_text: str
     gain_table: str
@@ -40,34 +38,30 @@ class Result:
     tables: dict[str, pd.DataFrame]
 
 
-def analyse(run: Run, provoked: pd.DataFrame, parameters: Mapping) -> Result:
+def analyse(run: Run, parameters: Mapping) -> Result:
     """Everything the page says.
 
     Parameters
     ----------
     run : Run
-    provoked : DataFrame
-        Of :func:`lumirage_lib.experiments.analyses.memory_wall.provoke_failure`.
     parameters : mapping
         Of the notebook.
     """
-    wall = memory_wall.read_wall()
+    wall = memory.read_wall()
     pairs = add_working_mm(run.registrations, parameters)
     gain = summarise_gain(pairs)
     gain_text = _gain_text(pairs, parameters["margin"])
-    conclusion, counts = memory_wall.decide(wall, parameters["budgets_gb"])
-    ran = memory_wall.say_ran(wall, pairs)
+    conclusion, counts = memory.decide(wall, parameters["budgets_gb"])
+    ran = memory.say_ran(wall, pairs)
     tables = {"gain": gain, "pairs": pairs.drop(columns=["hardware", "reason"], errors="ignore")}
     return Result(
         answer=f"**Answer.** {conclusion} {ran} {gain_text}",
         state=_state(run, pairs, parameters),
         design=_design(pairs),
         wall=wall,
-        wall_text=memory_wall.say_need(wall),
-        wall_table=memory_wall.tabulate_need(wall),
-        error_text=memory_wall.say_error(wall),
-        failure_table=memory_wall.tabulate_failure(provoked),
-        failure_text=memory_wall.say_failure(provoked),
+        wall_text=memory.say_need(wall),
+        wall_table=memory.tabulate_need(wall),
+        error_text=memory.say_error(wall),
         gain=gain,
         gain_text=gain_text,
         gain_table=_gain_table(gain),
@@ -80,7 +74,7 @@ def analyse(run: Run, provoked: pd.DataFrame, parameters: Mapping) -> Result:
 
 def decide(pairs: pd.DataFrame) -> list[stats.Verdict]:
     """The claim that networks fail, of those that were really run on its grid."""
-    table, fine = memory_wall.select_fine(pairs), f"{memory_wall.FINE_MM:g} mm"
+    table, fine = memory.select_fine(pairs), f"{memory.FINE_MM:g} mm"
     if table.empty:
         return []
     claim = stats.Claim(

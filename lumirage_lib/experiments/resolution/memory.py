@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ...methods import AS_GIVEN, memory, name_of, order_of
+from ...methods import AS_GIVEN, name_of, order_of
+from ...methods import memory as needs
 from ...runs.profiles import project_root
 from ...stats import count, join
 
@@ -40,12 +41,12 @@ def provoke_failure(network: str, spacing_mm: float) -> pd.DataFrame:
         Rows "whole" and "slabs": network, shape, budget_mb, predicted_mb (both of the inference,
         without the process), status, reason, measured_mb (NaN where it failed).
     """
-    shape = memory.whole_brain_grid(spacing_mm)
-    needs = {f: sum(memory.count_tensors(network, shape, whole=f == "whole")) for f in FORMS}
-    budget_mb = sum(needs.values()) / 2
+    shape = needs.whole_brain_grid(spacing_mm)
+    predicted = {f: sum(needs.count_tensors(network, shape, whole=f == "whole")) for f in FORMS}
+    budget_mb = sum(predicted.values()) / 2
     rows = []
-    for form, predicted_mb in needs.items():
-        outcome = memory.measure_peak(network, shape, whole=form == "whole", budget_mb=budget_mb)
+    for form, predicted_mb in predicted.items():
+        outcome = needs.measure_peak(network, shape, whole=form == "whole", budget_mb=budget_mb)
         done = outcome.status == "ok"
         rows.append(
             {

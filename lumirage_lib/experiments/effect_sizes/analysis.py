@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ... import stats
+from ..run import Run
+from .tables import load_ixi
 
 # Cohen (1988), p. 25 f.: conventions for differences between independent groups.
 WORDS = ((0.2, "negligible"), (0.5, "small"), (0.8, "medium"), (np.inf, "large"))
@@ -45,16 +48,18 @@ class Result:
     power_text: str
 
 
-def analyse(table: pd.DataFrame, first: str, second: str, margin: float, seed: int) -> Result:
+def analyse(run: Run, parameters: Mapping) -> Result:
     """Everything the page says about two methods, and about every other two of the table.
 
     Parameters
     ----------
-    table : DataFrame
-        As of :func:`lumirage_lib.stats.load_ixi`.
-    margin : float
-        Of the equivalence test, in Dice.
+    run : Run
+        Nothing is registered, so there is nothing in it.
+    parameters : mapping
+        Of the notebook: first, second, margin (in Dice), seed.
     """
+    table = load_ixi()
+    first, second, margin, seed = (parameters[n] for n in ("first", "second", "margin", "seed"))
     matched = stats.match_pairs(table, first, second)
     sizes = stats.compute_effect_sizes(matched, rng=seed)
     comparisons = compare_all(table, seed)

@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
 from ... import stats
-from ...cohorts import get_cohort
 from ...images.perturb import PERTURBATIONS
-from ...images.preprocess import STANDARD, prepare_pair
+from ...images.preprocess import STANDARD
 from ...methods import name_of, order_of
 from ...stats import count, join
-from ..plans.preprocessing import choose_conditions, split_methods
+from ..analyses.completeness import keep_complete
+from ..choice import split_methods
 from ..run import Run
-from .completeness import keep_complete
 
 CLAIM = "Deep methods are sensitive to preprocessing"
 REFERENCE = STANDARD.name
@@ -301,24 +299,3 @@ def _limits(run: Run) -> str:
         "- Perturbations come one at a time and in one strength; in practice they come together.",
     ]
     return "\n".join(lines)
-
-
-# ---- what the perturbations look like ------------------------------------------------------------
-
-
-def show_examples(parameters: Mapping) -> dict[str, np.ndarray]:
-    """Middle slice of a generated brain as moving image of each condition, standard first.
-
-    The array's third axis is cut in the middle, as the method gets it: what is turned looks turned.
-    """
-    cohort = get_cohort("template", spacing_mm=parameters["spacing_mm"], n_subjects=1, seed=0)
-    image = cohort.load_image(cohort.scans[0])
-    names = [n for n in choose_conditions(parameters["conditions"]) if n != "no affine"]
-    conditions = {REFERENCE: STANDARD} | {n: PERTURBATIONS[n].preprocessing for n in names}
-    slices = {}
-    for name, condition in conditions.items():
-        pair = prepare_pair(image, image, condition, np.eye(4))
-        cut = pair.moving[:, :, pair.moving.shape[2] // 2]
-        stretch = pair.spacing_mm[:2] / pair.spacing_mm.min()
-        slices[name] = ndimage.zoom(cut, stretch, order=1) if (stretch > 1).any() else cut
-    return slices

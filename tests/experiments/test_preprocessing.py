@@ -9,12 +9,9 @@ import pandas as pd
 import pytest
 
 from lumirage_lib.errors import InputError
-from lumirage_lib.experiments.analyses.preprocessing import _gain_text, analyse
-from lumirage_lib.experiments.plans.preprocessing import (
-    choose_conditions,
-    plan_preprocessing,
-    split_methods,
-)
+from lumirage_lib.experiments.choice import split_methods
+from lumirage_lib.experiments.preprocessing.analysis import _gain_text, analyse
+from lumirage_lib.experiments.preprocessing.plan import choose_conditions, plan_preprocessing
 
 METHODS = {"greedy": "iterative", "clapirn": "deep", "clapirn+io": "deep"}
 LOSSES = {  # what a perturbation takes off the Dice of the method

@@ -7,9 +7,14 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
+from ...cohorts import get_cohort
+from ...images.perturb import PERTURBATIONS
+from ...images.preprocess import STANDARD, prepare_pair
 from ...methods import colour_of, marker_of, name_of, order_of
-from .style import use_style
+from ..figures.style import use_style
+from .plan import choose_conditions
 
 
 def plot_drops(drops: pd.DataFrame, cap: float = 0.15):
@@ -79,6 +84,24 @@ def plot_worst(summary: pd.DataFrame, families: Mapping[str, str]):
     axes.set_ylim(-0.6, len(table) - 0.3)
     axes.set_xlabel("drop in mean Dice against the standard preprocessing")
     return figure
+
+
+def show_examples(parameters: Mapping) -> dict[str, np.ndarray]:
+    """Middle slice of a generated brain as moving image of each condition, standard first.
+
+    The array's third axis is cut in the middle, as the method gets it: what is turned looks turned.
+    """
+    cohort = get_cohort("template", spacing_mm=parameters["spacing_mm"], n_subjects=1, seed=0)
+    image = cohort.load_image(cohort.scans[0])
+    names = [n for n in choose_conditions(parameters["conditions"]) if n != "no affine"]
+    conditions = {STANDARD.name: STANDARD} | {n: PERTURBATIONS[n].preprocessing for n in names}
+    slices = {}
+    for name, condition in conditions.items():
+        pair = prepare_pair(image, image, condition, np.eye(4))
+        cut = pair.moving[:, :, pair.moving.shape[2] // 2]
+        stretch = pair.spacing_mm[:2] / pair.spacing_mm.min()
+        slices[name] = ndimage.zoom(cut, stretch, order=1) if (stretch > 1).any() else cut
+    return slices
 
 
 def plot_examples(slices: Mapping[str, np.ndarray], columns: int = 6):

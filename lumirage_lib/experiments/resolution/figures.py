@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from ...methods import AS_GIVEN, colour_of, marker_of, name_of, order_of
-from .style import use_style
+from ..figures.style import use_style
 
 LINES = {"whole": "--", "slabs": "-"}
 MEASURES = {"dice": "mean Dice at native labels", "true_error_mm": "true error, mm"}
@@ -59,7 +59,7 @@ def plot_gain(gain: pd.DataFrame):
     Parameters
     ----------
     gain : DataFrame
-        Of :func:`lumirage_lib.experiments.analyses.resolution.summarise_gain`.
+        Of :func:`lumirage_lib.experiments.resolution.analysis.summarise_gain`.
     """
     use_style()
     shown = list(gain[["cohort", "measure"]].drop_duplicates().itertuples(index=False)) or [None]

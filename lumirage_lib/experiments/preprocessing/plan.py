@@ -9,10 +9,10 @@ from ...cohorts import balanced_pairs, get_cohort
 from ...errors import InputError
 from ...images.perturb import PERTURBATIONS
 from ...images.preprocess import STANDARD
-from ...methods import get_method
 from ...runs.task import Task, plan
-from .pairs import cohort_options
-from .paper import CENTRE, is_paper_data, plan_paper
+from ..choice import split_methods
+from ..plans.pairs import cohort_options
+from ..plans.paper import CENTRE, is_paper_data, plan_paper
 
 
 def choose_conditions(names: Iterable[str]) -> list[str]:
@@ -30,19 +30,6 @@ def choose_conditions(names: Iterable[str]) -> list[str]:
             f"no perturbation {', '.join(unknown)}; there are {', '.join(PERTURBATIONS)}"
         )
     return [name for name in PERTURBATIONS if not names or name in names]
-
-
-def split_methods(names: Iterable[str]) -> tuple[list[str], dict[str, str]]:
-    """Methods that are registered here, and why the others are not."""
-    known, absent = [], {}
-    for name in names:
-        try:
-            get_method(name)
-        except InputError as error:
-            absent[name] = str(error).split(";")[0]
-        else:
-            known.append(name)
-    return known, absent
 
 
 def plan_preprocessing(parameters: Mapping) -> list[Task]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ...cohorts import Cohort, balanced_pairs, get_cohort
 from ...images.preprocess import STANDARD, Preprocessing, step
 from ...runs.task import Task, plan
-from .preprocessing import split_methods
+from ..choice import split_methods
 
 TEMPLATE = "template"
 

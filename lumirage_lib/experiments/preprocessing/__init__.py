@@ -1,0 +1,1 @@
+"""Notebook 05: what a change of the preprocessing costs each method."""

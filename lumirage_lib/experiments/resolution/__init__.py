@@ -1,0 +1,1 @@
+"""Notebook 04: what memory a resolution takes, and what accuracy it gives."""

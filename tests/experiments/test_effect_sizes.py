@@ -1,0 +1,101 @@
+"""Notebook 07: the committed tables of others are the published ones, and what the page says of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lumirage_lib.errors import InputError
+from lumirage_lib.experiments.effect_sizes import tables
+from lumirage_lib.stats import compute_effect_sizes, match_pairs
+
+MIR = (
+    "junyuchen245/MIR/01c3618868d39a7851285e1ce27056c37af80e2a/tutorials/IXI_benchmarking/results_"
+)
+TRANSMORPH = (
+    "junyuchen245/TransMorph_Transformer_for_Medical_Image_Registration/"
+    "6357a1d7fc44c36db9b1d1ccaa372409253142cf/IXI/Results"
+)
+
+
+def find(folder: str) -> Path:
+    path = Path(os.environ["LUMIRAGE_MIRROR"]) / folder
+    if not path.is_dir():
+        pytest.skip(f"the mirror has no {folder}")
+    return path
+
+
+@pytest.fixture(scope="module")
+def published():
+    return tables.read_mir(find(MIR)), tables.read_transmorph(find(TRANSMORPH))
+
+
+# ---- the tables
+
+
+@pytest.mark.mirror
+def test_committed_tables_are_the_recomputed_ones(published):
+    mir, transmorph = published
+    assert (len(mir), len(transmorph)) == (7, 18)
+    committed = pd.read_csv(tables.MIR_TABLE, index_col="subject")
+    pd.testing.assert_frame_equal(committed, tables.compute_means(mir).round(6), atol=1e-12, rtol=0)
+    joint = tables.join_tables(mir, transmorph).round(6)
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tables.JOINT_TABLE), joint, atol=1e-12, rtol=0, check_dtype=False
+    )
+
+
+@pytest.mark.mirror
+def test_subjects_in_another_order_are_not_joined(published):
+    mir, transmorph = published
+    tables.check_subjects(transmorph, mir)
+    for name in ("SyN", "affine only"):  # the latter hardly correlates with anything
+        shifted = transmorph[name].copy()
+        shifted[:] = np.roll(shifted.to_numpy(), 3, axis=0)
+        with pytest.raises(InputError, match=f"{name}: its rows fit the others' best when shifted"):
+            tables.check_subjects({name: shifted}, mir)
+    with pytest.raises(InputError, match="114 subjects, the others 115"):
+        tables.check_subjects({"SyN": transmorph["SyN"].iloc[1:]}, mir)
+
+
+def test_structures_absent_from_a_subject_and_background_are_left_out(tmp_path):
+    table = pd.DataFrame(
+        {
+            "study_idx": ["p_0", "p_1"],
+            "Unknown": [0.99, 0.99],
+            "Left-Caudate": [0.8, 0.6],
+            "5th-Ventricle": [0.0, 0.5],
+            "ndv": [0.1, 0.1],
+        }
+    )
+    table.to_csv(tmp_path / "a.csv", index=False)
+    table.assign(**{"5th-Ventricle": [0.4, 0.4]}).to_csv(tmp_path / "b.csv", index=False)
+    means = tables.compute_means(tables.read_mir(tmp_path))
+    np.testing.assert_allclose(means, [[0.8, 0.8], [0.6, 0.6]])
+    table.iloc[::-1].to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(InputError, match="subjects and structures"):
+        tables.compute_means(tables.read_mir(tmp_path))
+
+
+def test_absent_files_are_said(tmp_path):
+    with pytest.raises(InputError, match=r"METHOD\.csv"):
+        tables.read_mir(tmp_path)
+    with pytest.raises(InputError, match=r"lacks affine\.csv"):
+        tables.read_transmorph(tmp_path)
+    with pytest.raises(InputError, match="ixi_mir"):
+        tables.load_ixi(tmp_path / "ixi_mir.csv")
+
+
+def test_sitreg_against_vfa_is_small_pooled_and_large_paired(rng):
+    matched = match_pairs(tables.load_ixi(), "SITReg", "VFA")
+    assert matched.n_pairs == matched.n_subjects == 115
+    found = compute_effect_sizes(matched, n_resamples=999, rng=rng)
+    assert found.d_av.estimate == pytest.approx(0.21, abs=0.005)
+    assert found.d_z.estimate == pytest.approx(1.54, abs=0.005)
+    # With nearly equal spreads the two differ by what the methods share.
+    predicted = found.d_av.estimate / np.sqrt(2 * (1 - found.correlation))
+    assert found.d_z.estimate == pytest.approx(predicted, rel=0.1)
