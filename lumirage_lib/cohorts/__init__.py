@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 
 from ..errors import InputError
-from .base import Cohort, Pair, Scan, balanced_pairs, rescan_pairs
+from .base import Cohort, Pair, Scan, Tools, balanced_pairs, rescan_pairs
 from .local import LOCAL_COHORTS
 from .macaque import macaque
 from .macaque_like import macaque_like
@@ -16,7 +16,16 @@ from .openms import openms
 from .synthetic import synthetic
 from .template import template
 
-__all__ = ["COHORTS", "Cohort", "Pair", "Scan", "balanced_pairs", "get_cohort", "rescan_pairs"]
+__all__ = [
+    "COHORTS",
+    "Cohort",
+    "Pair",
+    "Scan",
+    "Tools",
+    "balanced_pairs",
+    "get_cohort",
+    "rescan_pairs",
+]
 
 COHORTS: dict[str, Callable[..., Cohort]] = {
     "macaque": macaque,

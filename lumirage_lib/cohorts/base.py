@@ -50,6 +50,20 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Tools:
+    """What preparing a scan takes from the rooms above, handed in by who prepares it.
+
+    Attributes
+    ----------
+    register : callable
+        ``register(target, atlas, method) -> displacement``: an atlas brought onto a scan by a method
+        of that name, on the scan's grid, shape (3, X, Y, Z), voxels of the atlas.
+    """
+
+    register: Callable[[Volume, Volume, str], np.ndarray]
+
+
+@dataclass(frozen=True)
 class Cohort:
     """A set of scans and the functions that read them.
 
@@ -79,8 +93,8 @@ class Cohort:
         The same scans on the same grids in the contrast that the shared alignment is estimated on;
         without it a scan aligns itself.
     prepare : callable, optional
-        ``prepare(scan)`` makes and keeps what reading the scan needs and takes minutes; run once
-        before its first registration.
+        ``prepare(scan, tools)`` makes and keeps what reading the scan needs and takes minutes; run
+        once before its first registration.
     lacks : frozenset of (str, str)
         Scan id and label set that the source does not publish; a pair with such a scan is not
         measured on that set.
@@ -97,7 +111,7 @@ class Cohort:
     reference: str = ""
     sources: Callable[[Scan], list] = lambda scan: []
     aligned_by: Cohort | None = None
-    prepare: Callable[[Scan], object] | None = None
+    prepare: Callable[[Scan, Tools], object] | None = None
     lacks: frozenset[tuple[str, str]] = frozenset()
 
     def has_labels(self, pair: Pair, label_set: str) -> bool:

@@ -262,7 +262,7 @@ def nichart(contrast: str = "T1w") -> Cohort:
     """
     if contrast not in CONTRASTS:
         raise InputError(f"nichart: contrast {contrast!r}, expected one of {', '.join(CONTRASTS)}")
-    prepare = {"T1w thick": thicken_t1, "FLAIR": align_flair}.get(contrast)
+    make = {"T1w thick": thicken_t1, "FLAIR": align_flair}.get(contrast)
     made = {"T1w thick": f"thick-{THICKENING}-{ALIGNMENT}", "FLAIR": f"flair-{ALIGNMENT}"}
 
     def fingerprint(scan: Scan) -> str:
@@ -282,5 +282,5 @@ def nichart(contrast: str = "T1w") -> Cohort:
         reference="bashyam2025",
         sources=lambda scan: [_source(scan, kind) for kind in FILES],
         aligned_by=None if contrast == "T1w" else nichart("T1w"),
-        prepare=prepare,
+        prepare=make and (lambda scan, tools: make(scan)),
     )

@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
+from ..images.fusion import FUSION, carry_atlases, fuse
 from ..images.volumes import Volume, load_volume, reorient
-from .base import Cohort, Scan
-from .cache import get_path, keep_arrays
+from .base import Cohort, Scan, Tools
+from .cache import get_path, keep_arrays, load_arrays
 from .oasis import TISSUES, list_sources, manual_labels
 from .oasis import fingerprint as fingerprint_atlas
 from .oasis import load_image as load_atlas_image
@@ -67,25 +68,23 @@ def load_atlas(scan: Scan) -> tuple[Volume, list[Volume]]:
 
 
 @functools.cache
-def _fusion_name(scan: Scan, n_atlases: int) -> str:
-    from ..images.fusion import FUSION
-
+def _fusion_name(scan: Scan, n_atlases: int, fused_by: str) -> str:
     files = [_image_source(scan, "T1w").sha256, _lesion_source(scan).sha256]
     content = "".join([*files, *(fingerprint_atlas(s) for s in get_atlases(n_atlases))])
-    return f"openms-{FUSION}-{scan.id}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+    by = "" if fused_by == "greedy" else f"{fused_by}-"
+    return f"openms-{by}{FUSION}-{scan.id}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
-def fuse_labels(scan: Scan, n_atlases: int) -> dict[str, np.ndarray]:
+def fuse_labels(scan: Scan, n_atlases: int, fused_by: str, tools: Tools) -> dict[str, np.ndarray]:
     """Label maps "fused" and "tissues" of a scan, from the cache or made in a few minutes."""
 
     def make() -> dict[str, np.ndarray]:
-        from ..images.fusion import (  # registration, which planning does not need
-            carry_atlases,
-            fuse,
-        )
-
         target = load_contrast(scan, "T1w")
-        images, labels = carry_atlases(target, [load_atlas(s) for s in get_atlases(n_atlases)])
+        images, labels = carry_atlases(
+            target,
+            [load_atlas(s) for s in get_atlases(n_atlases)],
+            lambda fixed, moving: tools.register(fixed, moving, fused_by),
+        )
         fused = fuse(target, images, labels)
         healthy = load_lesions(scan).data == 0
         return {
@@ -93,10 +92,10 @@ def fuse_labels(scan: Scan, n_atlases: int) -> dict[str, np.ndarray]:
             for name, found in zip(("fused", "tissues"), fused, strict=True)
         }
 
-    return keep_arrays("fused", _fusion_name(scan, n_atlases), make)
+    return keep_arrays("fused", _fusion_name(scan, n_atlases, fused_by), make)
 
 
-def openms(contrast: str = "T1w", n_atlases: int = 15) -> Cohort:
+def openms(contrast: str = "T1w", n_atlases: int = 15, fused_by: str = "greedy") -> Cohort:
     """The cohort in one contrast.
 
     Parameters
@@ -104,6 +103,8 @@ def openms(contrast: str = "T1w", n_atlases: int = 15) -> Cohort:
     contrast : {"T1w", "T2w", "FLAIR"}
     n_atlases : int
         OASIS training scans whose labels are fused.
+    fused_by : str
+        The method that registers them.
     """
     if contrast not in FILES:
         raise InputError(f"openms: contrast {contrast!r}, expected one of {', '.join(FILES)}")
@@ -111,12 +112,14 @@ def openms(contrast: str = "T1w", n_atlases: int = 15) -> Cohort:
     scans = tuple(Scan(id, f"MS{id}") for id in PATIENTS)
 
     def load_labels(scan: Scan, label_set: str = "fused") -> Volume:
-        data = fuse_labels(scan, n_atlases)[label_set].astype(np.int32)
+        data = load_arrays("fused", _fusion_name(scan, n_atlases, fused_by))[label_set].astype(
+            np.int32
+        )
         return Volume(data, load_contrast(scan, "T1w").affine, f"openms {scan.id} {label_set}")
 
     def sources(scan: Scan) -> list[Source]:
         files = [_image_source(scan, c) for c in FILES] + [_lesion_source(scan)]
-        if get_path("fused", _fusion_name(scan, n_atlases)).exists():
+        if get_path("fused", _fusion_name(scan, n_atlases, fused_by)).exists():
             return files
         return files + [s for atlas in atlases for s in list_sources(atlas)]
 
@@ -127,10 +130,12 @@ def openms(contrast: str = "T1w", n_atlases: int = 15) -> Cohort:
         lambda scan: load_contrast(scan, contrast),
         load_labels,
         {"fused": manual_labels(), "tissues": tissues},
-        lambda scan: f"{_image_source(scan, contrast).sha256[:16]}.{_fusion_name(scan, n_atlases)}",
-        {"contrast": contrast, "n_atlases": n_atlases},
+        lambda scan: (
+            f"{_image_source(scan, contrast).sha256[:16]}.{_fusion_name(scan, n_atlases, fused_by)}"
+        ),
+        {"contrast": contrast, "n_atlases": n_atlases, "fused_by": fused_by},
         reference="lesjak2018",
         sources=sources,
-        aligned_by=None if contrast == "T1w" else openms("T1w", n_atlases),
-        prepare=lambda scan: fuse_labels(scan, n_atlases),
+        aligned_by=None if contrast == "T1w" else openms("T1w", n_atlases, fused_by),
+        prepare=lambda scan, tools: fuse_labels(scan, n_atlases, fused_by, tools),
     )

@@ -3,7 +3,8 @@
 Wang, H. et al. (2013), Multi-atlas segmentation with joint label fusion, IEEE TPAMI 35(3):611-623:
 where several atlases are wrong in the same place they are likely wrong together, so weights are taken
 from how the atlases' intensity errors coincide, not from each atlas alone. Left out of the paper is the
-search for a better matching patch nearby; registration runs on a coarse grid, votes on the native one.
+search for a better matching patch nearby. The atlases are registered by a function that is handed in:
+methods lie above images.
 """
 
 from __future__ import annotations
@@ -11,32 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
 from scipy import ndimage
 
 from ..errors import InputError
-from ..methods import get_method, run_method
-from ..metrics import compute_overlap
-from .linear import align
-from .preprocess import Preprocessing, Step, prepare_pair, step
-from .volumes import Volume, resample, rescale_grid
-from .warp import to_native, warp_image, warp_labels
+from .volumes import Volume
+from .warp import warp_image, warp_labels
 
 FUSION = 1  # raised when the same atlases give other labels
 CHUNK = 50_000  # voxels whose weights are solved for at a time
-
-
-def register_atlas(target: Volume, atlas: Volume, working_mm: float = 2.0) -> np.ndarray:
-    """Displacement (3, X, Y, Z) on the target's grid, by an affine and greedy at `working_mm`."""
-    coarse = [resample(v, *rescale_grid(v.affine, v.shape, working_mm)) for v in (target, atlas)]
-    world = coarse[1].affine @ align(*coarse) @ np.linalg.inv(coarse[0].affine)
-    alignment = np.linalg.inv(atlas.affine) @ world @ target.affine
-    steps = (step("crop", margin_mm=4.0), step("set_spacing", spacing_mm=working_mm))
-    how = Preprocessing("fusion", (Step("robust"),), "affine", steps)
-    images = prepare_pair(target, atlas, how, alignment)
-    greedy = get_method("greedy")
-    field = run_method(greedy, images, greedy.with_parameters({}))
-    return to_native(field, images.to_fixed, images.to_moving, target.shape)
+# register(target, atlas) -> displacement (3, X, Y, Z) on the target's grid, voxels of the atlas' array.
+Register = Callable[[Volume, Volume], np.ndarray]
 
 
 def compute_weights(
@@ -109,7 +94,7 @@ def _standardise(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
 
 
 def carry_atlases(
-    target: Volume, atlases: Sequence[tuple[Volume, Sequence[Volume]]], register=register_atlas
+    target: Volume, atlases: Sequence[tuple[Volume, Sequence[Volume]]], register: Register
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Every atlas on the target's grid.
 
@@ -117,6 +102,8 @@ def carry_atlases(
     ----------
     atlases : sequence of (image, label maps)
         Every atlas with the same kinds of label maps in the same order.
+    register : callable
+        See :data:`Register`.
 
     Returns
     -------
@@ -160,49 +147,3 @@ def fuse(target: Volume, images: np.ndarray, labels: Sequence[np.ndarray]) -> li
         fused[unsure] = vote(kind[:, unsure], weights)
         out.append(fused)
     return out
-
-
-def compute_quality(
-    scans: Sequence[str],
-    load: Callable[[str], tuple[Volume, Sequence[Volume]]],
-    tested: Sequence[str],
-    *,
-    register=register_atlas,
-) -> pd.DataFrame:
-    """Leave-one-out: labels of a scan fused from the others, against its own.
-
-    Parameters
-    ----------
-    scans : sequence of str
-        All atlases.
-    load : callable
-        Scan id -> image and label maps; the first is the one that is scored.
-    tested : sequence of str
-        Those left out in turn.
-
-    Returns
-    -------
-    DataFrame
-        scan, rule ("joint fusion", "majority vote", "one atlas": the mean over single atlases), dice
-        (mean over the labels of the scan; a label that was lost counts 0), n_labels, n_atlases.
-    """
-    rows = []
-    for scan in tested:
-        target, (truth, *_) = load(scan)
-        others = [s for s in scans if s != scan]
-        images, (labels, *rest) = carry_atlases(target, [load(s) for s in others], register)
-        ids = [int(v) for v in np.unique(truth.data) if v > 0]
-        flat = np.where(target.data > 0, labels, 0).reshape(len(others), -1)
-        majority = vote(flat, np.ones((len(others), 1), np.float32)).reshape(target.shape)
-
-        def dice(found: np.ndarray, truth=truth, ids=ids) -> float:
-            return float(compute_overlap(truth.data, found, ids)["dice"].fillna(0).mean())
-
-        values = {
-            "joint fusion": dice(fuse(target, images, [labels, *rest])[0]),
-            "majority vote": dice(majority),
-            "one atlas": float(np.mean([dice(one) for one in labels])),
-        }
-        common = {"scan": scan, "n_labels": len(ids), "n_atlases": len(others)}
-        rows += [{**common, "rule": rule, "dice": value} for rule, value in values.items()]
-    return pd.DataFrame(rows)[["scan", "rule", "dice", "n_labels", "n_atlases"]]

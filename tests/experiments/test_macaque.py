@@ -26,8 +26,7 @@ from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import Run, list_tasks
 from lumirage_lib.experiments.analyses import macaque as analysis
 from lumirage_lib.experiments.plans.macaque import SIZES, plan_macaque
-from lumirage_lib.images.perturb import PAIR_STEPS
-from lumirage_lib.images.preprocess import PairImages
+from lumirage_lib.images.preprocess import PAIR_STEPS, PairImages
 from lumirage_lib.images.warp import warp_image, warp_labels
 from lumirage_lib.methods import get_method
 from lumirage_lib.metrics import compute_overlap

@@ -9,8 +9,15 @@ from synthetic import brain, grid_affine, indices, smooth_field, to_points
 
 from lumirage_lib.errors import InputError
 from lumirage_lib.images import preprocess
-from lumirage_lib.images.perturb import PAIR_STEPS, PERTURBATIONS
-from lumirage_lib.images.preprocess import STANDARD, PairImages, Preprocessing, prepare_pair, step
+from lumirage_lib.images.preprocess import (
+    PAIR_STEPS,
+    PERTURBATIONS,
+    STANDARD,
+    PairImages,
+    Preprocessing,
+    prepare_pair,
+    step,
+)
 from lumirage_lib.images.volumes import Volume
 from lumirage_lib.images.warp import sample, to_native
 from lumirage_lib.methods import InputSpec, MethodSpec, run_method

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ... import stats
-from ...images.perturb import PERTURBATIONS
-from ...images.preprocess import STANDARD
+from ...images.preprocess import PERTURBATIONS, STANDARD
 from ...methods import name_of, order_of
 from ...stats import count, join
 from ..analyses.completeness import keep_complete

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from ...cohorts import balanced_pairs, get_cohort
 from ...errors import InputError
-from ...images.perturb import PERTURBATIONS
-from ...images.preprocess import STANDARD
+from ...images.preprocess import PERTURBATIONS, STANDARD
 from ...runs.task import Task, plan
 from ..choice import split_methods
 from ..plans.pairs import cohort_options

@@ -1,23 +1,21 @@
-"""What can go wrong before a registration, one thing at a time.
+"""What can go wrong before a registration: one step each, on the pair.
 
-Every perturbation is a :class:`~lumirage_lib.images.preprocess.Preprocessing` made of pure steps. It changes
-the two images a method is given, never the labels: the way back to the native arrays is kept, so
-whatever was done is undone in the field and scored on the untouched native grid. All methods start
-from the same affine, estimated on the untouched images, but for the condition that leaves it out.
-Random draws come from a step's arguments and the shape alone.
+A step changes the two images a method is given, never the labels: the way back to the native arrays is
+kept, so whatever was done is undone in the field and scored on the untouched native grid. Random draws
+come from a step's arguments and the shape alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
 
-from ..errors import InputError
-from .preprocess import STANDARD, PairImages, Preprocessing, Step, pair_window, step
-from .volumes import bounding_box, reorient_array, reorientation, translation
+from ...errors import InputError
+from ..volumes import bounding_box, reorient_array, reorientation, translation
+from .state import PairImages, pair_window
 
 IMAGES = {"both": ("fixed", "moving"), "fixed": ("fixed",), "moving": ("moving",)}
 
@@ -33,15 +31,12 @@ def turn(pair: PairImages, codes: str) -> PairImages:
     spacing_mm = pair.spacing_mm @ np.abs(matrix[:3, :3])
     affine = pair.affine.copy()
     affine[:3, :3] = affine[:3, :3] / pair.spacing_mm * spacing_mm
-    images = (
+    fixed, moving = (
         np.ascontiguousarray(reorient_array(image, "RAS", codes))
         for image in (pair.fixed, pair.moving)
     )
     ways = (pair.to_fixed @ matrix, pair.to_moving @ matrix)
-    return replace(pair, **dict(zip(FIELDS, (*images, affine, *ways), strict=True)))
-
-
-FIELDS = ("fixed", "moving", "affine", "to_fixed", "to_moving")
+    return PairImages(fixed, moving, affine, *ways, pair.final)
 
 
 def mis_space(pair: PairImages, factor: float, axis: int = 2) -> PairImages:
@@ -224,68 +219,3 @@ PAIR_STEPS: dict[str, Callable[..., PairImages]] = {
     "erode": erode,
     "leave_rim": leave_rim,
 }
-
-
-# ---- the conditions of notebook 05 ---------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Perturbation:
-    """A condition: what it is called, of which kind it is, and all that is done to the images."""
-
-    name: str
-    kind: str
-    preprocessing: Preprocessing
-
-
-def _after(kind: str, name: str, *steps: Step, **changes) -> Perturbation:
-    """The standard preprocessing, changed, and then these steps."""
-    base = replace(STANDARD, name=name, **changes)
-    return Perturbation(name, kind, replace(base, pair_steps=(*base.pair_steps, *steps)))
-
-
-def _cropped(name: str, margin_mm: float) -> Perturbation:
-    return _after("grid", name, pair_steps=(step("crop", margin_mm=margin_mm),))
-
-
-def _list() -> list[Perturbation]:
-    turned = {
-        "LPS not told": "LPS",
-        "LIA not told": "LIA",
-        "axes permuted (ASR)": "ASR",
-        "left-right flipped": "LAS",
-        "upside down": "RAI",
-    }
-    return [
-        *(_after("orientation", name, step("turn", codes=c)) for name, c in turned.items()),
-        _cropped("tight crop", 0.0),
-        _cropped("big pad", 30.0),
-        _after("grid", "off centre by 20 mm", step("off_centre", shift_mm=20.0)),
-        _after("grid", "top cut off", step("cut_above", fraction=0.1)),
-        _after("grid", "spacing wrong by 20 %", step("mis_space", factor=1.2)),
-        # With room for what is pushed, so that nothing of the brain is lost.
-        _after(
-            "alignment",
-            "moving shifted by 20 mm",
-            step("push", shift_mm=20.0),
-            pair_steps=(step("crop", margin_mm=24.0),),
-        ),
-        _after("alignment", "no affine", alignment="centre"),
-        _after("intensity", "min-max", step("as_is"), image_steps=(step("minmax"),)),
-        _after("intensity", "percentiles 1-99", step("as_is"), image_steps=(step("percentile"),)),
-        _after("intensity", "z-score", step("zscore")),
-        _after("intensity", "histogram matched", step("match_histogram")),
-        _after("intensity", "gamma", step("gamma", exponent=0.5, image="moving")),
-        _after("intensity", "8 bit", step("quantise", levels=256)),
-        _after("quality", "strong bias field", step("shade", strength=0.3, seed=1)),
-        _after("quality", "noise", step("add_noise", sigma=0.1, seed=2)),
-        _after("quality", "smoothed", step("blur", fwhm_mm=3.0)),
-        _after("quality", "3 mm slices", step("thicken", slice_mm=3.0)),
-        _after("mask", "mask eroded", step("erode", depth_mm=3.0, image="moving")),
-        _after(
-            "mask", "rim left", step("leave_rim", gap_mm=2.0, rim_mm=4.0, image="moving", seed=3)
-        ),
-    ]
-
-
-PERTURBATIONS: dict[str, Perturbation] = {p.name: p for p in _list()}

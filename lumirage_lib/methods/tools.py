@@ -1,0 +1,8 @@
+"""What cohorts are handed to prepare a scan: methods they must not import themselves."""
+
+from __future__ import annotations
+
+from ..cohorts import Tools
+from .atlases import register_atlas
+
+TOOLS = Tools(register=register_atlas)
