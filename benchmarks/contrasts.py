@@ -20,7 +20,8 @@ from lumirage_lib.cohorts.nichart import check_alignment
 from lumirage_lib.cohorts.openms import FILES, get_atlases, load_atlas
 from lumirage_lib.experiments.analyses.contrast_checks import FILES as CHECKS
 from lumirage_lib.images.contrast import CONTRASTS, measure_contrast
-from lumirage_lib.images.fusion import compute_quality
+from lumirage_lib.methods.atlases import compute_quality
+from lumirage_lib.methods.tools import TOOLS
 from lumirage_lib.runs.profiles import load_profile, project_root
 
 
@@ -34,6 +35,8 @@ def measure_levels(n_atlases: int) -> pd.DataFrame:
     tables = []
 
     def add(cohort, scan, source: str, condition: str) -> None:
+        if cohort.prepare is not None:
+            cohort.prepare(scan, TOOLS)
         tissues = cohort.load_labels(scan, "tissues").data
         table = measure_contrast(cohort.load_image(scan).data, tissues)
         tables.append(table.assign(source=source, condition=condition, scan=scan.id))

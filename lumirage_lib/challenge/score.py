@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 
 from .. import __version__, metrics
+from ..cohorts.learn2reg import Case, load_cases
 from ..errors import InputError
-from ..images.volumes import Volume, load_volume, reorient
+from ..files import replacing
+from ..images.reading import read_header
+from ..images.volumes import Volume, load_volume, reorient, take_to_grid
 from ..images.warp import check_displacement
-from .learn2reg import Case, load_cases, load_field
+from .fields import load_field
 
 KEYS = ["case", "file", "status", "reason", "protocol", "mask", "fingerprint"]  # not measures
 
@@ -29,11 +32,11 @@ def score_folder(
     ----------
     displacements : path
         Folder of `disp_FIXED_MOVING.nii.gz`, named as `load_cases` says, shape (X, Y, Z, 3) or
-        (3, X, Y, Z), float16 or float32, in voxels of the images as stored. A field whose header
-        has the affine of the fixed image turned to RAS, as `lumirage register` writes it, is in
-        voxels of the images turned so.
+        (3, X, Y, Z), float16 or float32, in voxels of the images as stored, as `lumirage register`
+        writes it. A field whose header has the affine of the fixed image turned to other axes, such
+        as RAS, is in voxels of the images turned so.
     ground_truth_json : path
-        The task's JSON, see :mod:`lumirage_lib.challenge.learn2reg`; paths in it start at its folder.
+        The task's JSON, see :mod:`lumirage_lib.cohorts.learn2reg`; paths in it start at its folder.
     out : path
         Folder for `cases.csv` (a row for each pair), `labels.csv` (a row for each pair and
         label), both written after each case, `summary.csv` and `summary.json`.
@@ -85,7 +88,8 @@ def score_folder(
         "aggregates": json.loads(summary.to_json(orient="index", double_precision=15)),
     }
     _write(summary.rename_axis("measure").reset_index(), out / "summary.csv")
-    (out / "summary.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    with replacing(out / "summary.json") as part:
+        part.write_text(json.dumps(report, indent=1), encoding="utf-8")
     return scored
 
 
@@ -135,9 +139,13 @@ def _score(
         return fail(
             "missing", f"expected {case.files[0]} in {folder}, or {', '.join(case.files[1:])}"
         )
-    truth = {kind: case.find(kind) for kind in ("images", "labels", "landmarks")}
+    try:
+        truth = {kind: case.find(kind) for kind in ("images", "labels", "landmarks")}
+    except InputError as error:
+        return fail("no ground truth", error)
     if not (truth["labels"] or truth["landmarks"]):
         return fail("no ground truth", f"{case.name} has neither labels nor landmarks")
+    grids = truth["images"]
     if protocol == "default" and truth["labels"]:
         truth["images"] = None  # the fixed labels are the mask
     elif not truth["images"]:
@@ -150,6 +158,7 @@ def _score(
 
     try:
         volumes = {k: [load_volume(p, labels=k != "images") for p in truth[k] or ()] for k in truth}
+        volumes |= {k: _place(volumes[k], grids) for k in ("labels", "landmarks")}
     except InputError as error:
         return fail("no ground truth", error)
     try:
@@ -163,17 +172,35 @@ def _score(
         measures, table = PROTOCOLS[protocol](displacement, labels, **volumes)
     except InputError as error:  # the displacement was good: the images or labels do not fit
         return fail("no ground truth", error)
+    except Exception as error:  # one case must not take the others with it
+        return fail("malformed", f"it cannot be measured: {type(error).__name__}: {error}")
     table = table.reset_index()
     table.insert(0, "case", case.name)
     return row | {"status": "scored", "fingerprint": fingerprint} | measures, table
 
 
-def _turn_to(affine: np.ndarray | None, volumes: dict[str, list[Volume]]) -> dict:
-    """The volumes in RAS if that is where the affine of a displacement says it lives."""
+def _place(maps: list[Volume], images: tuple[Path, Path] | None) -> list[Volume]:
+    """Label or landmark maps on the grids of their images, where these are there."""
+    if images is None:
+        return maps
+    headers = [read_header(path) for path in images]
+    return [
+        take_to_grid(volume, header.shape, header.affine, path.name)
+        for volume, header, path in zip(maps, headers, images, strict=False)
+    ]
+
+
+def _turn_to(
+    affine: np.ndarray | None, volumes: dict[str, list[Volume]]
+) -> dict[str, list[Volume]]:
+    """The volumes with the axes that a displacement's affine has, if it is the fixed one turned."""
     fixed = (volumes["labels"] or volumes["landmarks"])[0]
-    if affine is None or not np.allclose(affine, reorient(fixed).affine, atol=1e-3):
+    codes = "".join(nib.aff2axcodes(fixed.affine if affine is None else affine))
+    if codes == fixed.orientation or not np.allclose(
+        affine, reorient(fixed, codes).affine, atol=1e-3
+    ):
         return volumes
-    return {kind: [reorient(volume) for volume in pair] for kind, pair in volumes.items()}
+    return {kind: [reorient(volume, codes) for volume in pair] for kind, pair in volumes.items()}
 
 
 def _measure_default(displacement, asked, images, labels, landmarks) -> tuple[dict, pd.DataFrame]:
@@ -235,7 +262,17 @@ def _fingerprint(paths: list[Path], settings: list) -> str:
 def _read(path: Path) -> pd.DataFrame:
     if not path.is_file() or path.stat().st_size < 2:  # an empty table is a line break
         return pd.DataFrame()
-    return pd.read_csv(path, float_precision="round_trip")
+    try:
+        table = pd.read_csv(path, float_precision="round_trip")
+        ours = "case" in table and (path.name != "cases.csv" or set(KEYS) <= set(table))
+    except ValueError:  # pandas and the decoder raise kinds of it
+        ours = False
+    if not ours:
+        raise InputError(
+            f"{path}: expected the table that an earlier run wrote (commas, UTF-8, columns as written); "
+            "delete it, or choose another --out: its cases are then scored anew"
+        )
+    return table
 
 
 def _of(table: pd.DataFrame, cases: list[str]) -> pd.DataFrame:
@@ -244,6 +281,5 @@ def _of(table: pd.DataFrame, cases: list[str]) -> pd.DataFrame:
 
 def _write(table: pd.DataFrame, path: Path) -> None:
     """The path holds the whole table or what it held before."""
-    scratch = path.with_name(path.name + ".part")
-    table.to_csv(scratch, index=False)
-    os.replace(scratch, path)
+    with replacing(path) as part:
+        table.to_csv(part, index=False)

@@ -7,10 +7,10 @@ anterior, axis 2 to superior.
 
 from __future__ import annotations
 
-import os
-import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -18,6 +18,12 @@ from nibabel import orientations
 from scipy import ndimage
 
 from ..errors import InputError
+from ..files import replacing
+from .reading import SAME_MM, check_size, read_data, read_header
+
+LOST = 0.1  # share of a label map that may lie outside the grid of its image
+LARGEST_LABEL = 2**31 - 1
+WHOLE = 1e-3  # scaled integers come this close to the number they stand for, relative beyond 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +38,16 @@ class Volume:
         Voxel index -> world, mm, RAS+.
     name : str
         Used in messages.
+    notes : tuple of str
+        What had to be assumed when the file was read, to be told to the user.
     """
 
     data: np.ndarray
     affine: np.ndarray
     name: str = "volume"
+    notes: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.data.ndim != 3:
             raise InputError(
                 f"{self.name}: expected a 3-D array, got shape {self.data.shape}; "
@@ -69,51 +78,69 @@ class Volume:
         return "".join(nib.aff2axcodes(self.affine))
 
 
-def load_volume(path: str | Path, *, labels: bool = False, dtype=None) -> Volume:
+def load_volume(
+    path: str | Path, *, labels: bool = False, dtype: Any = None, assume: str = ""
+) -> Volume:
     """Read a NIfTI or MGH file.
 
     Parameters
     ----------
     path : path
-        File to read; trailing axes of length one are dropped.
+        File to read; trailing axes of length one are dropped. Its unit of length is converted to mm.
     labels : bool
         Read as integers (a value that is not whole is refused) instead of float32.
     dtype : numpy dtype, optional
         Override the type of the array.
+    assume : str
+        Axis codes taken where the file does not say how its axes lie, e.g. "LPS".
 
     Raises
     ------
     InputError
-        The file is missing, not an image, truncated, not 3-D, has NaN or infinite values, or has a
-        singular affine.
+        The file is missing, not an image, damaged anywhere, not 3-D, of colours or complex numbers, has
+        NaN or infinite values, a singular affine, or no orientation and none was assumed.
     """
     path = Path(path)
-    try:
-        image = nib.load(path)
-        # float64 would double memory; scaled integers fit float32.
-        data = np.asanyarray(image.dataobj) if labels else image.get_fdata(dtype=np.float32)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
-    except Exception as error:  # nibabel raises many kinds for broken files
+    header = read_header(path, assume)
+    if len(header.shape) != 3:
         raise InputError(
-            f"{path}: not a readable NIfTI or MGH image ({error}); "
-            "the file may be truncated, copy or download it again"
-        ) from error
-    while data.ndim > 3 and data.shape[-1] == 1:
-        data = data[..., 0]
+            f"{path}: expected a 3-D array, got shape {header.shape}; "
+            "pass one volume, without time or channel axis"
+        )
+    stored = header.image.get_data_dtype()
+    if stored.fields:
+        raise InputError(
+            f"{path}: a colour image (RGB); expected one value a voxel, convert it to grey"
+        )
+    if stored.kind == "c":
+        raise InputError(f"{path}: complex values; expected real ones, pass the magnitude")
+    # float64 would double memory; scaled integers fit float32.
+    data = read_data(path, header, None if labels else np.float32)
     if not np.isfinite(data).all():
         raise InputError(
             f"{path}: {np.count_nonzero(~np.isfinite(data))} voxels are NaN or infinite; "
             "replace them (e.g. numpy.nan_to_num) before registering"
         )
     if labels:
-        whole = np.rint(data).astype(np.int32)
-        if not np.array_equal(whole, data):
-            raise InputError(
-                f"{path}: label values must be whole numbers below 2^31; this looks like an image"
-            )
-        data = whole
-    return Volume(data if dtype is None else data.astype(dtype), image.affine, path.name)
+        data = _to_labels(data, path)
+    data = data if dtype is None else data.astype(dtype)
+    return Volume(data, header.affine, path.name, header.notes)
+
+
+def _to_labels(data: np.ndarray, path: Path) -> np.ndarray:
+    """Whole numbers, as int32; those a scale factor left a little beside one are put right."""
+    if data.dtype.kind in "bui" and data.dtype.itemsize < 4:
+        return data.astype(np.int32)
+    whole = np.rint(data)
+    beyond = np.abs(whole) > LARGEST_LABEL
+    astray = np.abs(data - whole) > WHOLE * np.maximum(1, np.abs(whole) / 1000)
+    if beyond.any() or astray.any():
+        found = data[beyond | astray].flat[0]
+        raise InputError(
+            f"{path}: label values must be whole numbers below 2^31, found {found:g}; "
+            "this looks like an image"
+        )
+    return whole.astype(np.int32)
 
 
 def save_volume(volume: Volume, path: str | Path) -> Path:
@@ -128,19 +155,11 @@ def save_volume(volume: Volume, path: str | Path) -> Path:
 def save_nifti(image: nib.Nifti1Image, path: str | Path) -> Path:
     """Write a nibabel image atomically; the name must end in .nii or .nii.gz."""
     path = Path(path)
-    suffix = next((s for s in (".nii.gz", ".nii") if path.name.endswith(s)), None)
-    if suffix is None:
+    if not path.name.endswith((".nii.gz", ".nii")):
         raise InputError(f"{path}: expected a name that ends in .nii or .nii.gz; rename it so")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix=suffix, dir=path.parent)
-    os.close(handle)
-    try:
-        nib.save(image, temporary)
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would keep colleagues out
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    image.header.set_xyzt_units("mm")
+    with replacing(path) as part:
+        nib.save(image, part)
     return path
 
 
@@ -194,6 +213,7 @@ def window(volume: Volume, start, shape, fill=0) -> Volume:
     Voxels outside the volume get `fill`; the affine moves with the box.
     """
     start, shape = np.asarray(start, int), np.asarray(shape, int)
+    check_size(shape, volume.name)
     out = np.full(tuple(shape), fill, volume.data.dtype)
     low = np.maximum(start, 0)
     high = np.minimum(start + shape, volume.shape)
@@ -252,11 +272,51 @@ def resample(volume: Volume, affine: np.ndarray, shape, order: int = 1, fill=0.0
     return replace(volume, data=data, affine=np.asarray(affine, float))
 
 
+def take_to_grid(labels: Volume, shape: Sequence[int], affine: np.ndarray, image: str) -> Volume:
+    """A label map on the grid of its image, where the two agree voxel for voxel or not.
+
+    Parameters
+    ----------
+    labels : Volume
+    shape, affine
+        The grid of the image.
+    image : str
+        Its name, for messages.
+
+    Returns
+    -------
+    Volume
+        The same voxels where the grids are one, else the nearest label of each place in the world, and
+        a note that says so.
+
+    Raises
+    ------
+    InputError
+        More than :data:`LOST` of the labelled volume lies outside the grid.
+    """
+    if labels.shape == tuple(shape) and np.allclose(labels.affine, affine, atol=SAME_MM):
+        return replace(labels, affine=np.asarray(affine, float))
+    moved = resample(labels, affine, shape, order=0)
+    before, after = (
+        np.count_nonzero(v.data) * abs(np.linalg.det(v.affine[:3, :3])) for v in (labels, moved)
+    )
+    if after < (1 - LOST) * before:
+        raise InputError(
+            f"{labels.name}: by their headers {1 - after / before:.0%} of the labelled volume lie outside "
+            f"its image {image}; expected both in one place: correct the header of one of them"
+        )
+    note = (
+        f"{labels.name}: another grid than {image}; taken there by the nearest voxel in the world"
+    )
+    return replace(moved, notes=(*labels.notes, note))
+
+
 def rescale_grid(affine: np.ndarray, shape, spacing_mm) -> tuple[np.ndarray, tuple[int, ...]]:
     """The grid that covers the same box with voxels of another size (voxel faces aligned)."""
     old = np.linalg.norm(affine[:3, :3], axis=0)
     zoom = np.broadcast_to(np.asarray(spacing_mm, float), 3) / old
     new_shape = tuple(int(n) for n in np.maximum(1, np.ceil(np.asarray(shape) / zoom - 1e-6)))
+    check_size(new_shape, f"a grid of {np.min(spacing_mm):g} mm")
     scale = np.diag([*zoom, 1.0])
     scale[:3, 3] = (zoom - 1) / 2  # centre of the first voxel, not its corner, starts the grid
     return affine @ scale, new_shape

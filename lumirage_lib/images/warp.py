@@ -15,6 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import InputError
+from .reading import read_data, read_header
 from .volumes import reorient_array, reorientation, save_nifti
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # RAS+ <-> LPS+, its own inverse
@@ -36,6 +37,10 @@ def check_displacement(displacement: np.ndarray, shape=None, where="displacement
         raise InputError(
             f"{where}: the field has grid {field.shape[1:]} but the fixed image {tuple(shape)}; "
             "resample it to the fixed grid first"
+        )
+    if field.dtype.kind not in "fiu":
+        raise InputError(
+            f"{where}: expected real components, got {field.dtype}; write the field again"
         )
     field = field.astype(np.float32, copy=False)
     if not np.isfinite(field).all():
@@ -304,15 +309,8 @@ def load_displacement(path: str | Path, shape=None) -> np.ndarray:
     InputError
         Missing, truncated, of another shape, or not finite; the message names the file.
     """
-    path = Path(path)
-    try:
-        field = np.asanyarray(nib.load(path).dataobj)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such displacement file") from None
-    except Exception as error:
-        raise InputError(
-            f"{path}: not a readable displacement ({error}); write or copy it again"
-        ) from error
+    header = read_header(path, assume="RAS")  # its components are indices; the world has no say
+    field = read_data(path, header)
     if field.ndim == 4 and field.shape[0] != 3 and field.shape[-1] == 3:
         field = np.moveaxis(field, -1, 0)
-    return check_displacement(np.ascontiguousarray(field, np.float32), shape, str(path))
+    return check_displacement(np.ascontiguousarray(field), shape, str(path))

@@ -14,6 +14,7 @@ from ..images.linear import align
 from ..images.preprocess import PairImages, prepare_pair
 from ..images.warp import to_native
 from ..methods import get_method, run_method
+from ..methods.tools import TOOLS
 from .child import Usage, measure
 from .scoring import display_slices, score
 from .task import Task, aligning
@@ -35,7 +36,7 @@ def prepare_scan(task: Task, scan: Scan) -> None:
     """Make what reading a scan of the task's cohort needs."""
     prepare = task.get_cohort().prepare
     if prepare is not None:
-        prepare(scan)
+        prepare(scan, TOOLS)
 
 
 def align_pair(task: Task) -> tuple[np.ndarray, Usage]:

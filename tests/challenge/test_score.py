@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from lumirage_lib.challenge import score
-from lumirage_lib.challenge.learn2reg import load_cases
 from lumirage_lib.challenge.score import score_folder
+from lumirage_lib.cohorts.learn2reg import load_cases
 from lumirage_lib.errors import InputError
 from lumirage_lib.images.volumes import Volume, reorient
 from lumirage_lib.images.warp import save_displacement

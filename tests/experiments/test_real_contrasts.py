@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from synthetic import brain, smooth_noise
 
-from lumirage_lib.cohorts import Pair, cache, get_cohort
+from lumirage_lib.cohorts import Pair, Tools, cache, get_cohort
 from lumirage_lib.errors import InputError
 from lumirage_lib.images import contrast
 from lumirage_lib.images.volumes import Volume
@@ -77,12 +77,13 @@ def test_fused_labels_leave_lesions_out_and_sources_shrink_once_they_are_kept(
     monkeypatch.setattr(openms, "load_lesions", lambda scan: Volume(lesions, np.eye(4)))
     maps = [Volume(labels, np.eye(4)), Volume(np.minimum(labels, 1), np.eye(4))]
     monkeypatch.setattr(openms, "load_atlas", lambda scan: (target, maps))
-    stay = lambda target, atlas: np.zeros((3, *target.shape), np.float32)  # noqa: E731
-    fusion = importlib.import_module("lumirage_lib.images.fusion")
-    monkeypatch.setattr(fusion.carry_atlases, "__defaults__", (stay,))
+    stay = Tools(register=lambda target, atlas, method: np.zeros((3, *target.shape), np.float32))
     cohort = openms.openms(n_atlases=3)
     scan = cohort.scans[0]
+    with pytest.raises(InputError, match="not made on this machine yet"):
+        cohort.load_labels(scan, "fused")
     before = cohort.sources(scan)
+    cohort.prepare(scan, stay)
     found = cohort.load_labels(scan, "fused")
     inside = (target.data > 0) & (lesions == 0)
     assert_array_equal(found.data, np.where(inside, labels, 0))

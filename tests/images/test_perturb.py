@@ -8,15 +8,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from synthetic import brain, grid_affine, indices, smooth_field, to_points
 
 from lumirage_lib.errors import InputError
-from lumirage_lib.images import preprocess
 from lumirage_lib.images.preprocess import (
     PAIR_STEPS,
     PERTURBATIONS,
     STANDARD,
     PairImages,
     Preprocessing,
+    perturbations,
     prepare_pair,
     step,
+    steps,
 )
 from lumirage_lib.images.volumes import Volume
 from lumirage_lib.images.warp import sample, to_native
@@ -84,8 +85,8 @@ def test_equivariant_method_loses_nothing_by_a_turn_it_is_not_told(volumes, code
 
     spec = MethodSpec("gradient", "iterative", run, "1", "x")
     fields = []
-    for steps in ((), (step("turn", codes=codes),)):
-        pair = prepare(volumes, Preprocessing("x", (), "centre", steps))
+    for turned in ((), (step("turn", codes=codes),)):
+        pair = prepare(volumes, Preprocessing("x", (), "centre", turned))
         found = run_method(spec, pair, {})
         fields.append(to_native(found, pair.to_fixed, pair.to_moving, SHAPE))
     assert_allclose(fields[1], fields[0], atol=1e-5)
@@ -247,7 +248,7 @@ def test_every_condition_is_another_and_none_is_the_standard():
 
 
 def test_steps_of_both_modules_have_names_of_their_own():
-    assert not set(PAIR_STEPS) & set(preprocess.PAIR_STEPS)
+    assert not set(steps.PAIR_STEPS) & set(perturbations.PAIR_STEPS)
 
 
 def test_way_back_of_a_field_that_is_not_zero(volumes):
@@ -255,7 +256,7 @@ def test_way_back_of_a_field_that_is_not_zero(volumes):
     true = smooth_field(SHAPE, 1.0, 5)
     steps = (step("turn", codes="LIA"), step("off_centre", shift_mm=6.0))
     plain = prepare(volumes, Preprocessing("x", (), "centre", ()))
-    pair = prepare(volumes, Preprocessing("x", (), "centre", steps))
+    pair = prepare(volumes, Preprocessing("x", (), "centre", turned))
     to_old = np.linalg.inv(plain.to_fixed) @ pair.to_fixed
     there = to_points(to_old, indices(pair.fixed.shape)).astype(np.float32)
     seen = np.stack([sample(c, there, mode="nearest") for c in true])

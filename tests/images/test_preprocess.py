@@ -26,14 +26,11 @@ from lumirage_lib.images.preprocess import (
     STANDARD,
     PairImages,
     Preprocessing,
-    minmax,
-    pad_to_multiple,
-    percentile,
     prepare_image,
     prepare_pair,
-    robust,
     step,
 )
+from lumirage_lib.images.preprocess.steps import minmax, pad_to_multiple, percentile, robust
 from lumirage_lib.images.volumes import Volume
 from lumirage_lib.images.warp import sample, to_native, warp_image
 

@@ -260,9 +260,9 @@ def test_learn2reg_file_holds_voxels_of_the_stored_array(tmp_path):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (None, "no such displacement file"),
-        (b"", "not a readable displacement"),
-        (b"half", "not a readable displacement"),
+        (None, "no such file"),
+        (b"", "not a readable NIfTI"),
+        (b"half", "not a readable NIfTI"),
         (np.zeros(SHAPE, np.float32), r"expected shape \(3, X, Y, Z\)"),
         (np.zeros((9, 9, 9, 3), np.float32), r"grid \(9, 9, 9\)"),
         (np.full((*SHAPE, 3), np.inf, np.float32), "NaN or infinite"),

@@ -172,7 +172,7 @@ def test_contrasts_of_a_pair_share_the_alignment_of_one_of_them(monkeypatch):
 
 
 def test_costly_scans_are_prepared_once_each(monkeypatch):
-    with_cohort(monkeypatch, prepare=lambda scan: None)
+    with_cohort(monkeypatch, prepare=lambda scan, tools: None)
     tasks = make_plan(["affine", "fakes:SHIFT"], 6)
     assert sorted(s.id for _, s in computing._to_prepare(tasks)) == ["1", "2", "3"]
 

@@ -14,7 +14,7 @@ import pandas as pd
 from ...errors import InputError
 from ...images.volumes import Volume, load_volume, reorient
 from ..base import Cohort, Pair, Scan, balanced_pairs
-from .remember import hash_file, hash_of
+from ..cache import hash_file, hash_json
 
 SAME_MM = 1e-2  # affines that differ by less in every entry are the same grid
 ENDINGS = (".nii.gz", ".nii")
@@ -226,7 +226,7 @@ def to_cohort(layout: Layout) -> Cohort:
     """The cohort of a layout; nothing is read before an image or a label map is asked for."""
     by_scan = {entry.scan: entry for entry in layout.entries}
     numbers = {name: table.index.tolist() for name, table in layout.label_sets.items()}
-    recipe = hash_of([layout.recipe, numbers])
+    recipe = hash_json([layout.recipe, numbers])
 
     def load_labels(scan: Scan, label_set: str) -> Volume:
         entry = by_scan[scan]

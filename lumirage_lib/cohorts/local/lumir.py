@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...challenge.learn2reg import load_cases
 from ...errors import InputError
 from ..base import Cohort, Pair, Scan
+from ..learn2reg import load_cases
 from .layout import Entry, Layout, find_file, find_root, make_layout, stem, to_cohort
 from .pairlist import layout_of_list
 from .protocols import label_table

@@ -16,10 +16,10 @@ import numpy as np
 
 from ...images.volumes import Volume, bounding_box, load_volume, reorient, round_up, window
 from ..base import Cohort, Scan
+from ..cache import remember, state_of
 from .layout import Entry, Layout, find_file, find_root, make_layout, read_entry, stem, to_cohort
 from .pairlist import layout_of_list
 from .protocols import numbered_table
-from .remember import remember, state_of
 
 NAME, REFERENCE = "primede", "milham2018,zhong2024nbest"
 MULTIPLE = 32

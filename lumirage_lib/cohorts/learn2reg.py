@@ -9,15 +9,10 @@ under "evaluation_methods"). A pair names two images, `./imagesVal/A.nii.gz`; th
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
-
 from ..errors import InputError
-from ..images.warp import check_displacement, load_displacement
 
 
 @dataclass(frozen=True)
@@ -30,12 +25,26 @@ class Case:
     moving: Path
 
     def find(self, kind: str) -> tuple[Path, Path] | None:
-        """Fixed and moving file of a kind, "images", "labels" or "landmarks", if both exist."""
-        pair = tuple(
+        """Fixed and moving file of a kind, "images", "labels" or "landmarks", if both exist.
+
+        Raises
+        ------
+        InputError
+            An image lies in a folder without "images" in its name, so that where its labels and
+            landmarks are cannot be said.
+        """
+        for path in (self.fixed, self.moving):
+            if "images" not in path.parent.name:
+                raise InputError(
+                    f"{path}: its folder is called {path.parent.name!r}; expected a name with 'images' in "
+                    "it, such as imagesVal, beside labelsVal and landmarksVal; rename the folder and the "
+                    "paths in the JSON"
+                )
+        fixed, moving = (
             path.parent.parent / path.parent.name.replace("images", kind) / path.name
             for path in (self.fixed, self.moving)
         )
-        return pair if all(path.is_file() for path in pair) else None
+        return (fixed, moving) if fixed.is_file() and moving.is_file() else None
 
 
 def load_cases(path: Path) -> tuple[list[Case], list[int] | None]:
@@ -58,40 +67,18 @@ def load_cases(path: Path) -> tuple[list[Case], list[int] | None]:
         keys = ("eval_pairs", "registration_val", "validation")
         pairs = task[next((key for key in keys if key in task), keys[-1])]
         cases = [_to_case(path.parent, pair["fixed"], pair["moving"]) for pair in pairs]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        methods = task.get("evaluation_methods", [])
+        asked = (m["labels"] for m in methods if m.get("metric") == "dice" and "labels" in m)
+        found = next(asked, None)
+        labels = None if found is None else [int(label) for label in found]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path}: expected JSON with a list 'validation' or 'eval_pairs' of pairs "
-            f'{{"fixed": ..., "moving": ...}}, got {type(error).__name__}: {error}.'
+            f'{{"fixed": ..., "moving": ...}}, got {type(error).__name__}: {str(error)[:200]}.'
         ) from error
     if not cases:
         raise InputError(f"{path}: the list of pairs is empty; is it the training file?")
-    methods = task.get("evaluation_methods", [])
-    labels = (m["labels"] for m in methods if m.get("metric") == "dice" and "labels" in m)
-    return cases, next(labels, None)
-
-
-def load_field(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """A displacement as the challenge accepts it, float32 (3, X, Y, Z), and its affine if any.
-
-    NIfTI holds it in float32; NumPy's `.npz`, under "arr_0", in float16 or float32 and without
-    an affine. The components are the first axis or the last.
-
-    Raises
-    ------
-    InputError
-        If the file is not readable as a finite displacement; the message names it.
-    """
-    path = Path(path)
-    if path.suffix != ".npz":
-        return load_displacement(path), nib.load(path).affine
-    try:
-        with np.load(path) as arrays:
-            field = arrays["arr_0"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: expected a displacement as 'arr_0' ({error})") from error
-    if field.ndim == 4 and field.shape[0] != 3:
-        field = np.moveaxis(field, -1, 0)
-    return check_displacement(np.ascontiguousarray(field), where=str(path)), None
+    return cases, labels
 
 
 def _to_case(root: Path, fixed: str, moving: str) -> Case:
