@@ -254,7 +254,7 @@ def test_steps_of_both_modules_have_names_of_their_own():
 def test_way_back_of_a_field_that_is_not_zero(volumes):
     """A turned, off-centre pair: the same native field as without."""
     true = smooth_field(SHAPE, 1.0, 5)
-    steps = (step("turn", codes="LIA"), step("off_centre", shift_mm=6.0))
+    turned = (step("turn", codes="LIA"), step("off_centre", shift_mm=6.0))
     plain = prepare(volumes, Preprocessing("x", (), "centre", ()))
     pair = prepare(volumes, Preprocessing("x", (), "centre", turned))
     to_old = np.linalg.inv(plain.to_fixed) @ pair.to_fixed

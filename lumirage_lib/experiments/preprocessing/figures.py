@@ -10,8 +10,7 @@ import pandas as pd
 from scipy import ndimage
 
 from ...cohorts import get_cohort
-from ...images.perturb import PERTURBATIONS
-from ...images.preprocess import STANDARD, prepare_pair
+from ...images.preprocess import PERTURBATIONS, STANDARD, prepare_pair
 from ...methods import colour_of, marker_of, name_of, order_of
 from ..figures.style import use_style
 from .plan import choose_conditions
