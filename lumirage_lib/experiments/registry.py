@@ -14,11 +14,11 @@ from .analyses import (
     macaque,
     statistics,
 )
+from .contrasts.plan import plan_contrasts
 from .effect_sizes.analysis import analyse as analyse_effect_sizes
 from .entry import Entry, enter
-from .plans.contrasts import describe_arms
+from .pairs import plan_pairs
 from .plans.macaque import plan_macaque
-from .plans.pairs import plan_pairs
 from .preprocessing.analysis import analyse as analyse_preprocessing
 from .preprocessing.plan import plan_preprocessing
 from .resolution.analysis import analyse as analyse_resolution
@@ -56,17 +56,13 @@ class Experiment:
     verdicts: Callable[[Any], list[Verdict]] = _no_verdicts
 
 
-def _pairs(parameters: Parameters) -> list[Entry]:
-    return enter(plan_pairs(parameters))
-
-
 EXPERIMENTS: dict[str, Experiment] = {
     e.id: e
     for e in (
         Experiment(
             "01_in_distribution",
             "In distribution",
-            _pairs,
+            plan_pairs,
             lambda run, p: in_distribution.analyse(run, p["margin"], p["seed"]),
             lambda result: [result.verdict] if result.verdict else [],
         ),
@@ -80,7 +76,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "03_contrasts",
             "Contrasts",
-            describe_arms,
+            plan_contrasts,
             contrasts.analyse,
             lambda result: list(result.verdicts.values()),
         ),
@@ -101,7 +97,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "06_label_protocol",
             "Label protocol",
-            _pairs,
+            plan_pairs,
             lambda run, p: label_protocol.analyse(run),
         ),
         Experiment(
@@ -113,7 +109,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "08_statistics",
             "Statistics",
-            _pairs,
+            plan_pairs,
             lambda run, p: statistics.analyse(run, p["alpha"], p["seed"]),
         ),
     )

@@ -16,6 +16,7 @@ from ..runs.profiles import DRAW_ONLY, LIVE, store_path
 from ..runs.store import read_registrations, read_structures
 from ..runs.task import Task
 from .entry import Entry, list_tasks
+from .families import is_awaited
 
 NAMES = ["key", "method", "family", "kind", "fixed", "moving", "fixed_subject", "moving_subject"]
 
@@ -93,8 +94,9 @@ def compute_run(
         lacking = len(pending(tasks, store))
         return {"reused": len(tasks) - lacking, "new": 0, "failed": 0, "skipped": lacking}
     shown = list(dict.fromkeys(t.pair for t in tasks))[: parameters["n_panels"]]
+    awaited = {entry.task.key for entry in entries if is_awaited(entry)}
     return compute(
-        tasks,
+        sorted(tasks, key=lambda task: task.key not in awaited),  # what a verdict waits for first
         store,
         jobs=parameters["jobs"] or os.cpu_count(),
         slices_of=lambda task: task.pair in shown,

@@ -12,10 +12,10 @@ from lumirage_lib.cohorts import balanced_pairs, get_cohort
 from lumirage_lib.experiments import Run, figures, list_tasks
 from lumirage_lib.experiments.analyses import contrasts as analysis
 from lumirage_lib.experiments.analyses.completeness import find_methods, keep_matched
-from lumirage_lib.experiments.plans.contrasts import (
+from lumirage_lib.experiments.contrasts.plan import (
     DOSES,
     SYNTHESISED,
-    describe_arms,
+    plan_contrasts,
 )
 from lumirage_lib.methods import get_method
 from lumirage_lib.runs.task import Task
@@ -26,6 +26,7 @@ PARAMETERS = {
     "n_pairs": 12,
     "contrasts": ["T1w again", "T2w", "FLAIR"],
     "real": {"openms": 6, "nichart": 18},
+    "arm_methods": {},
     "n_atlases": 15,
     "methods": ["affine", "greedy", "syn", "clapirn", "not-there"],
     "doses": [0.0, 0.5, 1.0],
@@ -40,7 +41,7 @@ LOSS = {"T2w": 0.08, "FLAIR": 0.03}  # of the network alone, beyond what all los
 
 @pytest.fixture(scope="module")
 def entries():
-    return describe_arms(PARAMETERS)
+    return plan_contrasts(PARAMETERS)
 
 
 def make_run(entries) -> Run:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lumirage_lib.book.notebooks import resolve_parameters
 from lumirage_lib.cohorts import Pair, get_cohort
 from lumirage_lib.experiments import list_tasks, plan_notebook
 from lumirage_lib.images.preprocess import Preprocessing, Step
@@ -68,7 +69,7 @@ def test_plans_find_every_published_row():
         task.key
         for notebook, given in parameters.items()
         if notebook != "00_summary"
-        for task in list_tasks(plan_notebook(notebook, given))
+        for task in list_tasks(plan_notebook(notebook, resolve_parameters(notebook, "open", given)))
     }
     assert len(published) >= 1496
     assert set(published["key"]) <= planned

@@ -14,7 +14,8 @@ from ...images.contrast import INVERTED
 from ...methods import name_of, order_of
 from ...runs import store as results
 from ...stats import count
-from ..plans.contrasts import CONTROL, DOSES, SYNTHESISED, known_methods
+from ..choice import split_methods
+from ..contrasts.plan import CONTROL, DOSES, SYNTHESISED
 from ..run import Run
 from .completeness import find_methods, keep_matched
 from .contrast_checks import Checks, load_checks
@@ -261,7 +262,7 @@ def _verdict_text(verdicts: Mapping[str, stats.Verdict]) -> str:
 
 def _state(run: Run, parameters: Mapping) -> str:
     named = dict.fromkeys([*parameters["methods"], *parameters["dose_methods"]])
-    _, unknown = known_methods(named)
+    _, unknown = split_methods(named)
     lines = []
     if run.counts["skipped"]:
         lines.append(

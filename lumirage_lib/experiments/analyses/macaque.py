@@ -13,7 +13,7 @@ from ...cohorts.local import LAYOUTS
 from ...cohorts.macaque import HUMAN_SCALE
 from ...cohorts.macaque_like import INIA19, VARIABLE
 from ...methods import name_of, order_of
-from ..plans.contrasts import known_methods
+from ..choice import split_methods
 from ..plans.macaque import SPECIES
 from ..run import Run
 from .completeness import find_methods
@@ -121,7 +121,7 @@ def _answer(verdicts: Mapping[str, stats.Verdict]) -> str:
 
 
 def _state(run: Run, parameters: Mapping) -> str:
-    _, unknown = known_methods(parameters["methods"])
+    _, unknown = split_methods(parameters["methods"])
     lines = []
     if run.counts["skipped"]:
         lines.append(

@@ -8,9 +8,9 @@ from ...cohorts import Pair, balanced_pairs, get_cohort
 from ...cohorts.macaque import HUMAN_SCALE, related_pairs
 from ...images.preprocess import STANDARD, Preprocessing, step
 from ...runs.task import plan
+from ..choice import split_methods
 from ..entry import Entry
-from .contrasts import known_methods
-from .paper import is_paper_data, plan_paper
+from ..paper import is_paper_data, plan_paper
 
 SPECIES = "macaque"
 # The voxels stay; what the header says of their size is what a method with a trained spacing acts on.
@@ -42,7 +42,7 @@ def plan_macaque(parameters: Mapping) -> list[Entry]:
         tasks = plan_paper(parameters, sizes)
     else:
         options, pairs = choose_pairs(parameters)
-        methods, _ = known_methods(parameters["methods"])
+        methods, _ = split_methods(parameters["methods"])
         tasks = plan(
             parameters["cohort"], pairs, methods, cohort_options=options, preprocessing=sizes
         )

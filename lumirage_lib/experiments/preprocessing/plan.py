@@ -10,8 +10,8 @@ from ...errors import InputError
 from ...images.preprocess import PERTURBATIONS, STANDARD
 from ...runs.task import Task, plan
 from ..choice import split_methods
-from ..plans.pairs import cohort_options
-from ..plans.paper import CENTRE, is_paper_data, plan_paper
+from ..pairs import cohort_options
+from ..paper import CENTRE, is_paper_data, plan_paper
 
 
 def choose_conditions(names: Iterable[str]) -> list[str]:

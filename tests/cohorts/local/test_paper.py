@@ -15,8 +15,8 @@ from trees import MAKERS
 from lumirage_lib.book import notebooks
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import list_tasks, plan_notebook
-from lumirage_lib.experiments.plans.pairs import cohort_options
-from lumirage_lib.experiments.plans.paper import choose_methods, plan_paper
+from lumirage_lib.experiments.pairs import cohort_options
+from lumirage_lib.experiments.paper import choose_methods, plan_paper
 from lumirage_lib.images.preprocess import STANDARD, PairImages
 from lumirage_lib.methods import get_method, run_method
 from lumirage_lib.runs import profiles

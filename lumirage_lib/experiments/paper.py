@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ...cohorts.local import LAYOUTS, find_layout
-from ...errors import InputError
-from ...images.preprocess import STANDARD, Preprocessing
-from ...methods import ADDABLE, MethodSpec, get_method
-from ...runs.task import Task, plan
+from ..cohorts.local import LAYOUTS, find_layout
+from ..errors import InputError
+from ..images.preprocess import STANDARD, Preprocessing
+from ..methods import ADDABLE, MethodSpec, get_method
+from ..runs.task import Task, plan
+from .choice import split_methods
 
 # What differs from the registry's FireANTs, whose defaults are the authors' for NIMH and LUMIR
 # (rohitrango/lumirage-evals).
@@ -71,21 +72,15 @@ def choose_methods(cohort: str, methods: Iterable[str], cross: bool) -> dict[str
     cross : bool
         The pair is of two modalities: FireANTs sees MIND-SSC descriptors.
     """
+    methods = list(methods)
+    _, absent = split_methods(m for m in methods if m in ADDABLE)
     chosen = {}
     for method in methods:
-        if method in ADDABLE and not _is_here(method):
+        if method in absent:
             continue  # a checkpoint that this reader does not have
         name = ACROSS.get(method, method) if cross else method
         chosen[name] = PRESETS.get(cohort, {}) if method.startswith("fireants-") else {}
     return chosen
-
-
-def _is_here(method: str) -> bool:
-    try:
-        get_method(method)
-    except InputError:
-        return False
-    return True
 
 
 def plan_paper(

@@ -1,0 +1,1 @@
+"""Other contrasts: T2w, T2*w, FLAIR."""

@@ -1,0 +1,87 @@
+"""Notebook 03: the same pairs in T1w and in other contrasts, and a dose-response."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ...cohorts import balanced_pairs, get_cohort
+from ...images.contrast import INVERTED
+from ...images.preprocess import STANDARD, Preprocessing
+from ...runs.task import plan
+from ..choice import split_methods
+from ..entry import Entry, enter
+from ..pairs import choose_pairs, cohort_options, working_at
+from ..paper import CENTRE, is_paper_data, plan_paper
+
+CONTROL = "T1w again"  # T1w through the same synthesis: what it changes besides the contrast
+DOSED = "T2w"
+SYNTHESISED, DOSES = "synthesised", "dose"
+BIDS_SUFFIX = {"T2*w": "T2starw"}  # where it is not the name used here
+
+
+@dataclass(frozen=True)
+class Real:
+    """An arm of real images: its cohort, contrasts in the order they are run, and working grid."""
+
+    cohort: str
+    contrasts: tuple[str, ...]
+    preprocessing: Preprocessing = STANDARD
+
+
+REAL = {
+    # "T1w thick" has the slices of FLAIR: what is lost from it to FLAIR is not resolution.
+    "nichart at 1 mm": Real("nichart", ("T1w thick", "FLAIR", "T1w"), working_at(1.0, 2.0)),
+    "nichart": Real("nichart", ("T1w", "FLAIR")),
+    "openms": Real("openms", ("T1w", "T2w", "FLAIR")),
+}
+
+
+def _plan_paper_arm(parameters: Mapping, methods: Sequence[str]) -> list[Entry]:
+    """The real contrasts of one of the paper's own data sets, in its authors' way: the only arm."""
+    entries = []
+    for contrast in ("T1w", *parameters["contrasts"]):
+        options = {"contrast": BIDS_SUFFIX.get(contrast, contrast)}
+        mine = {**parameters, "methods": methods, "cohort_options": options, "alignment": CENTRE}
+        entries += enter(plan_paper(mine), parameters["cohort"], contrast)
+    return entries
+
+
+def plan_contrasts(parameters: Mapping) -> list[Entry]:
+    """Every registration with the arm, contrast and dose it stands for.
+
+    The T1w pairs of the synthesised arm are the first of notebook 01. `arm_methods` names the
+    methods of the arms that do not have all.
+    """
+    methods, _ = split_methods(parameters["methods"])
+    if is_paper_data(parameters):
+        return _plan_paper_arm(parameters, methods)
+    entries: list[Entry] = []
+
+    def add(arm, condition, cohort, pairs, options, dose=None, names=None, how=STANDARD):
+        names = names or parameters["arm_methods"].get(arm, methods)
+        tasks = plan(cohort, pairs, names, cohort_options=options, preprocessing=[how])
+        entries.extend(enter(tasks, arm, condition, dose))
+
+    pairs, anatomy = choose_pairs(parameters), cohort_options(parameters)
+    made = {"anatomy": parameters["cohort"], **anatomy}
+    add(SYNTHESISED, "T1w", parameters["cohort"], pairs, anatomy)
+    for contrast in parameters["contrasts"]:
+        real = "T1w" if contrast == CONTROL else contrast
+        add(SYNTHESISED, contrast, "synthetic", pairs, {**made, "contrast": real})
+    for arm, n_pairs in parameters["real"].items():
+        real = REAL[arm]
+        options = {"n_atlases": parameters["n_atlases"]} if real.cohort == "openms" else {}
+        scans = get_cohort(real.cohort, **options).scans
+        chosen = balanced_pairs(scans, n_pairs, parameters["seed"])
+        for contrast in real.contrasts:
+            seen = {**options, "contrast": contrast}
+            add(arm, contrast, real.cohort, chosen, seen, how=real.preprocessing)
+    dosed, _ = split_methods(parameters["dose_methods"])
+    few = pairs[: parameters["n_dose_pairs"]]
+    for dose in parameters["doses"]:
+        options = {**made, "contrast": DOSED, "dose": float(dose)}
+        add(DOSES, DOSED, "synthetic", few, options, float(dose), dosed)
+    if parameters["doses"]:
+        add(DOSES, INVERTED, "synthetic", few, {**made, "contrast": INVERTED}, None, dosed)
+    return entries

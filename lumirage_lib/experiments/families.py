@@ -1,0 +1,142 @@
+"""Who stands for whom in which arm: declared by role before the runs that are judged.
+
+A family holds what plays one role and works at the arm's voxels: *deep* the published networks that
+were trained on T1w scans of OASIS at 1 mm, so that the reference is in distribution for them;
+*iterative* the optimisers that go down to the voxels of the working grid. What works coarser (VFA of
+ours, SyN without its last level, ConvexAdam) or was trained on other people (LKU-Net) stands beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ..methods import family_of, order_of
+from ..methods.display import split_method
+from .entry import Entry
+
+
+@dataclass(frozen=True)
+class Families:
+    """The two sides of a comparison, methods in the order of figures."""
+
+    deep: tuple[str, ...]
+    iterative: tuple[str, ...]
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return (*self.deep, *self.iterative)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What was declared of an arm.
+
+    Attributes
+    ----------
+    name : str
+        As entries name it.
+    title : str
+        In sentences.
+    families : Families
+    references : mapping of str to str
+        Condition -> the condition that passed through everything but the change in question.
+    primary : tuple of str
+        Conditions whose verdicts count on the scoreboard and are adjusted together; the others are
+        exploratory.
+    n_pairs : int, optional
+        Ordered pairs of the published run: no verdict before all were tried.
+    status : {"re-analysis", "confirmatory"}
+        Whether its images had been scored when the rules were written.
+    """
+
+    name: str
+    title: str
+    families: Families
+    references: Mapping[str, str]
+    primary: tuple[str, ...] = ()
+    n_pairs: int | None = None
+    status: str = "re-analysis"
+
+
+# Every method of both roles, and the two of each that are run everywhere.
+ALL = Families(
+    ("lapirn-disp", "lapirn-diff", "clapirn", "symnet", "voxelmorph"),
+    ("syn-full", "greedy", "fireants-greedy", "fireants-syn"),
+)
+CORE = Families(("lapirn-disp", "clapirn"), ("greedy", "fireants-greedy"))
+# The only families that no test scan can have leaked into; beside the primary ones.
+LEAK_FREE = ("lkunet", "vfa")
+
+STANDARD, AGAIN, THICK, T1W = "standard", "T1w again", "T1w thick", "T1w"
+ARMS = {
+    arm.name: arm
+    for arm in (
+        Arm("oasis", "T1w brains of 10 older subjects", ALL, {}, ("standard",), 20),
+        Arm(
+            "synthesised",
+            "synthesised contrasts",
+            CORE,
+            {"T2w": AGAIN, "T2*w": AGAIN, "FLAIR": AGAIN, AGAIN: T1W},
+            ("T2w", "T2*w"),
+            12,
+        ),
+        Arm(
+            "nichart at 1 mm",
+            "real FLAIR of 18 older adults, every method at 1 mm",
+            CORE,
+            {"FLAIR": THICK, THICK: T1W},
+            ("FLAIR",),
+            30,
+        ),
+        Arm(
+            "preprocessing",
+            "the paper's own two conditions",
+            CORE,
+            {"tight crop": STANDARD, "LPS not told": STANDARD},
+            ("tight crop", "LPS not told"),
+            12,
+        ),
+        Arm("macaque", "macaque brains", CORE, {}, ("human size",), 10),
+        Arm("openms", "real T2w and FLAIR of 3 patients", CORE, {"T2w": T1W, "FLAIR": T1W}),
+        Arm("nichart", "the same adults at their own 2 mm", CORE, {"FLAIR": T1W}),
+    )
+}
+
+
+def choose_families(arm: str, methods: Iterable[str]) -> Families:
+    """The families of an arm: the declared ones where a run asks for them, else those it asks for.
+
+    A live page has fewer methods than the published run; there the networks as trained stand against
+    the iterative methods.
+    """
+    methods = order_of(methods)
+    if arm in ARMS and set(ARMS[arm].families.methods) <= set(methods):
+        return ARMS[arm].families
+    plain = [m for m in methods if "+io" not in split_method(m)[1]]
+    return Families(
+        *(tuple(m for m in plain if family_of(m) == side) for side in ("deep", "iterative"))
+    )
+
+
+def is_awaited(entry: Entry) -> bool:
+    """Whether a primary verdict waits for this registration."""
+    arm = ARMS.get(entry.arm)
+    if arm is None or entry.task.method not in arm.families.methods:
+        return False
+    needed = {*arm.primary, *(arm.references.get(c) for c in arm.primary)}
+    return entry.condition in needed
+
+
+def count_lacking(entries: Iterable[Entry], registrations: pd.DataFrame) -> dict[str, int]:
+    """Method -> registrations that are planned and not there; only those that lack any."""
+    have = set(
+        zip(registrations["arm"], registrations["condition"], registrations["key"], strict=True)
+    )
+    lacking: dict[str, int] = {}
+    for e in entries:
+        if (e.arm, e.condition, e.task.key) not in have:
+            lacking[e.task.method] = lacking.get(e.task.method, 0) + 1
+    return lacking
