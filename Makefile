@@ -5,7 +5,7 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13; do \
   $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && \
   echo $$name && break; done)
 
-.PHONY: book test results benchmarks clean
+.PHONY: book test check results benchmarks clean
 .DEFAULT_GOAL := book
 
 book: .venv/ready
@@ -13,6 +13,11 @@ book: .venv/ready
 
 test: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pytest
+
+# What a change must keep: style, types, examples in docstrings, downward imports, a thin library.
+check: .venv/ready
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && \
+	$(BIN)/pytest -q --doctest-modules lumirage_lib tests/test_house.py
 
 # Continue the published run: hours on two cores, resumable, then export its tables.
 results: .venv/ready
