@@ -30,7 +30,7 @@ methods: list = ["affine", "syn", "greedy"]  # names in the registry, or module:
 limits: dict = {}  # method -> number of pairs, for methods too slow for all
 margin: float = 0.01  # mean Dice difference within which two methods count as equal
 n_panels: int = 1  # pairs of which slices are kept for the pictures
-seed: int = 0  # of the pair design, the generated cohort and the bootstrap
+seed: int = 0  # of the pair design and the generated cohort
 jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]

@@ -26,7 +26,7 @@ sizes: list = ["true size", "human size"]  # what the header says of the brain's
 methods: list = ["affine", "greedy", "clapirn"]  # names in the registry, or module:attribute
 margin: float = 0.01  # mean Dice difference within which two methods count as equal
 n_panels: int = 1  # pairs of which slices are kept for the pictures
-seed: int = 0  # of the pair design, the generated cohort and the bootstrap
+seed: int = 0  # of the pair design and the generated cohort
 jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]

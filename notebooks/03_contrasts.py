@@ -32,7 +32,7 @@ dose_methods: list = ["greedy", "clapirn"]  # methods of the dose-response
 n_dose_pairs: int = 1  # pairs of the dose-response
 margin: float = 0.01  # loss of mean Dice that would matter
 n_panels: int = 1  # pairs of which slices are kept for the pictures
-seed: int = 0  # of the pair design, the generated cohort and the bootstrap
+seed: int = 0  # of the pair design and the generated cohort
 jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]

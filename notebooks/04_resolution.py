@@ -43,7 +43,7 @@ budgets_gb: list = [8, 16, 24, 48, 80]  # memory of common processors' and graph
 failure: list = ["voxelmorph", 1.5]  # network and voxel size, mm, of the failure that is provoked
 margin: float = 0.01  # gain in mean Dice that counts
 n_panels: int = 0  # pairs of which slices are kept for pictures
-seed: int = 0  # of the pair design, the generated cohort and the bootstrap
+seed: int = 0  # of the pair design and the generated cohort
 jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]

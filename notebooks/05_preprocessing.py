@@ -30,7 +30,7 @@ limits: dict = {}  # method -> number of pairs, for methods too slow for all
 conditions: list = []  # names of perturbations; none named: all
 margin: float = 0.01  # drop in mean Dice above which a perturbation counts
 n_panels: int = 0  # pairs of which slices are kept for pictures
-seed: int = 0  # of the pair design, the generated cohort and the bootstrap
+seed: int = 0  # of the pair design and the generated cohort
 jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]

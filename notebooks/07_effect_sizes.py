@@ -21,7 +21,7 @@ profile: str = "open"  # column of experiments.yml these values come from
 first: str = "SITReg"  # a method of the table; positive differences are in its favour
 second: str = "VFA"  # the method it is compared with
 margin: float = 0.01  # mean Dice difference within which two methods count as equal
-seed: int = 0  # of the bootstrap over subjects
+seed: int = 0  # not used: intervals are in closed form
 
 # %% tags=["hide-input"]
 from lumirage_lib.book import pages
@@ -125,7 +125,7 @@ pages.show(
     draw.plot_both_formulas(result.comparisons),
     f"fig-{here}-comparisons",
     f"Mean difference (left) and both effect sizes (right) of every two methods; {result.design} Bars: "
-    "95 % intervals, bootstrap over subjects, not corrected for multiplicity.",
+    "95 % intervals over subjects, not corrected for multiplicity.",
     f"Bar chart and forest plot of all comparisons. {result.comparisons_text}",
 )
 

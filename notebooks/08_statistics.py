@@ -60,13 +60,13 @@ pages.show_counts(run)
 #
 # Ten subjects give ninety ordered pairs, but not ninety independent observations: a subject with an
 # unusual brain lowers every pair it is in. A t-test over pairs counts it many times and its intervals
-# are too short. Here an interval comes from resampling subjects: the differences are split into what
-# a subject brings as fixed image, what it brings as moving image, and the rest; subjects are drawn
-# with replacement and every replicate is studentised by a standard error that lets pairs with a common
-# subject vary together (formulas in the docstrings of `lumirage_lib.stats`).
+# are too short. Here the variance of a mean is split into what a subject brings in one role, how far its
+# two roles go together, and the noise of a pair; the three are estimated without bias from sums of
+# squares over pairs that share a subject, and Student's t gets the degrees of freedom that such an
+# estimate has (formulas in the docstrings of `lumirage_lib.stats`).
 #
-# The simulation draws crossed subjects with known effects and counts how often an interval
-# contains the truth, and how often the equivalence test is fooled.
+# The simulation takes the very pairs of every design in use, draws subjects with known effects, Gaussian
+# or from what the published run left over, and counts how often an interval contains the truth.
 
 # %% tags=["remove-input"]
 pages.say(pages.to_table(result.coverage))
@@ -78,8 +78,8 @@ pages.say(pages.to_table(result.coverage))
 pages.show(
     figures.plot_comparisons(result.comparisons),
     f"fig-{here}-comparisons",
-    f"Difference in mean Dice of every two methods, with {100 * (1 - alpha):.0f} % intervals from a "
-    f"bootstrap over subjects. {result.design} Filled: stands after Holm's correction of sign-flip "
+    f"Difference in mean Dice of every two methods, with {100 * (1 - alpha):.0f} % intervals "
+    f"over subjects. {result.design} Filled: stands after Holm's correction of sign-flip "
     "tests.",
     f"Forest plot of all pairwise differences between methods. {result.answer}",
 )

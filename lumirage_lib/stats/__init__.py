@@ -4,20 +4,44 @@ A table has one row per registration; a subject may take part in many pairs, as 
 intervals and tests treat the subjects, not the pairs, as what was sampled.
 """
 
-from ._bootstrap import Interval, bootstrap_subjects
-from ._claims import Claim, Verdict, adjust_verdicts, decide
+from ._claims import (
+    INCOMPLETE,
+    LABELS_DECIDE,
+    NOT_DECIDABLE,
+    NOT_SUPPORTED,
+    NOT_TESTED,
+    SUPPORTED,
+    UNDECIDED,
+    Claim,
+    Verdict,
+    adjust_verdicts,
+    agree_on_labels,
+    combine,
+    decide,
+    find_word,
+    not_tested,
+)
 from ._effects import EffectSizes, compute_effect_sizes
+from ._intervals import Interval, compute_interval
 from ._mixed import CrossedModel, VarianceComponents, estimate_components, fit_crossed_model
 from ._pairs import Matched, is_error, match_changes, match_conditions, match_pairs
 from ._power import compute_detectable_effect, compute_power, plan_subjects
 from ._sentences import count, join
 from ._simulate import draw_pairs, simulate_differences, simulate_pairs
+from ._specifications import compute_specifications, summarise_specifications
 from ._statistics import STATISTICS, cliffs_delta, d_av, d_z, hedges_factor, mean_difference
 from ._summary import compute_drops, compute_worst, summarise, summarise_drops
-from ._tests import Equivalence, compare_changes, holm, sign_flip_subjects, tost
+from ._tests import Equivalence, control_false_discoveries, holm, sign_flip_subjects, tost
 
 __all__ = [
+    "INCOMPLETE",
+    "LABELS_DECIDE",
+    "NOT_DECIDABLE",
+    "NOT_SUPPORTED",
+    "NOT_TESTED",
     "STATISTICS",
+    "SUPPORTED",
+    "UNDECIDED",
     "Claim",
     "CrossedModel",
     "EffectSizes",
@@ -27,20 +51,24 @@ __all__ = [
     "VarianceComponents",
     "Verdict",
     "adjust_verdicts",
-    "bootstrap_subjects",
+    "agree_on_labels",
     "cliffs_delta",
-    "compare_changes",
+    "combine",
     "compute_detectable_effect",
     "compute_drops",
     "compute_effect_sizes",
+    "compute_interval",
     "compute_power",
+    "compute_specifications",
     "compute_worst",
+    "control_false_discoveries",
     "count",
     "d_av",
     "d_z",
     "decide",
     "draw_pairs",
     "estimate_components",
+    "find_word",
     "fit_crossed_model",
     "hedges_factor",
     "holm",
@@ -50,11 +78,13 @@ __all__ = [
     "match_conditions",
     "match_pairs",
     "mean_difference",
+    "not_tested",
     "plan_subjects",
     "sign_flip_subjects",
     "simulate_differences",
     "simulate_pairs",
     "summarise",
     "summarise_drops",
+    "summarise_specifications",
     "tost",
 ]

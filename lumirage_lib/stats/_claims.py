@@ -1,71 +1,91 @@
-"""From a claim and its rule, fixed before the run, to a verdict with its numbers."""
+"""From a claim, fixed before the run, to a verdict with its numbers: decision rules, version 2.
+
+One interval [low, high] of (first minus second) decides, and the first word of the list that fits:
+
+    loses, and it matters     high < -margin
+    gains, and it matters     low > margin
+    equal within the margin   low >= -margin and high <= margin
+    loses, size open          high < 0
+    gains, size open          low > 0
+    no loss that matters      low >= -margin
+    undecided                 otherwise
+
+(for a measure that is an error, signs turned, so that a loss is always what is worse). What the word
+means for the claim stands in ``MEANING``. No verdict where a family is incomplete, where fewer than
+five subjects took part, where nothing was run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ..errors import InputError
 from . import _sentences
-from ._bootstrap import MIN_SUBJECTS, N_RESAMPLES, Seed
-from ._design import count_subjects
+from ._intervals import Interval, compute_interval
 from ._pairs import (
-    SUBJECTS,
     Matched,
-    check_pairs,
     choose_methods,
     is_error,
     match_changes,
+    match_conditions,
     match_pairs,
 )
-from ._summary import compute_drops, summarise_drops
-from ._tests import compute_pivot, holm, make_interval, widen
+from ._tests import holm
 
-SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not supported", "undecided"
+LEAST_SUBJECTS = 5
+LOSES, GAINS = "loses, and it matters", "gains, and it matters"
+EQUAL = "equal within the margin"
+LOSES_OPEN, GAINS_OPEN = "loses, size open", "gains, size open"
+NO_LOSS = "no loss that matters"
+UNDECIDED = "undecided"
+SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
+NOT_DECIDABLE, NOT_TESTED, INCOMPLETE = "not decidable here", "not tested", "incomplete"
+LABELS_DECIDE = "undecided: labels decide"
+# What a claim says -> the words that support it, the words that contradict it.
+MEANING = {
+    "loses": ({LOSES}, {EQUAL, NO_LOSS, GAINS, GAINS_OPEN}),
+    "gains": ({GAINS}, {EQUAL, LOSES, LOSES_OPEN}),
+    "equal": ({EQUAL}, {LOSES, GAINS}),
+}
 Who = str | tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim and the rule that decides it; frozen before the run.
+    """One claim about one arm; frozen before the run.
 
     Attributes
     ----------
     id : str
     text : str
         The claim in the words of the book.
-    rule : str
-        "equivalent": |first - second| < margin. Supported if the interval of level 1 - 2 alpha lies
-        within the margin (TOST), not supported if it lies wholly outside.
-        "loses_more": `first` loses more than `second` from `reference` to `condition` (mean over
-        several). Supported if the 1 - alpha interval of the difference in differences lies wholly on
-        the losing side of 0; not supported if it rules out a loss as large as the margin.
-        "runs" / "fails": every / no registration by `first` under `condition` completes. Supported
-        if so, not supported in the opposite case, undecided if only some complete.
-        "sensitive": some condition costs `first` more than the margin against `reference`.
-        Supported if the simultaneous 1 - alpha interval of some mean drop lies above the margin; not
-        supported if all lie below.
+    says : str
+        "equal", "loses" or "gains": `first`, against `second`.
     first, second : str or tuple of str
-        A family, a method, or several; `second` only where two are compared.
+        A family, a method, or several, of which the mean counts. `second` None: `first` under
+        `condition` against `first` under `reference`.
     condition : str or tuple of str, optional
-        None: the only one of the table; for "sensitive", all but the reference.
+        None: the only one of the table. Of several, the mean.
     reference : str, optional
+        Given: what changes from `reference` to `condition` is compared (difference in differences).
     measure : str
     margin : float
-        In units of the measure.
+        Smallest difference that matters, in units of the measure.
     alpha : float
+        Of all claims that are adjusted together.
+    n_pairs : int, optional
+        Pairs the arm was declared with: no verdict before all were tried.
     where : str, optional
-        How a sentence says the condition: "at 0.6 mm", "under perturbed preprocessing"; by default
-        "on CONDITION" or "from REFERENCE to CONDITION".
+        How a sentence begins: "On T1w brains", "From T1w to FLAIR"; else made from the condition.
     """
 
     id: str
     text: str
-    rule: str
+    says: str
     first: Who
     second: Who | None = None
     condition: Who | None = None
@@ -73,85 +93,146 @@ class Claim:
     measure: str = "dice"
     margin: float = 0.01
     alpha: float = 0.05
+    n_pairs: int | None = None
     where: str | None = None
 
-    def __post_init__(self):
-        needs = {
-            "equivalent": ("second",),
-            "loses_more": ("second", "condition", "reference"),
-            "runs": (),
-            "fails": (),
-            "sensitive": ("reference",),
-        }
-        if self.rule not in needs:
-            raise InputError(f"claim {self.id!r}: rule must be one of {', '.join(needs)}")
-        absent = [name for name in needs[self.rule] if getattr(self, name) is None]
-        if absent:
-            raise InputError(f"claim {self.id!r}: rule {self.rule!r} needs {', '.join(absent)}")
+    def __post_init__(self) -> None:
+        if self.says not in MEANING:
+            raise InputError(f"claim {self.id!r} says {self.says!r}; known: {', '.join(MEANING)}")
+        if self.second is None and self.reference is None:
+            raise InputError(f"claim {self.id!r} compares nothing: give `second` or `reference`")
+        if self.reference is not None and self.condition is None:
+            raise InputError(f"claim {self.id!r} has a reference, so it needs a condition")
         if not self.margin > 0 or not 0 < self.alpha < 0.5:
             raise InputError(f"claim {self.id!r}: margin must be positive, alpha within (0, 0.5)")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rule says of a claim.
+    """What the rules say of a claim.
 
     Attributes
     ----------
     verdict : str
-        "supported", "not supported" or "undecided".
-    estimate, low, high : float
-        equivalent: mean of first - second, level 1 - 2 alpha. loses_more: difference in
-        differences, level 1 - alpha, negative for a loss of overlap. runs, fails: share of
-        registrations completed, Clopper-Pearson. sensitive: the worst mean drop, simultaneous.
+        "supported", "not supported", or the word itself where the claim is neither; "incomplete",
+        "not decidable here", "not tested", "undecided: labels decide".
+    word : str
+        Direction and size, see the list of the module; "" if there is no interval to read it from.
+    interval : Interval
+        Of first minus second, in units of the measure, unadjusted until :func:`adjust_verdicts`.
+    detectable : float
+        Smallest true difference that the arm shows four times in five at this level.
+    changes : tuple of float
+        Means of `first` and of `second` (with a reference: their changes).
+    n_missing : int
+        Pairs that some method of a family was never run on.
     p_value, p_adjusted : float
-        One-sided (TOST: the larger); NaN where the rule makes no test. Adjusted by
-        :func:`adjust_verdicts`.
-    n_pairs, n_subjects, n_failed, n_missing : int
-        Of pairs; of registrations for "runs" and "fails", and n_failed over all conditions for
-        "sensitive".
-    sentence : str
-        The verdict in words, made of these numbers.
+        Two-sided, of "no difference"; NaN without an interval.
+    labels : tuple of str
+        Label sets that give the same word.
+    reason : str
+        Why there is no verdict.
     """
 
     claim: Claim
     verdict: str
-    estimate: float
-    low: float
-    high: float
-    level: float
-    n_pairs: int
-    n_subjects: int
-    n_failed: int
-    n_missing: int
-    sentence: str
+    word: str
+    interval: Interval
+    detectable: float = float("nan")
+    changes: tuple[float, float] = (float("nan"), float("nan"))
+    n_missing: int = 0
     p_value: float = float("nan")
     p_adjusted: float = float("nan")
-    details: dict = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def estimate(self) -> float:
+        return self.interval.estimate
+
+    @property
+    def low(self) -> float:
+        return self.interval.low
+
+    @property
+    def high(self) -> float:
+        return self.interval.high
+
+    @property
+    def level(self) -> float:
+        return self.interval.level
+
+    @property
+    def n_pairs(self) -> int:
+        return self.interval.n_pairs
+
+    @property
+    def n_subjects(self) -> int:
+        return self.interval.n_subjects
+
+    @property
+    def n_failed(self) -> int:
+        return self.interval.n_failed
+
+    @property
+    def direction(self) -> str:
+        """ "loses" or "gains" where the interval leaves out 0, else "open"."""
+        if not (self.low > 0 or self.high < 0):
+            return "open"
+        return "gains" if (self.low > 0) != is_error(self.claim.measure) else "loses"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words, made of these numbers."""
+        return _sentences.write_sentence(self)
 
 
-def _decide_equivalent(claim: Claim, table: pd.DataFrame, n_resamples: int, rng: Seed) -> Verdict:
-    matched = match_pairs(
-        table, claim.first, claim.second, measure=claim.measure, condition=claim.condition
+def find_word(low: float, high: float, margin: float) -> str:
+    """The first word that fits an interval of (first minus second), losses being negative.
+
+    Examples
+    --------
+    >>> find_word(-0.03, -0.02, 0.01), find_word(-0.02, -0.001, 0.01), find_word(-0.004, -0.001, 0.01)
+    ('loses, and it matters', 'loses, size open', 'equal within the margin')
+    """
+    if np.isnan(low):
+        return UNDECIDED
+    rules = (
+        (LOSES, high < -margin),
+        (GAINS, low > margin),
+        (EQUAL, low >= -margin and high <= margin),
+        (LOSES_OPEN, high < 0),
+        (GAINS_OPEN, low > 0),
+        (NO_LOSS, low >= -margin),
     )
-    level = 1 - 2 * claim.alpha
-    if matched.n_subjects < MIN_SUBJECTS:
-        return _too_few(claim, matched, level)
-    pivot = compute_pivot(matched, n_resamples=n_resamples, rng=rng)
-    careful = widen(pivot, matched.n_subjects)
-    interval = make_interval(careful, matched, level)
-    p = max(careful.compute_p_above(-claim.margin), careful.compute_p_below(claim.margin))
-    if -claim.margin < interval.low and interval.high < claim.margin:
-        verdict = SUPPORTED
-    elif interval.low > claim.margin or interval.high < -claim.margin:
-        verdict = NOT_SUPPORTED
-    else:
-        verdict = UNDECIDED
-    return _from_interval(claim, verdict, interval, matched, p, p_zero=pivot.compute_p())
+    return next((word for word, fits in rules if fits), UNDECIDED)
 
 
-def _decide_loses_more(claim: Claim, table: pd.DataFrame, n_resamples: int, rng: Seed) -> Verdict:
-    matched = match_changes(
+def _read(claim: Claim, interval: Interval) -> tuple[str, str]:
+    """The word of an interval, and what it means for the claim."""
+    low, high = interval.low, interval.high
+    if is_error(claim.measure):
+        low, high = -high, -low
+    word = find_word(low, high, claim.margin)
+    support, against = MEANING[claim.says]
+    return word, SUPPORTED if word in support else NOT_SUPPORTED if word in against else word
+
+
+def match_claim(claim: Claim, table: pd.DataFrame) -> Matched:
+    """The pairs a claim is about: two sides, two sides' changes, or one side's change."""
+    if claim.second is None:
+        return match_conditions(
+            table,
+            claim.first,
+            condition=claim.condition,
+            reference=claim.reference,
+            measure=claim.measure,
+        )
+    if claim.reference is None:
+        return match_pairs(
+            table, claim.first, claim.second, measure=claim.measure, condition=claim.condition
+        )
+    return match_changes(
         table,
         claim.first,
         claim.second,
@@ -159,140 +240,10 @@ def _decide_loses_more(claim: Claim, table: pd.DataFrame, n_resamples: int, rng:
         reference=claim.reference,
         measure=claim.measure,
     )
-    level = 1 - claim.alpha
-    if matched.n_subjects < MIN_SUBJECTS:
-        return _too_few(claim, matched, level)
-    pivot = compute_pivot(matched, n_resamples=n_resamples, rng=rng)
-    interval = make_interval(pivot, matched, level)
-    # The loss is what makes the measure worse: a fall of an overlap, a rise of an error.
-    if is_error(claim.measure):
-        least, most, p = interval.low, interval.high, pivot.compute_p_above(0.0)
-    else:
-        least, most, p = -interval.high, -interval.low, pivot.compute_p_below(0.0)
-    if least > 0:
-        verdict = SUPPORTED
-    elif most < claim.margin:
-        verdict = NOT_SUPPORTED
-    else:
-        verdict = UNDECIDED
-    changes = {"first": float(matched.first.mean()), "second": float(matched.second.mean())}
-    return _from_interval(claim, verdict, interval, matched, p, **changes)
 
 
-def _decide_completion(claim: Claim, table: pd.DataFrame, n_resamples: int, rng: Seed) -> Verdict:
-    rows = check_pairs(table, claim.measure)
-    rows = rows[rows["method"].isin(choose_methods(rows, claim.first))]
-    if claim.condition is not None:
-        names = [claim.condition] if isinstance(claim.condition, str) else list(claim.condition)
-        rows = rows[rows["condition"].isin(names)]
-    if rows.empty:
-        raise InputError(f"no registration by {claim.first!r} under {claim.condition!r}")
-    done, tried = int(rows["value"].notna().sum()), len(rows)
-    wanted, opposite = (tried, 0) if claim.rule == "runs" else (0, tried)
-    verdict = {wanted: SUPPORTED, opposite: NOT_SUPPORTED}.get(done, UNDECIDED)
-    level = 1 - claim.alpha
-    bounds = stats.binomtest(done, tried).proportion_ci(level, method="exact")
-    words = rows.loc[rows["value"].isna(), "status"].replace("ok", f"no {claim.measure}")
-    shares = rows["value"].notna().groupby(rows["method"]).agg(["sum", "size"])
-    numbers = {
-        "estimate": done / tried,
-        "low": float(bounds.low),
-        "high": float(bounds.high),
-        "level": level,
-        "n_pairs": tried,
-        "n_subjects": count_subjects(*(rows[name].to_numpy() for name in SUBJECTS)),
-        "n_failed": tried - done,
-        "n_missing": 0,
-    }
-    details = {
-        "failures": {str(k): int(v) for k, v in words.value_counts().items()},
-        "methods": {str(m): (int(a), int(b)) for m, a, b in shares.itertuples()},
-    }
-    return _say(claim, verdict, numbers, details)
-
-
-def _decide_sensitive(claim: Claim, table: pd.DataFrame, n_resamples: int, rng: Seed) -> Verdict:
-    conditions = (claim.condition,) if isinstance(claim.condition, str) else claim.condition
-    drops = compute_drops(
-        table,
-        [claim.first],
-        reference=claim.reference,
-        conditions=conditions,
-        measure=claim.measure,
-        level=1 - claim.alpha,
-        n_resamples=n_resamples,
-        rng=rng,
-    )
-    seen = drops.dropna(subset="low")
-    worst = summarise_drops(drops.assign(method="")).iloc[0]
-    if (seen["low"] > claim.margin).any():
-        verdict = SUPPORTED  # by a condition whose interval is clear; the worst may be another
-    elif len(seen) == len(drops) and (seen["high"] < claim.margin).all():
-        verdict = NOT_SUPPORTED
-    else:
-        verdict = UNDECIDED
-    numbers = {
-        "estimate": float(worst["worst"]),
-        "low": float(worst["low"]),
-        "high": float(worst["high"]),
-        "level": 1 - claim.alpha,
-        **{k: int(worst[k]) for k in ("n_pairs", "n_subjects", "n_failed", "n_missing")},
-    }
-    details = {
-        "worst_condition": worst["worst_condition"],
-        "mean": float(worst["mean"]),
-        "n_conditions": int(worst["n_conditions"]),
-        "n_clear": int((seen["low"] > claim.margin).sum()),
-    }
-    return _say(claim, verdict, numbers, details)
-
-
-def _from_interval(claim, verdict, interval, matched: Matched, p_value, **details) -> Verdict:
-    numbers = {
-        "estimate": interval.estimate,
-        "low": interval.low,
-        "high": interval.high,
-        "level": interval.level,
-        "n_pairs": matched.n_pairs,
-        "n_subjects": matched.n_subjects,
-        "n_failed": matched.n_failed,
-        "n_missing": matched.n_missing,
-        "p_value": p_value,
-    }
-    return _say(claim, verdict, numbers, details)
-
-
-def _too_few(claim: Claim, matched: Matched, level: float) -> Verdict:
-    """No interval over subjects can be had: undecided, whatever the mean."""
-    mean = float(matched.difference.mean()) if matched.n_pairs else float("nan")
-    numbers = dict.fromkeys(("low", "high"), float("nan")) | {"estimate": mean, "level": level}
-    counts = ("n_pairs", "n_subjects", "n_failed", "n_missing")
-    numbers |= {name: getattr(matched, name) for name in counts}
-    return _say(claim, UNDECIDED, numbers, {})
-
-
-def _say(claim: Claim, verdict: str, numbers: dict, details: dict) -> Verdict:
-    draft = Verdict(claim, verdict, sentence="", details=details, **numbers)
-    return replace(draft, sentence=_sentences.write_sentence(draft))
-
-
-RULES: dict[str, Callable[..., Verdict]] = {
-    "equivalent": _decide_equivalent,
-    "loses_more": _decide_loses_more,
-    "runs": _decide_completion,
-    "fails": _decide_completion,
-    "sensitive": _decide_sensitive,
-}
-
-
-def decide(
-    claim: Claim,
-    table: pd.DataFrame,
-    *,
-    n_resamples: int = N_RESAMPLES,
-    rng: Seed,
-) -> Verdict:
-    """Apply a claim's rule to a table of registrations.
+def decide(claim: Claim, table: pd.DataFrame) -> Verdict:
+    """Apply the rules to a table of registrations.
 
     Parameters
     ----------
@@ -304,32 +255,139 @@ def decide(
     Returns
     -------
     Verdict
-        With fewer than three subjects, or no completed pair, always "undecided" for rules that need
-        an interval.
+        "incomplete" while a method of a family was not tried on a pair; "not decidable here" with
+        fewer than five subjects. Both show their estimate and, from three subjects on, an interval.
 
     Raises
     ------
     InputError
         If a method or condition of the claim does not occur in the table at all.
     """
-    return RULES[claim.rule](claim, table, n_resamples, rng)
+    matched = match_claim(claim, table)
+    level = 1 - claim.alpha
+    if not matched.n_pairs:
+        nothing = Interval(*[np.nan] * 3, level, np.nan, np.nan, 0, 0, matched.n_failed)
+        reason = "no pair was completed by all that is compared"
+        return Verdict(claim, INCOMPLETE, "", nothing, n_missing=matched.n_missing, reason=reason)
+    interval = compute_interval(matched, level=level)
+    word, verdict = _read(claim, interval)
+    reason = ""
+    tried = matched.n_pairs + matched.n_failed
+    if matched.n_missing or tried < (claim.n_pairs or 0):
+        word, verdict, reason = "", INCOMPLETE, _lack(claim, table, tried + matched.n_missing)
+    elif matched.n_subjects < LEAST_SUBJECTS:
+        word, verdict = "", NOT_DECIDABLE
+        reason = f"{_sentences.count(matched.n_subjects, 'subject')} of at least {LEAST_SUBJECTS}"
+    elif np.isnan(interval.low):
+        reason = "the pairs do not differ, so nothing tells the error"
+    return Verdict(
+        claim,
+        verdict,
+        word,
+        interval,
+        interval.compute_detectable(),
+        (float(matched.first.mean()), float(matched.second.mean())),
+        matched.n_missing,
+        interval.compute_p() if word else np.nan,
+        reason=reason,
+    )
 
 
-def adjust_verdicts(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Holm's correction over a family of claims.
+def _lack(claim: Claim, table: pd.DataFrame, n_pairs: int) -> str:
+    """Who was not run on how many pairs."""
+    methods = choose_methods(table, claim.first)
+    methods += choose_methods(table, claim.second) if claim.second else []
+    conditions = [c for c in (claim.condition, claim.reference) if c is not None]
+    names = [n for c in conditions for n in ([c] if isinstance(c, str) else c)]
+    rows = table[table["condition"].isin(names)] if names else table
+    wanted = max(n_pairs, claim.n_pairs or 0) * max(len(names), 1)
+    have = rows[rows["method"].isin(methods)].groupby("method").size()
+    short = {m: wanted - int(have.get(m, 0)) for m in methods}
+    parts = [f"{_sentences.name_group(m)} {n} of {wanted}" for m, n in short.items() if n > 0]
+    return "registrations still missing: " + (", ".join(parts) or "some pairs")
 
-    A supported claim whose adjusted p-value exceeds its alpha becomes undecided, and its sentence
-    says why. Claims without a p-value ("runs", "fails", "sensitive", too few subjects) are left as
-    they are and not counted.
+
+def not_tested(claim: Claim, reason: str) -> Verdict:
+    """The verdict on a claim whose data or method we do not have."""
+    nothing = Interval(*[np.nan] * 3, 1 - claim.alpha, np.nan, np.nan, 0, 0, 0)
+    return Verdict(claim, NOT_TESTED, "", nothing, reason=reason)
+
+
+def adjust_verdicts(verdicts: Sequence[Verdict], *, n_arms: int | None = None) -> list[Verdict]:
+    """Holm's step-down over the arms: every interval at the level of its step, every word anew.
+
+    Arms are ordered by the p-value of "no difference". The first of m has the level 1 - alpha / m,
+    the second 1 - alpha / (m - 1), and so on while intervals leave out 0; the first that does not
+    and all that follow have the level of that step. So an interval leaves out 0 exactly if Holm
+    rejects "no difference", and the chance of any wrong direction among all arms is at most alpha
+    (Holm 1979); intervals that keep 0 hold together at 1 - alpha (Strassburger & Bretz 2008, Stat.
+    Med. 27:4914). The size of an arm that was rejected at a late step is read at its own level.
+
+    Parameters
+    ----------
+    n_arms : int, optional
+        Arms declared, those without a result included (they count as the largest p-values, so that
+        a word can only become firmer as arms arrive); by default those with an interval.
+
+    Returns
+    -------
+    list of Verdict
+        In the order given; those without a word are returned as they are.
+
+    Raises
+    ------
+    InputError
+        If fewer arms were declared than there are, or they do not share one alpha.
     """
-    adjusted = holm([v.p_value for v in verdicts])
-    n_tests = int(np.isfinite(adjusted).sum())
-    out = []
-    for verdict, p in zip(verdicts, adjusted, strict=True):
-        verdict = replace(verdict, p_adjusted=float(p))
-        if verdict.verdict == SUPPORTED and p > verdict.claim.alpha:
-            details = verdict.details | {"n_tests": n_tests}
-            verdict = replace(verdict, verdict=UNDECIDED, details=details)
-            verdict = replace(verdict, sentence=_sentences.write_sentence(verdict))
-        out.append(verdict)
+    made = sorted((k for k, v in enumerate(verdicts) if v.word), key=lambda k: verdicts[k].p_value)
+    m = len(made) if n_arms is None else n_arms
+    if m < len(made) or len({verdicts[k].claim.alpha for k in made}) > 1:
+        raise InputError(f"{len(made)} arms with one alpha were expected to be among {m} declared")
+    out = list(verdicts)
+    p_values = [verdicts[k].p_value for k in made] + [1.0] * (m - len(made))
+    adjusted = holm(p_values)
+    step = 0
+    for k, p in zip(made, adjusted, strict=False):
+        verdict, alpha = verdicts[k], verdicts[k].claim.alpha
+        interval = verdict.interval.at(1 - alpha / (m - step))
+        word, meaning = _read(verdict.claim, interval)
+        out[k] = replace(
+            verdict,
+            interval=interval,
+            word=word,
+            verdict=meaning,
+            detectable=interval.compute_detectable(),
+            p_adjusted=float(p),
+        )
+        step += p <= alpha
     return out
+
+
+def agree_on_labels(verdicts: Mapping[str, Verdict]) -> Verdict:
+    """One verdict from several label sets: the first, if all have its word.
+
+    Parameters
+    ----------
+    verdicts : mapping
+        Label set -> verdict of the same claim; the first is the one that is shown.
+    """
+    first = next(iter(verdicts.values()))
+    words = {name: v.word or v.verdict for name, v in verdicts.items()}
+    if len(set(words.values())) == 1:
+        return replace(first, labels=tuple(verdicts))
+    said = "; ".join(f"{name}: {word}" for name, word in words.items())
+    without = [v for v in verdicts.values() if not v.word]
+    return replace(without[0] if without else replace(first, verdict=LABELS_DECIDE), reason=said)
+
+
+def combine(verdicts: Sequence[Verdict]) -> str:
+    """What becomes of a claim with several arms.
+
+    "supported" or "not supported" if every arm is; else each arm is said.
+    """
+    words = [v.verdict for v in verdicts]
+    if not words:
+        return NOT_TESTED
+    if len(set(words)) == 1:
+        return words[0]
+    return "; ".join(f"{v.claim.id}: {v.verdict}" for v in verdicts)

@@ -44,24 +44,6 @@ class Design:
         """The roles that vary."""
         return [role for role in (self.fixed, self.moving) if (role >= 0).any()]
 
-    @property
-    def freedom(self) -> int:
-        """Degrees of freedom of Student's t: one less than subjects or pairs, whichever are fewer."""
-        return min(self.n_subjects, self.n_pairs) - 1
-
-    @property
-    def is_saturated(self) -> bool:
-        """Whether effects of subjects in two roles leave no residual: so few pairs are there."""
-        return len(self.roles) == 2 and self.least_squares[2] == self.n_pairs
-
-    @cached_property
-    def membership(self) -> np.ndarray:
-        """(n_pairs, n_subjects), 1 where the subject takes part in the pair."""
-        out = np.zeros((self.n_pairs, self.n_subjects))
-        for role in self.roles:
-            out[np.arange(self.n_pairs), role] = 1
-        return out
-
     @cached_property
     def dyad(self) -> np.ndarray:
         """Number of the unordered couple of subjects of each pair; unique where one is constant."""
@@ -69,14 +51,6 @@ class Design:
             return np.arange(self.n_pairs)
         low, high = np.minimum(self.fixed, self.moving), np.maximum(self.fixed, self.moving)
         return np.unique(low * self.n_subjects + high, return_inverse=True)[1]
-
-    @cached_property
-    def dyads(self) -> np.ndarray:
-        """(n_pairs, n_dyads), 1 for the dyad of a pair of two different sampled subjects."""
-        out = np.zeros((self.n_pairs, self.dyad.max() + 1))
-        if len(self.roles) == 2:
-            out[np.arange(self.n_pairs), self.dyad] = self.fixed != self.moving
-        return out
 
     @cached_property
     def least_squares(self) -> tuple[np.ndarray, np.ndarray, int]:
@@ -120,35 +94,6 @@ def make_design(fixed_subject, moving_subject) -> Design:
 def count_subjects(fixed_subject, moving_subject) -> int:
     """Distinct subjects sampled; an atlas common to all pairs does not count; 0 without pairs."""
     return make_design(fixed_subject, moving_subject).n_subjects if len(fixed_subject) else 0
-
-
-def compute_variance(residuals: np.ndarray, design: Design) -> np.ndarray:
-    """Variance of a mean over pairs that share subjects (dyadic cluster-robust).
-
-    V = [ n/(n-1) (sum_i s_i^2 - sum_{i<j} s_ij^2) ] / N^2, with s_i the sum of the residuals of
-    subject i's pairs in either role, s_ij that of the pairs of subjects i and j, n subjects, N pairs;
-    never less than that of N independent pairs, since sampling can make the bracket negative.
-    Fafchamps & Gubert (2007), J. Dev. Econ. 83:326; Aronow, Samii & Assenova (2015),
-    Political Analysis 23:564.
-
-    Parameters
-    ----------
-    residuals : float array, shape (..., n_pairs)
-        Deviations from the mean.
-
-    Returns
-    -------
-    float array, shape (...)
-        NaN for a single subject or a single pair.
-    """
-    n, pairs = design.n_subjects, design.n_pairs
-    if n < 2 or pairs < 2:
-        return np.full(residuals.shape[:-1], np.nan)
-    subjects = ((residuals @ design.membership) ** 2).sum(-1)
-    couples = ((residuals @ design.dyads) ** 2).sum(-1)
-    alone = (residuals**2).sum(-1)
-    shared = n / (n - 1) * (subjects - couples)
-    return np.maximum(shared, pairs / (pairs - 1) * alone) / pairs**2
 
 
 @dataclass(frozen=True)

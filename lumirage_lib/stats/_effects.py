@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import pandas as pd
 
-from ._bootstrap import N_RESAMPLES, Interval, Seed, bootstrap_subjects
+from ._intervals import Interval, compute_interval
 from ._pairs import Matched
 
 
@@ -54,26 +54,17 @@ def _correlate(matched: Matched) -> float:
     return float(a @ b / scale) if scale > 0 else float("nan")
 
 
-def compute_effect_sizes(
-    matched: Matched,
-    *,
-    level: float = 0.95,
-    method: str = "studentised",
-    n_resamples: int = N_RESAMPLES,
-    rng: Seed,
-) -> EffectSizes:
+def compute_effect_sizes(matched: Matched, *, level: float = 0.95) -> EffectSizes:
     """All effect sizes of first - second, with intervals over subjects.
 
     Formulas and sources stand with the statistics: :func:`d_z`, :func:`d_av`,
-    :func:`hedges_factor`, :func:`cliffs_delta`. Every interval uses the same random numbers.
+    :func:`hedges_factor`, :func:`cliffs_delta`.
 
     Parameters
     ----------
     matched : Matched
     level : float
         Of each interval.
-    method : str
-        As in :func:`bootstrap_subjects`.
 
     Returns
     -------
@@ -86,17 +77,8 @@ def compute_effect_sizes(
     InputError
         If no pair is left.
     """
-    seed = rng if isinstance(rng, int) else int(rng.integers(2**63))
-    found = {}
-    for name in ("mean_difference", "d_z", "g_z", "d_av", "g_av", "cliffs_delta"):
-        found[name] = bootstrap_subjects(
-            matched,
-            name,
-            level=level,
-            method=method,
-            n_resamples=n_resamples,
-            rng=seed,
-        )
+    names = ("mean_difference", "d_z", "g_z", "d_av", "g_av", "cliffs_delta")
+    found = {name: compute_interval(matched, name, level=level) for name in names}
     delta = found["cliffs_delta"]
     low, high = np.clip([delta.low, delta.high], -1, 1)  # a symmetric interval can leave [-1, 1]
     found["cliffs_delta"] = replace(delta, low=float(low), high=float(high))

@@ -87,7 +87,8 @@ def fit_crossed_model(matched: Matched, *, level: float = 0.95) -> CrossedModel:
 
     Random effects of the two roles are crossed and independent (statsmodels' MixedLM with variance
     components in one group). Baayen, Davidson & Bates (2008), J. Mem. Lang. 59:390, for crossed
-    subjects; the roles of one subject being alike is left to the bootstrap.
+    subjects; the roles of one subject being alike is left to
+    :func:`compute_interval`.
 
     Parameters
     ----------

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..methods import name_of
-from ._pairs import is_error
+from ..errors import InputError
+from ..methods import family_of, name_of
 
 if TYPE_CHECKING:
     from ._claims import Claim, Verdict
@@ -27,9 +28,14 @@ SINGULAR = {"baseline"}
 
 
 def name_group(who) -> str:
-    """ "the deep methods", "greedy", "greedy, SyN (ANTs) and VFA"."""
+    """ "the deep methods", "greedy", "greedy and VFA", "the 3 deep methods"."""
     if isinstance(who, str):
         return FAMILIES.get(who) or name_of(who)
+    if len(who) > 2:
+        with suppress(InputError):  # others' methods have no family here
+            families = {family_of(w) for w in who}
+            if len(families) == 1:
+                return f"the {len(who)} {families.pop()} methods"
     return join([name_group(w) for w in who])
 
 
@@ -67,134 +73,85 @@ def format_number(value: float, margin: float, *, sign: bool = False) -> str:
 
 def _where(claim: Claim) -> str:
     if claim.where:
-        return " " + claim.where
+        return claim.where[0].upper() + claim.where[1:] + ", "
     if claim.condition is None:
         return ""
-    return " on " + (claim.condition if isinstance(claim.condition, str) else join(claim.condition))
+    names = claim.condition if isinstance(claim.condition, str) else join(claim.condition)
+    return f"From {claim.reference} to {names}, " if claim.reference else f"On {names}, "
 
 
 def _measure(claim: Claim) -> str:
     return MEASURES.get(claim.measure, claim.measure.replace("_", " "))
 
 
-def _basis(v: Verdict, noun: str = "pair") -> str:
+def _basis(v: Verdict) -> str:
     """ "30 pairs of 10 subjects, none failed"."""
-    parts = [f"{count(v.n_pairs, noun)} of {count(v.n_subjects, 'subject')}"]
+    parts = [f"{count(v.n_pairs, 'pair')} of {count(v.n_subjects, 'subject')}"]
     parts.append(f"{v.n_failed} failed" if v.n_failed else "none failed")
     if v.n_missing:
         parts.append(f"{v.n_missing} not run")
     return ", ".join(parts)
 
 
-def _interval(v: Verdict, kind: str = "interval") -> str:
-    m = v.claim.margin
-    return f"{100 * v.level:g} % {kind} {format_number(v.low, m)} to {format_number(v.high, m)}"
+def _verb(claim: Claim, verb: str) -> str:
+    return verb if is_plural(claim.first) else verb + "s"
 
 
-def _equivalent(v: Verdict) -> str:
+def _against(claim: Claim) -> str:
+    """What `first` is compared with, after "lose 0.01 Dice"."""
+    if claim.second is None:
+        return ""
+    return f" {'more than' if claim.reference else 'against'} {name_group(claim.second)}"
+
+
+def _head(v: Verdict) -> str:
+    """Direction and size; "the deep methods lose 0.014 Dice against …, and it matters"."""
     c = v.claim
-    margin, a, b = format_number(c.margin, c.margin), name_group(c.first), name_group(c.second)
-    both = f"mean {_measure(c)} of {a} and of {b}{_where(c)}"
-    head = {
-        "supported": f"{both} is equal within {margin}",
-        "not supported": f"{both} differs by more than {margin}",
-        "undecided": f"whether {both} is equal within {margin} cannot be told",
-    }[v.verdict]
-    number = format_number(v.estimate, c.margin, sign=True)
-    text = f"{head}; the difference is {number} ({_interval(v)}; {_basis(v)})"
-    if v.verdict == "undecided" and v.details["p_zero"] < c.alpha:
-        text += f", not zero, but perhaps smaller than {margin}"
+    who, what, against = name_group(c.first), _measure(c), _against(c)
+    size, margin = (format_number(abs(x), c.margin) for x in (v.estimate, c.margin))
+    direction, _, rest = v.word.partition(", ")
+    if direction in ("loses", "gains"):
+        tail = "and it matters" if "matters" in rest else "by how much is open"
+        return f"{who} {_verb(c, direction[:-1])} {size} {what}{against}, {tail}"
+    if v.word.startswith("equal"):
+        text = f"{what} of {who} changes by less than {margin}"
+        if c.second:
+            both = f"{who} and {name_group(c.second)}"
+            text = f"{both} {'change alike' if c.reference else 'are equal'} within {margin} {what}"
+        if v.direction != "open":
+            clear = "worse" if v.direction == "loses" else "better"
+            text += f", {who} a little {clear}"
+        return text
+    if v.word.startswith("no loss"):
+        return f"{who} {_verb(c, 'lose')} less than {margin} {what}{against}, if anything"
+    return f"{what} of {who}{_difference(c)} may be a loss, a gain or neither"
+
+
+def _difference(claim: Claim) -> str:
+    return f" minus {name_group(claim.second)}" if claim.second else ""
+
+
+def _numbers(v: Verdict) -> str:
+    c = v.claim
+    show = lambda x: format_number(x, c.margin, sign=True)  # noqa: E731
+    kind = "difference"
+    if c.reference:
+        kind = "difference in differences" if c.second else "change"
+    text = f"{kind} {show(v.estimate)}"
+    if not math.isnan(v.low):
+        text += f", {100 * v.level:.3g} % interval {show(v.low)} to {show(v.high)}"
+    if c.reference and c.second:
+        text += f", from changes of {show(v.changes[0])} and {show(v.changes[1])}"
+    text += f"; {_basis(v)}"
+    if not math.isnan(v.detectable):
+        text += f"; {format_number(v.detectable, c.margin)} would have been seen four times in five"
     return text
-
-
-def _loses_more(v: Verdict) -> str:
-    c = v.claim
-    a, b = name_group(c.first), name_group(c.second)
-    worse = v.estimate if is_error(c.measure) else -v.estimate
-    lose = "lose" if is_plural(c.first) else "loses"
-    size = format_number(abs(worse), c.margin)
-    margin = format_number(c.margin, c.margin)
-    names = [c.condition] if isinstance(c.condition, str) else c.condition
-    change = c.where or f"from {c.reference} to {join(names)}"
-    if v.verdict == "supported":
-        head = f"{change}, {a} {lose} {size} {_measure(c)} more than {b}"
-    elif v.verdict == "not supported":
-        head = f"{change}, {a} {lose} less than {margin} {_measure(c)} more than {b}, if anything"
-    else:
-        head = f"whether {a} {lose} more {_measure(c)} than {b} {change} cannot be told"
-    numbers = [format_number(v.details[k], c.margin, sign=True) for k in ("first", "second")]
-    return (
-        f"{head}; {a} changed by {numbers[0]} and {b} by {numbers[1]}, difference in differences "
-        f"{format_number(v.estimate, c.margin, sign=True)} ({_interval(v)}; {_basis(v)})"
-    )
-
-
-def _completion(v: Verdict) -> str:
-    c = v.claim
-    done, who = v.n_pairs - v.n_failed, f"by {name_group(c.first)}{_where(c)}"
-    if v.n_pairs == 1:
-        head = f"the one registration {who} {'completed' if done else 'failed'}"
-    else:
-        share = {v.n_pairs: "all", 0: "none of the"}.get(done, f"{done} of the")
-        head = f"{share} {v.n_pairs} registrations {who} completed"
-    notes = [count(v.n_subjects, "subject")]
-    if v.details["failures"]:
-        words = v.details["failures"].items()
-        notes.append("failures: " + join(f"{n} {word.replace('_', ' ')}" for word, n in words))
-    methods = v.details["methods"]
-    if 0 < done < v.n_pairs and len(methods) > 1:
-        notes.append(
-            "completed: " + join(f"{name_of(m)} {a} of {b}" for m, (a, b) in methods.items())
-        )
-    return f"{head} ({'; '.join(notes)})"
-
-
-def _sensitive(v: Verdict) -> str:
-    c = v.claim
-    who, margin = name_group(c.first), format_number(c.margin, c.margin)
-    lose = "lose" if is_plural(c.first) else "loses"
-    n = count(v.details["n_conditions"], "perturbation")
-    cost = "costs" if v.details["n_clear"] == 1 else "cost"
-    head = {
-        "supported": f"{v.details['n_clear']} of {n} {cost} {who} more than {margin} {_measure(c)}",
-        "not supported": f"no perturbation costs {who} as much as {margin} {_measure(c)}",
-        "undecided": f"whether a perturbation costs {who} more than {margin} {_measure(c)} "
-        "cannot be told",
-    }[v.verdict]
-    return (
-        f"{head}; at worst, with {v.details['worst_condition']}, {who} {lose} "
-        f"{format_number(v.estimate, c.margin)} ({_interval(v, 'simultaneous interval')}), over all "
-        f"{n} {format_number(v.details['mean'], c.margin)} on average ({_basis(v)})"
-    )
-
-
-def _estimand(c: Claim) -> str:
-    if c.rule == "sensitive":
-        return f"largest mean drop of {name_group(c.first)}"
-    pair = f"{name_group(c.first)} minus {name_group(c.second)}"
-    what = "difference in differences" if c.rule == "loses_more" else f"mean {_measure(c)}"
-    return f"{what} of {pair}{_where(c)}"
-
-
-WRITERS = {
-    "equivalent": _equivalent,
-    "loses_more": _loses_more,
-    "runs": _completion,
-    "fails": _completion,
-    "sensitive": _sensitive,
-}
 
 
 def write_sentence(v: Verdict) -> str:
     """The verdict as one sentence, ready for a page."""
-    if math.isnan(v.estimate):
-        text = f"no pair was completed by all that is compared ({_basis(v)})"
-    elif math.isnan(v.low):
-        few = count(v.n_subjects, "subject") if v.n_subjects < 3 else count(v.n_pairs, "pair")
-        number = format_number(v.estimate, v.claim.margin, sign=True)
-        text = f"{few} cannot give an interval; {_estimand(v.claim)} {number} ({_basis(v)})"
-    else:
-        text = WRITERS[v.claim.rule](v)
-    if "n_tests" in v.details:
-        text += f"; clear alone, but not among {v.details['n_tests']} tests (Holm)"
-    return f"{v.verdict.capitalize()}: {text}."
+    head = _where(v.claim) + (_head(v) if v.word and not math.isnan(v.low) else v.reason)
+    if v.word and v.reason and not math.isnan(v.low):
+        head += f" ({v.reason})"
+    numbers = "" if math.isnan(v.estimate) else f" ({_numbers(v)})"
+    return f"{v.verdict.capitalize()}: {head}{numbers}."

@@ -1,4 +1,4 @@
-"""What is estimated, as weighted statistics, so that one bootstrap serves them all.
+"""What is estimated, as weighted statistics, so that one linearisation serves them all.
 
 A statistic is a function of the values of both methods, shape (n_pairs, 2), and of weights, shape
 (n_replicates, n_pairs); it returns one number per replicate. Weights of one give the usual formula.

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from ._bootstrap import N_RESAMPLES, Seed
 from ._design import count_subjects
+from ._intervals import compute_interval
 from ._pairs import SUBJECTS, check_pairs, is_error, match_conditions
-from ._tests import compute_pivot
 
 WORST = 0.3
 
@@ -106,8 +105,6 @@ def compute_drops(
     measure: str = "dice",
     error: bool | None = None,
     level: float = 0.95,
-    n_resamples: int = N_RESAMPLES,
-    rng: Seed,
 ) -> pd.DataFrame:
     """How much worse each method gets under each condition than under the reference.
 
@@ -123,8 +120,9 @@ def compute_drops(
     Returns
     -------
     DataFrame
-        method, condition, drop (positive: worse), low, high, n_pairs, n_subjects, n_failed,
-        n_missing. A condition under which no pair was completed has a NaN drop and its failures.
+        method, condition, drop (positive: worse), low, high, p (two-sided, unadjusted), n_pairs,
+        n_subjects, n_failed, n_missing. A condition under which
+        no pair was completed has a NaN drop and its failures.
     """
     error = is_error(measure) if error is None else error
     if conditions is None:
@@ -139,13 +137,18 @@ def compute_drops(
                 table, method, condition=condition, reference=reference, measure=measure
             )
             row = {"method": method, "condition": condition, "drop": np.nan, "low": np.nan}
-            row |= {"high": np.nan, "n_pairs": matched.n_pairs, "n_subjects": matched.n_subjects}
+            row |= {
+                "high": np.nan,
+                "p": np.nan,
+                "n_pairs": matched.n_pairs,
+                "n_subjects": matched.n_subjects,
+            }
             row |= {"n_failed": matched.n_failed, "n_missing": matched.n_missing}
             if matched.n_pairs:
-                pivot = compute_pivot(matched, n_resamples=n_resamples, rng=rng)
-                half = pivot.compute_halfwidth(each)
-                drop = pivot.estimate if error else -pivot.estimate
-                row |= {"drop": drop, "low": drop - half, "high": drop + half}
+                found = compute_interval(matched, level=each)
+                low, high = (found.low, found.high) if error else (-found.high, -found.low)
+                drop = found.estimate if error else -found.estimate
+                row |= {"drop": drop, "low": low, "high": high, "p": found.compute_p()}
             rows.append(row)
     return pd.DataFrame(rows)
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 from statsmodels.stats.multitest import multipletests
 
 from ..errors import InputError
-from ._bootstrap import (
-    MIN_SUBJECTS,
-    N_RESAMPLES,
-    Interval,
-    Pivot,
-    Seed,
-    _studentise,
-    bootstrap_subjects,
-    resample_pivot,
-)
-from ._design import compute_variance, decompose, make_design
-from ._pairs import Matched, match_changes
+from ._crossed import make_estimator
+from ._design import decompose, make_design
+from ._intervals import MIN_SUBJECTS, Interval, compute_interval
+from ._pairs import Matched
+
+MOST_SIGNS = 13  # up to 2^13 sets of signs are all tried; of more, a sample
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,7 @@ class Equivalence:
     interval : Interval
         Of level 1 - 2 alpha; equivalent exactly if it lies within the margin.
     p_value : float
-        The larger of the two one-sided p-values; NaN with fewer than three subjects.
+        The larger of the two one-sided p-values; NaN where there is no interval.
     """
 
     interval: Interval
@@ -42,62 +37,12 @@ class Equivalence:
     equivalent: bool
 
 
-def compute_pivot(matched: Matched, *, n_resamples: int = N_RESAMPLES, rng: Seed) -> Pivot:
-    """Mean difference with the resampled distribution of its studentised error.
-
-    Raises
-    ------
-    InputError
-        If no pair is left.
-    """
-    design = make_design(matched.fixed_subject, matched.moving_subject)
-    mean = float(matched.difference.mean())
-    influence = matched.difference - mean
-    # Differences that agree to rounding have no error to resample.
-    if np.abs(influence).max() <= 1e-12 * max(1.0, abs(mean)):
-        influence = np.zeros_like(influence)
-    return resample_pivot(influence, design, mean, n_resamples=n_resamples, rng=rng)
-
-
-def make_interval(pivot: Pivot, matched: Matched, level: float) -> Interval:
-    """The symmetric studentised interval of a pivot."""
-    half = pivot.compute_halfwidth(level)
-    return Interval(
-        pivot.estimate,
-        pivot.estimate - half,
-        pivot.estimate + half,
-        level,
-        "studentised",
-        matched.n_pairs,
-        matched.n_subjects,
-        matched.n_failed,
-    )
-
-
-def widen(pivot: Pivot, n_subjects: int) -> Pivot:
-    """The pivot with its standard error times n / (n - 1), for claims of equivalence.
-
-    Without it two one-sided tests at 5 % call 3.5 to 6 % of studies with ten subjects equivalent
-    whose true difference is the margin, and equality wrongly claimed is what nobody checks again;
-    with it at most 5 % where effects are normal (``benchmarks/coverage.py``, which also has skewed
-    ones). It vanishes as subjects grow in number.
-    """
-    return replace(pivot, error=pivot.error * n_subjects / max(n_subjects - 1, 1))
-
-
-def tost(
-    matched: Matched,
-    margin: float,
-    *,
-    alpha: float = 0.05,
-    n_resamples: int = N_RESAMPLES,
-    rng: Seed,
-) -> Equivalence:
+def tost(matched: Matched, margin: float, *, alpha: float = 0.05) -> Equivalence:
     """Equivalence of two methods: is |mean difference| < margin?
 
-    Two one-sided tests at alpha each, of "mean <= -margin" and "mean >= margin", by the studentised
-    bootstrap over subjects, its error widened (:func:`widen`). Both reject exactly if the interval of
-    level 1 - 2 alpha lies within the margin. Schuirmann (1987), J. Pharmacokinet. Biopharm. 15:657.
+    Two one-sided tests at alpha each, of "mean <= -margin" and "mean >= margin". Both reject exactly
+    if the interval of level 1 - 2 alpha lies within the margin. Schuirmann (1987), J. Pharmacokinet.
+    Biopharm. 15:657.
 
     Parameters
     ----------
@@ -113,14 +58,15 @@ def tost(
         raise InputError(f"the margin must be positive, in units of the measure, not {margin}")
     if not 0 < alpha < 0.5:
         raise InputError(f"alpha must lie between 0 and 0.5, not {alpha}")
-    pivot = widen(compute_pivot(matched, n_resamples=n_resamples, rng=rng), matched.n_subjects)
-    interval = make_interval(pivot, matched, 1 - 2 * alpha)
-    p_value = max(pivot.compute_p_above(-margin), pivot.compute_p_below(margin))
+    interval = compute_interval(matched, level=1 - 2 * alpha)
+    p_value = float(np.maximum(interval.compute_p_above(-margin), interval.compute_p_below(margin)))
     equivalent = bool(-margin < interval.low and interval.high < margin)
     return Equivalence(interval, margin, alpha, p_value, equivalent)
 
 
-def sign_flip_subjects(matched: Matched, *, n_resamples: int = 9999, rng: Seed) -> float:
+def sign_flip_subjects(
+    matched: Matched, *, n_resamples: int = 9999, rng: int | np.random.Generator = 0
+) -> float:
     """Two-sided p-value of "the mean difference is zero" by flipping the signs of subjects.
 
     Under the hypothesis, a subject's effect on the difference is as likely positive as negative. The
@@ -134,57 +80,48 @@ def sign_flip_subjects(matched: Matched, *, n_resamples: int = 9999, rng: Seed) 
     Returns
     -------
     float
-        (1 + replicates at least as extreme) / (1 + n_resamples); NaN with fewer than three subjects.
+        Share of all sets of signs that are at least as extreme, if there are at most 2^13, so that
+        it is never less than 2 / 2^n; else (1 + replicates at least as extreme) / (1 + n_resamples).
+        NaN with fewer than three subjects.
+
+    Examples
+    --------
+    Three subjects can never be clearer than one in four.
+
+    >>> import numpy as np
+    >>> same = Matched(np.full(3, 0.02), np.zeros(3), np.array(list("abc")), np.array(["atlas"] * 3))
+    >>> sign_flip_subjects(same)
+    0.25
     """
     design = make_design(matched.fixed_subject, matched.moving_subject)
-    if design.n_subjects < MIN_SUBJECTS:
+    if min(design.n_subjects, design.n_pairs) < MIN_SUBJECTS:
         return float("nan")
+    estimator = make_estimator(design)
     difference = matched.difference
-    error = float(np.sqrt(compute_variance(difference - difference.mean(), design)))
-    if error <= 1e-12 * np.abs(difference).max():
-        return 1.0 if not difference.any() else 1 / (1 + n_resamples)
+    tiny = 1e-9 * float(np.abs(difference).max())
     parts = decompose(difference, design, centred=False)
-    rng = np.random.default_rng(rng)
-    flips = rng.choice([-1.0, 1.0], (n_resamples, design.n_subjects))
-    signs = rng.choice([-1.0, 1.0], (n_resamples, design.dyad.max() + 1))
-    values = parts.residuals * signs[:, design.dyad]
+    # One column per sign: what it turns in every pair.
+    columns = np.zeros((design.n_pairs, design.n_subjects))
     for role, effect, scale in zip(design.roles, parts.effects, parts.scales, strict=True):
-        values += flips[:, role] * (scale * effect)[role]
-    extreme = np.abs(_studentise(values, design)) >= abs(difference.mean()) / error * (1 - 1e-9)
-    return float((1 + extreme.sum()) / (1 + n_resamples))
+        columns[np.arange(design.n_pairs), role] += (scale * effect)[role]
+    noise = np.eye(design.dyad.max() + 1)[design.dyad] * parts.residuals[:, None]
+    columns = np.hstack([columns, noise[:, np.abs(noise).max(0) > tiny]])
+
+    def studentise(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        mean, error = np.abs(values.mean(-1)), estimator.compute_error(values)[0]
+        out = np.where(mean > tiny, np.inf, 0.0)  # values that do not vary
+        return np.divide(mean, error, out=out, where=error > tiny)
+
+    observed = studentise(difference[None])[0] * (1 - 1e-9)
+    n = columns.shape[1]
+    if n <= MOST_SIGNS:
+        signs = np.array(list(product((-1.0, 1.0), repeat=n)))
+        return float(np.mean(studentise(signs @ columns.T) >= observed))
+    signs = np.random.default_rng(rng).choice([-1.0, 1.0], (n_resamples, n))
+    return float((1 + (studentise(signs @ columns.T) >= observed).sum()) / (1 + n_resamples))
 
 
-def compare_changes(
-    table: pd.DataFrame,
-    first: str,
-    second: str,
-    *,
-    condition: str,
-    reference: str,
-    measure: str = "dice",
-    level: float = 0.95,
-    n_resamples: int = N_RESAMPLES,
-    rng: Seed,
-) -> Interval:
-    """Difference in differences: does a change of condition hurt `first` more than `second`?
-
-    (first - second under `condition`) - (first - second under `reference`), on the same pairs, with
-    its interval over subjects. What makes a pair hard for both methods, or a condition hard for
-    both, cancels. Negative for Dice: `first` lost more. Angrist & Pischke (2009), Mostly Harmless
-    Econometrics, ch. 5.2.
-
-    Raises
-    ------
-    InputError
-        If no pair was completed by both methods under both conditions.
-    """
-    matched = match_changes(
-        table, first, second, condition=condition, reference=reference, measure=measure
-    )
-    return bootstrap_subjects(matched, level=level, n_resamples=n_resamples, rng=rng)
-
-
-def holm(p_values) -> np.ndarray:
+def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Holm's step-down adjustment for several tests.
 
     Parameters
@@ -202,11 +139,24 @@ def holm(p_values) -> np.ndarray:
     InputError
         If a p-value lies outside [0, 1].
     """
+    return _adjust(p_values, "holm")
+
+
+def control_false_discoveries(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Benjamini & Hochberg's adjustment, for explorations.
+
+    Of all findings up to q, a share of at most q is expected to be false. Arguments, result and
+    errors as of :func:`holm`. Benjamini & Hochberg (1995), J. R. Statist. Soc. B 57:289.
+    """
+    return _adjust(p_values, "fdr_bh")
+
+
+def _adjust(p_values: npt.ArrayLike, method: str) -> npt.NDArray[np.float64]:
     p = np.asarray(p_values, float)
     made = np.isfinite(p)
     if ((p[made] < 0) | (p[made] > 1)).any():
         raise InputError("p-values must lie in [0, 1]")
     adjusted = p.copy()
     if made.any():
-        adjusted[made] = multipletests(p[made], method="holm")[1]
+        adjusted[made] = multipletests(p[made], method=method)[1]
     return adjusted

@@ -141,44 +141,59 @@ def test_what_was_measured_is_said(registrations):
 
 
 @pytest.mark.parametrize(
-    ("method", "status", "verdict"),
+    ("n_pairs", "gain", "verdict"),
     [
-        ("clapirn@grid", "ok", "not supported"),
-        ("clapirn@grid", "out-of-memory", "supported"),
-        ("clapirn", "ok", None),  # resampled to the voxels of its training: never saw 0.6 mm
+        (1, 0.02, "not decidable here"),  # one registration once decided the claim
+        (6, 0.02, "supported"),
+        (6, 0.0, "not supported"),
     ],
 )
-def test_scoreboard_asks_who_ran_on_the_grid_of_the_claim(method, status, verdict):
-    """Template at 0.6, 1 and 2 mm, as the open run has it."""
+def test_scoreboard_asks_whether_iterative_methods_gain_at_the_grid_of_the_claim(
+    n_pairs, gain, verdict, rng
+):
+    """Template at 0.6, 1 and 2 mm, as the open run has it; networks do not enter."""
     rows = [
         {
             "cohort": "template",
             "preprocessing": f"{mm:g} mm",
             "method": name,
             "family": family,
-            "fixed": "a",
-            "moving": "b",
-            "fixed_subject": "a",
-            "moving_subject": "b",
-            "status": status if name == method and mm == 0.6 else "ok",
-            "dice": np.nan if (name, mm, status) == (method, 0.6, "out-of-memory") else 0.7,
+            "fixed": f"s{k}",
+            "moving": f"s{(k + 1) % n_pairs}" if n_pairs > 1 else "s1",
+            "fixed_subject": f"s{k}",
+            "moving_subject": f"s{(k + 1) % n_pairs}" if n_pairs > 1 else "s1",
+            "status": "ok",
+            "dice": 0.7 + gain * (mm == 0.6) * (family == "iterative") + rng.normal(0, 1e-4),
         }
-        for name, family in (("greedy", "iterative"), (method, "deep"))
+        for k in range(n_pairs)
+        for name, family in (("greedy", "iterative"), ("clapirn@grid", "deep"))
         for mm in (0.6, 1.0, 2.0)
     ]
-    run = experiments.Run(pd.DataFrame(rows), pd.DataFrame(), {}, {}, [], None)
     parameters = notebooks.resolve_parameters("04_resolution", "open")
-    pairs = resolution.add_working_mm(run.registrations, parameters)
-    found = resolution.decide(pairs)
-    assert [v.verdict for v in found] == ([] if verdict is None else [verdict])
-    if found:
-        assert (found[0].claim.first, found[0].n_pairs) == ((method,), 1)
-        assert (
-            "the one registration by conditional LapIRN (as given) at 0.6 mm" in found[0].sentence
-        )
+    pairs = resolution.add_working_mm(pd.DataFrame(rows), parameters)
+    (found,) = resolution.decide(pairs)
+    assert (found.verdict, found.n_pairs) == (verdict, n_pairs)
     assert sorted(pairs["working_mm"].unique()) == [0.6, 1.0, 2.0]
-    said = memory_wall.say_ran(None, pairs)
-    assert ("is no law" in said) == (verdict == "not supported")
+    assert resolution.decide(pairs[pairs["preprocessing"] != "0.6 mm"]) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "runs"),
+    [
+        ("clapirn@grid", "ok", True),
+        ("clapirn@grid", "out-of-memory", False),
+        ("clapirn", "ok", False),  # resampled to the voxels of its training: never saw 0.6 mm
+    ],
+)
+def test_only_a_network_that_ran_on_the_grid_of_the_claim_is_said_to(method, status, runs):
+    rows = [
+        {"cohort": "template", "preprocessing": f"{mm:g} mm", "method": method, "family": "deep"}
+        | {"status": status, "dice": 0.7, "fixed": "a", "moving": "b"}
+        for mm in (0.6, 1.0)
+    ]
+    parameters = notebooks.resolve_parameters("04_resolution", "open")
+    pairs = resolution.add_working_mm(pd.DataFrame(rows), parameters)
+    assert ("is no law" in memory_wall.say_ran(None, pairs)) == runs
 
 
 def test_missing_table_is_said():

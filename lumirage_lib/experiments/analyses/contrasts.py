@@ -82,7 +82,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         claimed = [c for c in conditions if c != CONTROL]
         for condition in claimed:
             claim = _claim(arm, condition, deep, iterative, parameters["margin"])
-            verdicts[claim.id] = stats.decide(claim, rows, rng=seed)
+            verdicts[claim.id] = stats.decide(claim, rows)
             sights.append(_see(rows, arm, condition, deep, iterative))
     verdicts = dict(zip(verdicts, stats.adjust_verdicts(list(verdicts.values())), strict=True))
     changes = pd.concat(changes, ignore_index=True) if changes else pd.DataFrame()
@@ -135,7 +135,7 @@ def _claim(arm, condition, deep, iterative, margin: float) -> stats.Claim:
     return stats.Claim(
         f"{arm}: {condition}",
         f"networks lose more than iterative methods from T1w to {condition}",
-        "loses_more",
+        "loses",
         tuple(deep),
         tuple(iterative),
         condition=condition,
@@ -156,7 +156,7 @@ def _compare(rows, arm, conditions, deep, iterative, seed) -> pd.DataFrame:
             row = {"arm": arm, "condition": condition, "method": name, "n_pairs": matched.n_pairs}
             row |= {"n_subjects": matched.n_subjects, "n_failed": matched.n_failed}
             if matched.n_pairs:
-                found = stats.bootstrap_subjects(matched, rng=seed)
+                found = stats.compute_interval(matched)
                 row |= {"deep": matched.first.mean(), "iterative": matched.second.mean()}
                 row |= {"change": found.estimate, "low": found.low, "high": found.high}
             out.append(row)
@@ -171,7 +171,7 @@ def _measure(rows, arm, conditions, deep, iterative, seed) -> pd.DataFrame:
         matched = stats.match_pairs(rows, tuple(deep), tuple(iterative), condition=condition)
         if matched.n_pairs < 2:
             continue
-        found = stats.compute_effect_sizes(matched, rng=seed)
+        found = stats.compute_effect_sizes(matched)
         row = {"arm": arm, "condition": condition, "n_pairs": matched.n_pairs}
         row |= {"n_subjects": matched.n_subjects}
         for name in ("mean_difference", "g_z", "g_av"):

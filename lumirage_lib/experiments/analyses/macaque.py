@@ -60,7 +60,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     if deep and iterative:
         differences = _compare(between, sizes, deep, iterative, seed)
         claims = [_claim(s, deep, iterative, parameters["margin"]) for s in sizes]
-        found = [stats.decide(claim, between, rng=seed) for claim in claims]
+        found = [stats.decide(claim, between) for claim in claims]
         verdicts = {v.claim.id: v for v in stats.adjust_verdicts(found)}
     return Result(
         answer=_answer(verdicts),
@@ -83,7 +83,7 @@ def _claim(size: str, deep, iterative, margin: float) -> stats.Claim:
     return stats.Claim(
         f"{SPECIES}: {size}",
         "on macaque brains deep and iterative methods are equally accurate",
-        "equivalent",
+        "equal",
         tuple(deep),
         tuple(iterative),
         condition=size,
@@ -102,7 +102,7 @@ def _compare(between, sizes, deep, iterative, seed) -> pd.DataFrame:
             row |= {"n_subjects": matched.n_subjects, "n_failed": matched.n_failed}
             row |= dict.fromkeys(("change", "low", "high", "g_z", "g_av"), np.nan)
             if matched.n_pairs > 1:
-                found = stats.compute_effect_sizes(matched, rng=seed)
+                found = stats.compute_effect_sizes(matched)
                 mean = found.mean_difference
                 row |= {"change": mean.estimate, "low": mean.low, "high": mean.high}
                 row |= {"g_z": found.g_z.estimate, "g_av": found.g_av.estimate}
@@ -158,9 +158,9 @@ def _differences_table(differences: pd.DataFrame) -> str:
 def _size_text(between, sizes, deep, seed) -> str:
     if len(sizes) < 2 or not deep:
         return "Only one size was run, or no network; what size does cannot be told."
-    drops = stats.compute_drops(
-        between, deep, reference=sizes[-1], conditions=[sizes[0]], rng=seed
-    ).dropna(subset="drop")
+    drops = stats.compute_drops(between, deep, reference=sizes[-1], conditions=[sizes[0]]).dropna(
+        subset="drop"
+    )
     items = [
         f"{name_of(r.method)} {r.drop:+.3f} ({r.low:+.3f} to {r.high:+.3f})"
         for r in drops.itertuples()

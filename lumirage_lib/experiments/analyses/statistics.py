@@ -61,15 +61,26 @@ def analyse(run: Run, alpha: float, seed: int) -> Result:
         power=power,
         power_table=_power_table(power),
         summary_table=_summary_table(stats.summarise(table)),
-        coverage=pd.read_csv(path) if Path(path).exists() else None,
+        coverage=_coverage(pd.read_csv(path)) if Path(path).exists() else None,
     )
+
+
+def _coverage(table: pd.DataFrame) -> pd.DataFrame:
+    """Least and greatest coverage of every design, over role correlations and spreads."""
+    keys = ["arm", "pairs", "subjects", "residuals"]
+    out = table.groupby(keys, sort=False).agg(
+        least=("least coverage", "min"),
+        greatest=("greatest coverage", "max"),
+        least_over_pairs=("naive, least", "min"),
+    )
+    return out.round(3).reset_index()
 
 
 def _compare(table, methods: list[str], alpha: float, seed) -> pd.DataFrame:
     rows = []
     for first, second in combinations(methods, 2):
         matched = stats.match_pairs(table, first, second)
-        interval = stats.bootstrap_subjects(matched, level=1 - alpha, rng=seed)
+        interval = stats.compute_interval(matched, level=1 - alpha)
         rows.append(
             {
                 "first": first,
@@ -150,7 +161,7 @@ def _model_text(components: pd.DataFrame) -> str:
     failed = int((~components["converged"]).sum())
     lines.append(
         f"\nThe mixed model converged in {len(components) - failed} of {len(components)} cases; "
-        "where it did not, its message stands in the table and the bootstrap above is what counts."
+        "where it did not, its message stands in the table and the closed form above is what counts."
     )
     return "\n".join(lines)
 

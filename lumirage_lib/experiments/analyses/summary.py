@@ -13,7 +13,6 @@ from ...runs import profiles
 from ..registry import EXPERIMENTS, load, load_or_compute
 
 NOT_RUN = "not run yet"
-MIXED = "mixed"
 
 
 @dataclass(frozen=True)
@@ -117,11 +116,8 @@ def collect_verdicts(
 
 
 def combine(verdicts: Sequence[stats.Verdict]) -> str:
-    """One word for several arms: the verdict they share, "mixed" if they differ."""
-    words = {verdict.verdict for verdict in verdicts}
-    if not words:
-        return NOT_RUN
-    return words.pop() if len(words) == 1 else MIXED
+    """One word for several arms, or each arm's own; see :func:`lumirage_lib.stats.combine`."""
+    return stats.combine(verdicts) if verdicts else NOT_RUN
 
 
 def analyse(verdicts: Mapping[str, Sequence[stats.Verdict]], profile: str) -> Result:
@@ -145,10 +141,12 @@ def analyse(verdicts: Mapping[str, Sequence[stats.Verdict]], profile: str) -> Re
             {
                 "statement": statement.id,
                 "arm": verdict.claim.id,
-                "rule": verdict.claim.rule,
+                "says": verdict.claim.says,
                 "measure": verdict.claim.measure,
                 "margin": verdict.claim.margin,
                 "verdict": verdict.verdict,
+                "word": verdict.word,
+                "detectable": verdict.detectable,
                 "estimate": verdict.estimate,
                 "low": verdict.low,
                 "high": verdict.high,

@@ -61,9 +61,9 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     table = load_ixi()
     first, second, margin, seed = (parameters[n] for n in ("first", "second", "margin", "seed"))
     matched = stats.match_pairs(table, first, second)
-    sizes = stats.compute_effect_sizes(matched, rng=seed)
+    sizes = stats.compute_effect_sizes(matched)
     comparisons = compare_all(table, seed)
-    claim = stats.Claim("ixi", "equal", "equivalent", first, second, margin=margin, where="on IXI")
+    claim = stats.Claim("ixi", "equal", "equal", first, second, margin=margin, where="on IXI")
     n_methods = table["method"].nunique()
     return Result(
         matched=matched,
@@ -82,7 +82,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         sizes_table=_sizes_table(sizes),
         correlation_text=_correlation(sizes),
         comparisons_text=_comparisons(comparisons),
-        verdict=stats.decide(claim, table, rng=seed),
+        verdict=stats.decide(claim, table),
         power_text=_power(matched),
     )
 
@@ -98,7 +98,7 @@ def compare_all(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = []
     for first, second in combinations(table["method"].unique(), 2):
         matched = stats.match_pairs(table, first, second)
-        sizes = stats.compute_effect_sizes(matched, rng=seed)
+        sizes = stats.compute_effect_sizes(matched)
         row = {"first": first, "second": second, "difference": sizes.mean_difference.estimate}
         row["correlation"] = sizes.correlation
         for name in ("d_z", "d_av", "cliffs_delta"):

@@ -89,9 +89,7 @@ def measure_drops(table: pd.DataFrame, seed: int) -> pd.DataFrame:
         conditions = _tried(table, method)
         if conditions:
             rows.append(
-                stats.compute_drops(
-                    table, [method], reference=REFERENCE, conditions=conditions, rng=seed
-                )
+                stats.compute_drops(table, [method], reference=REFERENCE, conditions=conditions)
             )
     if not rows:
         return pd.DataFrame(columns=["method", "condition", "drop", "low", "high", "kind"])
@@ -128,17 +126,17 @@ def _decide(table: pd.DataFrame, margin: float, seed) -> dict[str, stats.Verdict
         conditions = _shared(table, methods)
         if conditions:
             claim = stats.Claim(
-                f"preprocessing-{name}", CLAIM, "sensitive", methods, condition=conditions,
+                f"preprocessing-{name}", CLAIM, "loses", methods, condition=conditions,
                 reference=REFERENCE, margin=margin, where=where,
             )  # fmt: skip
-            verdicts[name] = stats.decide(claim, table, rng=seed)
+            verdicts[name] = stats.decide(claim, table)
     both = (*groups.get("deep", ()), *groups.get("iterative", ()))
     if {"deep", "iterative"} <= groups.keys() and _shared(table, both):
         claim = stats.Claim(
-            "preprocessing-more", CLAIM, "loses_more", groups["deep"], groups["iterative"],
+            "preprocessing-more", CLAIM, "loses", groups["deep"], groups["iterative"],
             condition=_shared(table, both), reference=REFERENCE, margin=margin, where=where,
         )  # fmt: skip
-        verdicts["more"] = stats.decide(claim, table, rng=seed)
+        verdicts["more"] = stats.decide(claim, table)
     return verdicts
 
 
@@ -206,7 +204,7 @@ def _carried_text(table, drops: pd.DataFrame, verdict: stats.Verdict | None, see
     most = list(gap.index[:N_CARRYING])
     rest = tuple(c for c in claim.condition if c not in most)
     without = stats.decide(
-        replace(claim, condition=rest, where=f"under the other {len(rest)}"), table, rng=seed
+        replace(claim, condition=rest, where=f"under the other {len(rest)}"), table
     )
     each = [f"{_say(gap[name])} with {name}" for name in most]
     return (
