@@ -1,9 +1,13 @@
-"""Cohorts by name."""
+"""Cohorts by name, or as ``module:attribute``; each says itself what it is and how it may be made."""
 
 from __future__ import annotations
 
 import functools
+import importlib
+import inspect
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from ..errors import InputError
 from .base import Cohort, Pair, Scan, Tools, balanced_pairs, rescan_pairs
@@ -24,6 +28,7 @@ __all__ = [
     "Tools",
     "balanced_pairs",
     "get_cohort",
+    "get_options",
     "rescan_pairs",
 ]
 
@@ -39,22 +44,78 @@ COHORTS: dict[str, Callable[..., Cohort]] = {
 }
 
 
-@functools.cache
-def _cached(name: str, options: tuple) -> Cohort:
+def _find(name: str) -> Callable[..., Cohort]:
+    """The function that makes the cohort of that name."""
+    if name in COHORTS:
+        return COHORTS[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise InputError(
+            f"no cohort {name!r}; there are {', '.join(COHORTS)}, or name your own as module:attribute"
+        )
     try:
-        return COHORTS[name](**dict(options))
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever a module of the user raises when it is imported
+        raise InputError(
+            f"cohort {name!r}: {type(error).__name__}: {error}; is the module on PYTHONPATH?"
+        ) from error
+    if isinstance(found, Cohort):
+        return lambda: found
+    if not callable(found):
+        raise InputError(
+            f"cohort {name!r} is a {type(found).__name__}, expected a Cohort or a function that makes one"
+        )
+    return found
+
+
+@functools.cache
+def _cached(name: str, options: tuple[tuple[str, Any], ...]) -> Cohort:
+    make = _find(name)
+    try:
+        cohort = make(**dict(options))
     except TypeError as error:
-        raise InputError(f"cohort {name!r} cannot be made with {dict(options)}: {error}") from error
+        given = ", ".join(f"{k}={v}" for k, v in options)
+        raise InputError(
+            f"cohort {name!r} cannot be made with {given or 'no options'}: {error}; its options are "
+            f"{', '.join(get_options(name)) or 'none'}"
+        ) from error
+    if not isinstance(cohort, Cohort):
+        raise InputError(f"cohort {name!r}: made a {type(cohort).__name__}, expected a Cohort")
+    # One of a user is called as it was asked for: by that name a child finds it again.
+    return cohort if name in COHORTS else replace(cohort, name=name)
 
 
-def get_cohort(name: str, **options) -> Cohort:
-    """The cohort of that name.
+def get_cohort(name: str, **options: Any) -> Cohort:
+    """The cohort of that name, made once for the same options.
+
+    Parameters
+    ----------
+    name : str
+        A key of `COHORTS`, or ``module:attribute`` of a Cohort or of a function that makes one.
+    options
+        See :func:`get_options`.
 
     Raises
     ------
     InputError
         Unknown name or option.
     """
-    if name not in COHORTS:
-        raise InputError(f"no cohort {name!r}; there are {', '.join(COHORTS)}")
-    return _cached(name, tuple(sorted(options.items())))
+    frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    return _cached(name, tuple(sorted(frozen.items())))
+
+
+def get_options(name: str) -> dict[str, Any]:
+    """Options of a cohort with their defaults.
+
+    Raises
+    ------
+    InputError
+        Unknown name.
+
+    Examples
+    --------
+    >>> get_options("template")
+    {'spacing_mm': 2.0, 'n_subjects': 6, 'seed': 0}
+    """
+    parameters = inspect.signature(_find(name)).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is not p.VAR_KEYWORD}

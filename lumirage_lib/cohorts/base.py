@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import InputError
 from ..images.volumes import Volume
+from .sources import Source
 
 # Structures of the Neuromorphometrics protocol that are neither cortex nor deep grey matter.
 OTHER = ("exterior", "vessel", "lesion", "chiasm", "brain stem")
@@ -98,6 +100,14 @@ class Cohort:
     lacks : frozenset of (str, str)
         Scan id and label set that the source does not publish; a pair with such a scan is not
         measured on that set.
+    title : str
+        What it is in a few words, as pages call it.
+    contrasts : tuple of str
+        What its option `contrast` can be, the reference first; one entry where there is no choice.
+    limits : tuple of str
+        What a reader has to know before believing a number on it, a sentence or two each.
+    pairs : tuple of Pair
+        The pairs to register where the data set prescribes them; else they are chosen, balanced.
     """
 
     name: str
@@ -106,13 +116,17 @@ class Cohort:
     load_labels: Callable[[Scan, str], Volume]
     label_sets: Mapping[str, pd.DataFrame]
     fingerprint: Callable[[Scan], str]
-    options: Mapping = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     true_displacement: Callable[[Pair], np.ndarray] | None = None
     reference: str = ""
-    sources: Callable[[Scan], list] = lambda scan: []
+    sources: Callable[[Scan], list[Source]] = lambda scan: []
     aligned_by: Cohort | None = None
     prepare: Callable[[Scan, Tools], object] | None = None
     lacks: frozenset[tuple[str, str]] = frozenset()
+    title: str = ""
+    contrasts: tuple[str, ...] = ("T1w",)
+    limits: tuple[str, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
     def has_labels(self, pair: Pair, label_set: str) -> bool:
         """Whether both scans of a pair have this label set."""
@@ -127,7 +141,7 @@ class Cohort:
         )
 
 
-def balanced_pairs(scans, n_pairs: int, seed: int = 0) -> list[Pair]:
+def balanced_pairs(scans: Iterable[Scan], n_pairs: int, seed: int = 0) -> list[Pair]:
     """Ordered pairs in which every subject is equally often fixed and moving.
 
     Subjects are put in a seeded circle; each round pairs everyone with the one `k` places on, for
@@ -164,7 +178,7 @@ def balanced_pairs(scans, n_pairs: int, seed: int = 0) -> list[Pair]:
     return pairs[:n_pairs]
 
 
-def rescan_pairs(scans) -> list[Pair]:
+def rescan_pairs(scans: Iterable[Scan]) -> list[Pair]:
     """Second scan of a subject onto the first: what registration can reach at best."""
     by_subject: dict[str, list[Scan]] = {}
     for scan in scans:

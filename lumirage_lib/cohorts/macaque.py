@@ -156,4 +156,11 @@ def macaque() -> Cohort:
         reference="jung2021,hartig2021",
         sources=list_sources,
         lacks=frozenset({(INDIVIDUAL, "aseg")}),
+        title="four macaque brains",
+        limits=(
+            "Three of the four images are templates, means of many animals: smoother than a brain, and "
+            "kinder to every method. Three independent subjects say little about a species.",
+            "The labels were carried onto each image by registration of the source, not drawn there.",
+        ),
+        pairs=tuple(related_pairs(SCANS)),
     )

@@ -118,7 +118,14 @@ def macaque_like(spacing_mm: float = 2.0, n_subjects: int = 4, seed: int = 0) ->
         return _shrunk_humans(spacing_mm, n_subjects, seed)
     cohort = populate(inia19(folder), spacing_mm / HUMAN_SCALE, n_subjects, seed)
     return replace(
-        cohort, name="macaque_like", options={**cohort.options, "spacing_mm": spacing_mm}
+        cohort,
+        name="macaque_like",
+        options={**cohort.options, "spacing_mm": spacing_mm},
+        title=f"{n_subjects} deformations of the macaque template INIA19",
+        limits=(
+            "Every brain is the one macaque template, smoothly deformed: all have the same folds, which "
+            "is easier than animals are.",
+        ),
     )
 
 
@@ -136,4 +143,9 @@ def _shrunk_humans(spacing_mm: float, n_subjects: int, seed: int) -> Cohort:
         load_image=lambda scan: shrunk(base.load_image(scan)),
         load_labels=lambda scan, label_set="manual": shrunk(base.load_labels(scan, label_set)),
         fingerprint=lambda scan: f"macaque-like-{PROPORTIONS}-{base.fingerprint(scan)}",
+        title=f"{n_subjects} generated human brains, shrunk to the size of a macaque's",
+        limits=(
+            "These are no macaques: the generated human population, shrunk to the lengths of a macaque "
+            "brain. They show what size does to a method, not what another species does.",
+        ),
     )

@@ -91,4 +91,9 @@ def oasis() -> Cohort:
         fingerprint,
         reference="landman2012,marcus2007",
         sources=list_sources,
+        title="T1w of 25 adults with manual labels",
+        limits=(
+            "Networks were trained on OASIS too, some of them perhaps on these very subjects: not every "
+            "author publishes the list of scans. That would favour the networks, without labels.",
+        ),
     )

@@ -138,4 +138,10 @@ def openms(contrast: str = "T1w", n_atlases: int = 15, fused_by: str = "greedy")
         sources=sources,
         aligned_by=None if contrast == "T1w" else openms("T1w", n_atlases, fused_by),
         prepare=lambda scan, tools: fuse_labels(scan, n_atlases, fused_by, tools),
+        title="real T2w and FLAIR of three patients",
+        contrasts=tuple(FILES),
+        limits=(
+            "The labels of the three patients are automatic, made on T1w; three subjects cannot stand for "
+            "a population, and the interval says so.",
+        ),
     )

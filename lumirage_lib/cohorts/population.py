@@ -365,4 +365,10 @@ def populate(
         {"spacing_mm": spacing_mm, "n_subjects": n_subjects, **asdict(variation)},
         true_displacement,
         reference=anatomy.reference,
+        title=f"a generated population of {n_subjects} brains",
+        limits=(
+            "The subjects are one brain under random smooth deformations: anatomy varies less than "
+            "between people, every fold of the cortex has its counterpart. What is shown is that the "
+            "machinery works, not how methods rank on people.",
+        ),
     )

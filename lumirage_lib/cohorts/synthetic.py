@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import InputError
-from ..images.contrast import GENERATOR, INVERTED, compute_signals, make_rng, synthesise
+from ..images.contrast import CONTRASTS, GENERATOR, INVERTED, compute_signals, make_rng, synthesise
 from ..images.volumes import Volume
 from .base import Cohort, Scan
 from .oasis import oasis
@@ -59,9 +59,24 @@ def synthetic(
         base.load_labels,
         base.label_sets,
         fingerprint,
-        {"anatomy": anatomy, "contrast": contrast, "dose": dose, "field_t": field_t, **options},
+        {
+            "anatomy": anatomy,
+            "contrast": contrast,
+            "dose": dose,
+            "field_t": field_t,
+            "noise_seed": noise_seed,
+            **options,
+        },
         base.true_displacement,
         reference=base.reference,
         sources=base.sources,
         aligned_by=base,
+        title="synthesised contrasts",
+        contrasts=(*CONTRASTS, INVERTED),
+        limits=(
+            "Synthesised contrasts have the anatomy, the resolution and the labels of their T1w images; no "
+            "artefact that only another sequence has (distortion, vessels, iron) is in them. Grey matter "
+            "is one tissue: deep nuclei have the relaxation times of the cortex.",
+            *base.limits,
+        ),
     )

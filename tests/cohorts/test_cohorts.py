@@ -12,8 +12,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 from synthetic import indices, to_points
 
-from lumirage_lib.cohorts import COHORTS, Pair, Scan, balanced_pairs, get_cohort, rescan_pairs
+from lumirage_lib.cohorts import (
+    COHORTS,
+    Pair,
+    Scan,
+    balanced_pairs,
+    get_cohort,
+    get_options,
+    rescan_pairs,
+)
 from lumirage_lib.cohorts.base import structure_group
+from lumirage_lib.cohorts.local import LOCAL_COHORTS
 from lumirage_lib.cohorts.sources import find_sources
 from lumirage_lib.errors import InputError
 from lumirage_lib.images.warp import sample, warp_image, warp_labels
@@ -105,6 +114,56 @@ def test_cohorts_are_found_by_name():
     assert {"oasis", "template"} <= set(COHORTS)
     options = {"spacing_mm": 4.0, "seed": 1}
     assert get_cohort("template", **options) is get_cohort("template", **options)
+
+
+PUBLIC = sorted(set(COHORTS) - set(LOCAL_COHORTS) - {"tiny"})
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_cohort_says_what_it_is_and_how_it_may_be_made(name):
+    cohort = get_cohort(name)
+    assert cohort.title
+    assert all(limit.endswith(".") for limit in cohort.limits)
+    options = get_options(name)
+    for option, value in options.items():
+        assert cohort.options[option] == value
+    if "contrast" in options:
+        for contrast in cohort.contrasts:
+            assert get_cohort(name, contrast=contrast).options["contrast"] == contrast
+        assert cohort.contrasts[0] == "T1w"
+    else:
+        assert cohort.contrasts == ("T1w",)
+
+
+@pytest.mark.parametrize("name", LOCAL_COHORTS)
+def test_a_cohort_of_a_folder_has_the_options_of_its_layout(name):
+    options = get_options(name)
+    assert list(options)[:2] == ["root", "pairs"]
+    with pytest.raises(
+        InputError, match=r"cannot be made with colour=red.*its options are root, pairs"
+    ):
+        get_cohort(name, colour="red")
+
+
+def test_a_cohort_of_ones_own_goes_by_the_name_it_was_asked_for():
+    made = get_cohort("fakes:tiny", n_subjects=4)
+    assert (made.name, len(made.scans)) == ("fakes:tiny", 4)
+    assert get_cohort(made.name, n_subjects=4) is made
+    assert get_options("fakes:tiny") == {"n_subjects": 3, "release": "1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("no_such_module:cohort", "ModuleNotFoundError: .*is the module on PYTHONPATH"),
+        ("fakes:missing", "AttributeError"),
+        ("fakes:SHAPE", "is a tuple, expected a Cohort or a function that makes one"),
+        ("synthetic:smooth_field", "cannot be made with no options"),
+    ],
+)
+def test_what_is_no_cohort_is_refused(name, complaint):
+    with pytest.raises(InputError, match=complaint):
+        get_cohort(name)
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,24 @@
 """The paper's own data, read from the folder its user has; one module a data set.
 
-Each module has a function ``find_NAME(root, **options) -> Layout``, which lists what is on disk, and a
-function of the data set's name that makes the cohort of it.
+Each module has a function ``find_NAME(root, **options) -> Layout``, which lists what is on disk; the
+cohort of a data set takes the same options.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 from ...errors import InputError
 from ..base import Cohort
 from .check import Report, check_layout
-from .layout import Entry, Layout
-from .lumir import find_lumir, lumir
-from .nimh import find_nimh, nimh
-from .oasis_l2r import find_oasis_l2r, oasis_l2r
-from .primede import find_primede, primede
-from .ultracortex import find_ultracortex, ultracortex
+from .layout import Entry, Layout, to_cohort
+from .lumir import find_lumir
+from .nimh import find_nimh
+from .oasis_l2r import find_oasis_l2r
+from .primede import find_primede
+from .ultracortex import find_ultracortex
 
 __all__ = [
     "LAYOUTS",
@@ -35,12 +37,18 @@ LAYOUTS: dict[str, Callable[..., Layout]] = {
     "primede": find_primede,
     "ultracortex": find_ultracortex,
 }
+
+
+def _cohort_of(find: Callable[..., Layout]) -> Callable[..., Cohort]:
+    @functools.wraps(find)  # its options are those of the layout
+    def make(**options: Any) -> Cohort:
+        return to_cohort(find(**options))
+
+    return make
+
+
 LOCAL_COHORTS: dict[str, Callable[..., Cohort]] = {
-    "lumir": lumir,
-    "nimh": nimh,
-    "oasis-l2r": oasis_l2r,
-    "primede": primede,
-    "ultracortex": ultracortex,
+    name: _cohort_of(find) for name, find in LAYOUTS.items()
 }
 
 

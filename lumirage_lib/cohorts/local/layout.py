@@ -82,6 +82,10 @@ class Layout:
         What is missing, one sentence each, with path and remedy.
     reference : str
         Citation key.
+    title : str
+        What it is in a few words.
+    contrasts : tuple of str
+        See :class:`lumirage_lib.cohorts.base.Cohort`.
     read : callable
         ``read(entry, label_set or None) -> Volume``, in RAS.
     recipe : str
@@ -97,6 +101,8 @@ class Layout:
     label_sets: Mapping[str, pd.DataFrame]
     problems: tuple[str, ...]
     reference: str = ""
+    title: str = ""
+    contrasts: tuple[str, ...] = ("T1w",)
     read: Callable[[Entry, str | None], Volume] = read_entry
     recipe: str = "1"
     align_on_masks: bool = False
@@ -254,6 +260,13 @@ def to_cohort(layout: Layout) -> Cohort:
             for name in layout.label_sets
             if name not in entry.labels
         ),
+        title=layout.title,
+        contrasts=layout.contrasts,
+        limits=(
+            "The labels are those that lie beside the images. Where a program drew them on each image, a "
+            "method is rewarded for what that program would draw, and the ruler changes with the contrast.",
+        ),
+        pairs=layout.pairs,
     )
 
 

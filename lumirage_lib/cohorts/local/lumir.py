@@ -9,12 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...errors import InputError
-from ..base import Cohort, Pair, Scan
+from ..base import Pair, Scan
 from ..learn2reg import load_cases
-from .layout import Entry, Layout, find_file, find_root, make_layout, stem, to_cohort
+from .layout import Entry, Layout, find_file, find_root, make_layout, stem
 from .pairlist import layout_of_list
 from .protocols import label_table
 
+TITLE = "the validation pairs of LUMIR"
 NAME, REFERENCE = "lumir", "chen2025lumir"
 EXPECTED = (
     "LUMIR_dataset.json, imagesVal/LUMIRMRI_XXXX_0000.nii.gz and "
@@ -40,7 +41,7 @@ def find_lumir(root: str = "", pairs: str = "") -> Layout:
     folder, table = find_root(NAME, root), label_table("synthseg")
     if pairs:
         return layout_of_list(
-            NAME, pairs, folder, _identify, "synthseg", table, reference=REFERENCE
+            NAME, pairs, folder, _identify, "synthseg", table, reference=REFERENCE, title=TITLE
         )
     tasks = sorted(folder.glob("LUMIR*_dataset.json"))
     if not tasks:
@@ -63,9 +64,5 @@ def find_lumir(root: str = "", pairs: str = "") -> Layout:
         pairs=[Pair(_identify(case.fixed), _identify(case.moving)) for case in cases],
         problems=missing,
         reference=REFERENCE,
+        title=TITLE,
     )
-
-
-def lumir(**options) -> Cohort:
-    """The cohort; `options` of :func:`find_lumir`."""
-    return to_cohort(find_lumir(**options))

@@ -18,11 +18,12 @@ import numpy as np
 
 from ...errors import InputError
 from ...images.volumes import Volume
-from ..base import Cohort, Scan
-from .layout import Entry, Layout, find_file, find_root, make_layout, read_entry, stem, to_cohort
+from ..base import Scan
+from .layout import Entry, Layout, find_file, find_root, make_layout, read_entry, stem
 from .pairlist import layout_of_list
 from .protocols import label_table
 
+TITLE = "real contrasts of healthy adults"
 NAME, REFERENCE = "nimh", "nugent2022"
 SUFFIXES = {"T1w": ["T1w"], "T2w": ["T2w"], "T2starw": ["T2starw", "T2star"], "FLAIR": ["FLAIR"]}
 PLACES = ("sub-*", "sub-*/ses-*")
@@ -74,6 +75,8 @@ def find_nimh(
     folder = find_root(NAME, root)
     others = {
         "reference": REFERENCE,
+        "title": TITLE,
+        "contrasts": tuple(SUFFIXES),
         "read": functools.partial(_read, mask),
         "recipe": f"masked by {mask}" if mask else "1",
     }
@@ -124,8 +127,3 @@ def _read(mask: str, entry: Entry, label_set: str | None = None) -> Volume:
         inside = read_entry(entry, mask).data > 0
         return Volume(np.where(inside, volume.data, np.float32(0)), volume.affine, volume.name)
     return volume
-
-
-def nimh(**options) -> Cohort:
-    """The cohort; `options` of :func:`find_nimh`."""
-    return to_cohort(find_nimh(**options))

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..base import Cohort, Pair, Scan
-from .layout import Entry, Layout, find_file, find_root, make_layout, to_cohort
+from ..base import Pair, Scan
+from .layout import Entry, Layout, find_file, find_root, make_layout
 from .pairlist import layout_of_list
 from .protocols import label_table
 
+TITLE = "OASIS as Learn2Reg has it"
 NAME, REFERENCE = "oasis-l2r", "hering2023,hoopes2021,marcus2007"
 N_VALIDATION = 20
 
@@ -43,7 +44,7 @@ def find_oasis_l2r(
     """
     folder = find_root(NAME, root)
     table = _read_names(folder / "seg35_labels.txt", label_table("seg35"))
-    others = {"reference": REFERENCE}
+    others = {"reference": REFERENCE, "title": TITLE}
     if pairs:
         identify = lambda image: _scan(image.parent.name)  # noqa: E731
         return layout_of_list(NAME, pairs, folder, identify, "seg35", table, **others)
@@ -89,8 +90,3 @@ def _read_names(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     }
     names = pd.Series(named).reindex(table.index)
     return table.assign(name=names.fillna(table["name"]))
-
-
-def oasis_l2r(**options) -> Cohort:
-    """The cohort; `options` of :func:`find_oasis_l2r`."""
-    return to_cohort(find_oasis_l2r(**options))

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from ...images.volumes import Volume, bounding_box, load_volume, reorient, round_up, window
-from ..base import Cohort, Scan
+from ..base import Scan
 from ..cache import remember, state_of
-from .layout import Entry, Layout, find_file, find_root, make_layout, read_entry, stem, to_cohort
+from .layout import Entry, Layout, find_file, find_root, make_layout, read_entry, stem
 from .pairlist import layout_of_list
 from .protocols import numbered_table
 
+TITLE = "PRIME-DE macaques as nBEST segments them"
 NAME, REFERENCE = "primede", "milham2018,zhong2024nbest"
 MULTIPLE = 32
 TABLES = {
@@ -60,7 +61,7 @@ def find_primede(root: str = "", pairs: str = "", labels: str = "") -> Layout:
     names = sorted(TABLES, key=lambda name: name != first)
     tables = {name: TABLES[name] for name in names}
     if pairs:
-        others = {"reference": REFERENCE}
+        others = {"reference": REFERENCE, "title": TITLE}
         return layout_of_list(NAME, pairs, folder, _identify, first, TABLES[first], **others)
     entries, missing = [], []
     for image in sorted((folder / "brain_cerebrum").glob("*.nii*")):
@@ -80,6 +81,7 @@ def find_primede(root: str = "", pairs: str = "", labels: str = "") -> Layout:
         expected=EXPECTED,
         problems=missing,
         reference=REFERENCE,
+        title=TITLE,
         read=functools.partial(_read, masks),
         recipe=f"boxes {compute_grid(masks)}" if masks else "1",
         align_on_masks=True,
@@ -111,8 +113,3 @@ def _read(masks: tuple[Path, ...], entry: Entry, label_set: str | None = None) -
     volume = read_entry(entry, label_set)
     (start, shape), grid = _box(entry.mask), np.array(compute_grid(masks))
     return window(volume, np.array(start) - (grid - shape) // 2, grid)
-
-
-def primede(**options) -> Cohort:
-    """The cohort; `options` of :func:`find_primede`."""
-    return to_cohort(find_primede(**options))

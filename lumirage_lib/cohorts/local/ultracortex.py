@@ -18,11 +18,12 @@ from scipy import ndimage
 
 from ...errors import InputError
 from ...images.volumes import Volume, resample, rescale_grid
-from ..base import Cohort, Scan
-from .layout import Entry, Layout, find_file, find_root, make_layout, read_entry, to_cohort
+from ..base import Scan
+from .layout import Entry, Layout, find_file, find_root, make_layout, read_entry
 from .pairlist import layout_of_list
 from .protocols import numbered_table
 
+TITLE = "twelve adults at 9.4 T and 0.6 mm"
 NAME, REFERENCE = "ultracortex", "mahler2024"
 SUBJECTS = (3, 9, 20, 29, 37, 44, 45, 46, 57, 69, 70, 73)
 MPRAGE = {f"sub-{number}" for number in (37, 45, 57)}
@@ -69,6 +70,7 @@ def find_ultracortex(
     folder = find_root(NAME, root)
     others = {
         "reference": REFERENCE,
+        "title": TITLE,
         "read": functools.partial(_read, spacing_mm),
         "recipe": f"winsorised {spacing_mm:g} mm",
     }
@@ -118,8 +120,3 @@ def _read(spacing_mm: float, entry: Entry, label_set: str | None = None) -> Volu
     # Keeps what the coarser grid can represent (half a new voxel, full width at half maximum).
     sigma = np.sqrt(np.maximum(zoom**2 - 1, 0)) / 2.355
     return resample(replace(volume, data=ndimage.gaussian_filter(volume.data, sigma)), *grid)
-
-
-def ultracortex(**options) -> Cohort:
-    """The cohort; `options` of :func:`find_ultracortex`."""
-    return to_cohort(find_ultracortex(**options))
