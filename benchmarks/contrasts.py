@@ -18,7 +18,7 @@ import pandas as pd
 from lumirage_lib.cohorts import get_cohort
 from lumirage_lib.cohorts.nichart import check_alignment
 from lumirage_lib.cohorts.openms import FILES, get_atlases, load_atlas
-from lumirage_lib.experiments.analyses.contrast_checks import FILES as CHECKS
+from lumirage_lib.experiments.contrasts.checks import FILES as CHECKS
 from lumirage_lib.images.contrast import CONTRASTS, measure_contrast
 from lumirage_lib.methods.atlases import compute_quality
 from lumirage_lib.methods.tools import TOOLS

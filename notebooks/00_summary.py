@@ -21,8 +21,8 @@ chapters: list = ["01", "02", "03", "04", "05"]  # whose verdicts are collected
 
 # %% tags=["hide-input"]
 from lumirage_lib.book import notebooks, pages
-from lumirage_lib.experiments.analyses import summary
-from lumirage_lib.experiments.figures.summary import plot_verdicts
+from lumirage_lib.experiments.summary import analysis as summary
+from lumirage_lib.experiments.summary.figures import plot_verdicts
 
 NOTEBOOK = "00_summary"
 parameters = pages.gather(NOTEBOOK, globals())

@@ -35,8 +35,9 @@ jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]
 from lumirage_lib.book import pages
-from lumirage_lib.experiments import EXPERIMENTS, figures, load_or_compute
-from lumirage_lib.experiments.analyses import in_distribution
+from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
+from lumirage_lib.experiments.in_distribution import analysis, figures
+from lumirage_lib.experiments.panels import plot_panel
 
 NOTEBOOK = "01_in_distribution"
 parameters = pages.gather(NOTEBOOK, globals())
@@ -126,9 +127,9 @@ pages.say(result.cost_text)
 # ## One pair in pictures
 
 # %% tags=["hide-input"]
-panel = in_distribution.panel(run)
+panel = analysis.panel(run)
 pages.show(
-    figures.plot_panel(panel.slices, panel.dice),
+    plot_panel(panel.slices, panel.dice),
     f"fig-{here}-panel",
     f"One pair ({panel.pair}, 2 subjects), coronal slice through the middle. Blue: label borders "
     "of the fixed image; orange: the moved labels. Where they part, the registration missed.",

@@ -31,8 +31,10 @@ jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]
 from lumirage_lib.book import pages
-from lumirage_lib.experiments import EXPERIMENTS, figures, load_or_compute
-from lumirage_lib.experiments.analyses import in_distribution
+from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
+from lumirage_lib.experiments import charts as figures
+from lumirage_lib.experiments.in_distribution import analysis
+from lumirage_lib.experiments.panels import plot_panel
 
 NOTEBOOK = "02_macaque"
 parameters = pages.gather(NOTEBOOK, globals())
@@ -111,9 +113,9 @@ pages.say(result.related_text)
 
 # %% tags=["hide-input"]
 if len(run.registrations.query("status == 'ok'")):
-    panel = in_distribution.panel(run)
+    panel = analysis.panel(run)
     pages.show(
-        figures.plot_panel(panel.slices, panel.dice),
+        plot_panel(panel.slices, panel.dice),
         f"fig-{here}-panel",
         f"One pair ({panel.pair}, 2 subjects), coronal slice through the middle. Blue: label borders of "
         "the fixed image; orange: the moved labels.",

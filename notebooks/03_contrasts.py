@@ -37,8 +37,9 @@ jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]
 from lumirage_lib.book import pages
-from lumirage_lib.experiments import EXPERIMENTS, figures, load_or_compute
-from lumirage_lib.experiments.analyses import contrasts as analysis
+from lumirage_lib.experiments import EXPERIMENTS, charts, load_or_compute
+from lumirage_lib.experiments.contrasts import analysis, figures
+from lumirage_lib.experiments.panels import plot_panel
 
 NOTEBOOK = "03_contrasts"
 parameters = pages.gather(NOTEBOOK, globals())
@@ -85,7 +86,7 @@ pages.say(result.state)
 # %% tags=["hide-input"]
 if len(result.matched):
     pages.show(
-        figures.plot_contrast_dice(result.matched),
+        charts.plot_contrast_dice(result.matched),
         f"fig-{here}-dice",
         f"Mean Dice over structures and pairs by contrast, one panel per arm, for every method of the pairs "
         f"that it completed under all contrasts of the arm. {result.design} Solid lines "
@@ -103,7 +104,7 @@ if len(result.matched):
 # %% tags=["hide-input"]
 if len(result.changes):
     pages.show(
-        figures.plot_changes(result.changes),
+        charts.plot_changes(result.changes),
         f"fig-{here}-changes",
         "Difference in differences against the mean of the iterative methods, 95 % interval over "
         f"subjects. {result.design} Left of zero: the network lost more than the iterative methods. "
@@ -169,7 +170,7 @@ shown = next((c for c in contrasts if c != "T1w again"), "T1w")
 panel = analysis.panel(run, parameters, shown)
 if panel is not None:
     pages.show(
-        figures.plot_panel(panel.slices, panel.dice),
+        plot_panel(panel.slices, panel.dice),
         f"fig-{here}-panel",
         f"One pair ({panel.pair}, 2 subjects) in {shown}, coronal slice through the middle. Blue: label "
         "borders of the fixed image; orange: the moved labels.",

@@ -32,7 +32,8 @@ jobs: int = 0  # registrations at a time; 0: one per core
 
 # %% tags=["hide-input"]
 from lumirage_lib.book import pages
-from lumirage_lib.experiments import EXPERIMENTS, figures, load_or_compute
+from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
+from lumirage_lib.experiments.statistics import figures
 
 NOTEBOOK = "08_statistics"
 parameters = pages.gather(NOTEBOOK, globals())

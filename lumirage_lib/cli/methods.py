@@ -174,7 +174,7 @@ def _describe_training(out: Path, cohort, history: list) -> None:
     import pandas as pd
     import torch
 
-    from ..experiments.figures import plot_training
+    from ..experiments.training import plot_training
     from ..methods.training.card import make_card
     from ..runs.machine import hardware
 

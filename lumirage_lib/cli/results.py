@@ -68,7 +68,7 @@ def _draw_overview(profile: str, path: Path) -> None:
     """The one figure of the README, from the rows of notebook 01."""
     from .. import experiments
     from ..book import notebooks
-    from ..experiments import figures
+    from ..experiments.in_distribution import figures
 
     parameters = notebooks.resolve_parameters("01_in_distribution", profile)
     table = experiments.load("01_in_distribution", parameters).registrations

@@ -7,23 +7,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..stats import Verdict
-from .analyses import (
-    contrasts,
-    in_distribution,
-    label_protocol,
-    macaque,
-    statistics,
-)
+from .contrasts.analysis import analyse as analyse_contrasts
 from .contrasts.plan import plan_contrasts
 from .effect_sizes.analysis import analyse as analyse_effect_sizes
 from .entry import Entry, enter
+from .in_distribution.analysis import analyse as analyse_in_distribution
+from .label_protocol.analysis import analyse as analyse_label_protocol
+from .macaque.analysis import analyse as analyse_macaque
+from .macaque.plan import plan_macaque
 from .pairs import plan_pairs
-from .plans.macaque import plan_macaque
 from .preprocessing.analysis import analyse as analyse_preprocessing
 from .preprocessing.plan import plan_preprocessing
 from .resolution.analysis import analyse as analyse_resolution
 from .resolution.plan import plan_resolution
 from .run import Run, compute_run, read_run
+from .statistics.analysis import analyse as analyse_statistics
 
 Parameters = Mapping[str, Any]
 
@@ -63,21 +61,21 @@ EXPERIMENTS: dict[str, Experiment] = {
             "01_in_distribution",
             "In distribution",
             plan_pairs,
-            lambda run, p: in_distribution.analyse(run, p["margin"], p["seed"]),
+            analyse_in_distribution,
             lambda result: [result.verdict] if result.verdict else [],
         ),
         Experiment(
             "02_macaque",
             "Macaque",
             plan_macaque,
-            macaque.analyse,
+            analyse_macaque,
             lambda result: list(result.verdicts.values()),
         ),
         Experiment(
             "03_contrasts",
             "Contrasts",
             plan_contrasts,
-            contrasts.analyse,
+            analyse_contrasts,
             lambda result: list(result.verdicts.values()),
         ),
         Experiment(
@@ -98,7 +96,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "06_label_protocol",
             "Label protocol",
             plan_pairs,
-            lambda run, p: label_protocol.analyse(run),
+            analyse_label_protocol,
         ),
         Experiment(
             "07_effect_sizes",
@@ -110,7 +108,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "08_statistics",
             "Statistics",
             plan_pairs,
-            lambda run, p: statistics.analyse(run, p["alpha"], p["seed"]),
+            analyse_statistics,
         ),
     )
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from lumirage_lib.experiments.analyses.contrast_checks import (
+from lumirage_lib.experiments.contrasts.checks import (
     describe_alignment,
     describe_fusion,
     describe_levels,

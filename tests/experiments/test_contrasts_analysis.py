@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from lumirage_lib.cohorts import balanced_pairs, get_cohort
-from lumirage_lib.experiments import Run, figures, list_tasks
-from lumirage_lib.experiments.analyses import contrasts as analysis
-from lumirage_lib.experiments.analyses.completeness import find_methods, keep_matched
+from lumirage_lib.experiments import Run, charts, list_tasks
+from lumirage_lib.experiments.completeness import find_methods, keep_matched
+from lumirage_lib.experiments.contrasts import analysis, figures
 from lumirage_lib.experiments.contrasts.plan import (
     DOSES,
     SYNTHESISED,
@@ -141,9 +141,9 @@ def test_sentences_say_what_is_missing_and_what_cannot_be_seen(result, entries):
 
 def test_figures_draw_what_the_tables_hold(result):
     pairs = result.pairs[result.pairs["arm"] != DOSES]
-    figure = figures.plot_contrast_dice(pairs)
+    figure = charts.plot_contrast_dice(pairs)
     assert [a.get_title() for a in figure.axes] == [SYNTHESISED, "openms", "nichart"]
-    figure = figures.plot_changes(result.changes)
+    figure = charts.plot_changes(result.changes)
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
     assert labels[:2] == [f"{SYNTHESISED}, T1w again", f"{SYNTHESISED}, T2w"]
     figure = figures.plot_group_changes(result.groups)

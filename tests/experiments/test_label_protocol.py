@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from lumirage_lib.experiments.analyses.label_protocol import (
+from lumirage_lib.experiments.label_protocol.analysis import (
     POOLED,
     RULERS,
     Ruler,

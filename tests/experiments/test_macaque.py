@@ -24,8 +24,8 @@ from lumirage_lib.cohorts.macaque_like import (
 )
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import Run, list_tasks
-from lumirage_lib.experiments.analyses import macaque as analysis
-from lumirage_lib.experiments.plans.macaque import SIZES, plan_macaque
+from lumirage_lib.experiments.macaque import analysis
+from lumirage_lib.experiments.macaque.plan import SIZES, plan_macaque
 from lumirage_lib.images.preprocess import PAIR_STEPS, PairImages
 from lumirage_lib.images.warp import warp_image, warp_labels
 from lumirage_lib.methods import get_method

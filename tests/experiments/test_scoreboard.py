@@ -9,7 +9,7 @@ import pytest
 from lumirage_lib import stats
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import EXPERIMENTS
-from lumirage_lib.experiments.analyses import summary
+from lumirage_lib.experiments.summary import analysis as summary
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ...stats import EffectSizes, Matched
-from ..figures.style import use_style
+from ..style import use_style
 
 FIRST, SECOND = "#0072B2", "#D55E00"  # Okabe & Ito: blue and vermilion
 PAIRED, POOLED = "#0072B2", "#E69F00"

@@ -12,8 +12,8 @@ from ... import stats
 from ...images.preprocess import PERTURBATIONS, STANDARD
 from ...methods import name_of, order_of
 from ...stats import count, join
-from ..analyses.completeness import keep_complete
 from ..choice import split_methods
+from ..completeness import keep_complete
 from ..run import Run
 
 CLAIM = "Deep methods are sensitive to preprocessing"

@@ -12,7 +12,7 @@ from scipy import ndimage
 from ...cohorts import get_cohort
 from ...images.preprocess import PERTURBATIONS, STANDARD, prepare_pair
 from ...methods import colour_of, marker_of, name_of, order_of
-from ..figures.style import use_style
+from ..style import use_style
 from .plan import choose_conditions
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from ...methods import AS_GIVEN, colour_of, marker_of, name_of, order_of
-from ..figures.style import use_style
+from ..style import use_style
 
 LINES = {"whole": "--", "slabs": "-"}
 MEASURES = {"dice": "mean Dice at native labels", "true_error_mm": "true error, mm"}

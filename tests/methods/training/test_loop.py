@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from lumirage_lib.errors import InputError
-from lumirage_lib.experiments.figures import plot_training
+from lumirage_lib.experiments.training import plot_training
 from lumirage_lib.methods.networks import VFA, infer_options, load_weights
 from lumirage_lib.methods.training import loop, train
 from lumirage_lib.methods.training.card import make_card

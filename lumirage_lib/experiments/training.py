@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from ...methods import colour_of
+from ..methods import colour_of
 from .style import use_style
 
 

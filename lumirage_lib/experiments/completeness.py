@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ...methods import order_of
+from ..methods import order_of
 
 COMPLETE = 0.9  # of the rows of the most complete method of a family, to be counted in it
 

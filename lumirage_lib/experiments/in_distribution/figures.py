@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ...methods import colour_of, marker_of, name_of, order_of
-from .style import use_style
+from ..style import use_style
 
 
 def plot_dice_by_method(registrations: pd.DataFrame, measure: str = "dice"):

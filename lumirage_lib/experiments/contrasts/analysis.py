@@ -15,11 +15,11 @@ from ...methods import name_of, order_of
 from ...runs import store as results
 from ...stats import count
 from ..choice import split_methods
-from ..contrasts.plan import CONTROL, DOSES, SYNTHESISED
+from ..completeness import find_methods, keep_matched
+from ..in_distribution.analysis import Panel
 from ..run import Run
-from .completeness import find_methods, keep_matched
-from .contrast_checks import Checks, load_checks
-from .in_distribution import Panel
+from .checks import Checks, load_checks
+from .plan import CONTROL, DOSES, SYNTHESISED
 
 REFERENCE = "T1w"
 ARM_NAMES = {

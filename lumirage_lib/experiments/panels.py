@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import LineCollection
 
-from ...methods import name_of, order_of
+from ..methods import name_of, order_of
 from .style import use_style
 
 FIXED_COLOUR, MOVED_COLOUR = "#56B4E9", "#E69F00"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ...methods import name_of
-from .style import use_style
+from ..style import use_style
 
 
 def plot_comparisons(comparisons: pd.DataFrame):

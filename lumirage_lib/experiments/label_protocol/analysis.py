@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,7 +111,7 @@ def measure(structures: pd.DataFrame, ruler: Ruler) -> pd.Series:
     return pairs.groupby("method").agg(ruler.over_pairs)
 
 
-def analyse(run: Run) -> Result:
+def analyse(run: Run, parameters: Mapping) -> Result:
     """Every ruler on the methods that were run on all pairs, failures left out of no mean in silence."""
     between = run.registrations.query("kind == 'between'")
     counts = between.query("status == 'ok'")["method"].value_counts()

@@ -14,9 +14,9 @@ from ...cohorts.macaque import HUMAN_SCALE
 from ...cohorts.macaque_like import INIA19, VARIABLE
 from ...methods import name_of, order_of
 from ..choice import split_methods
-from ..plans.macaque import SPECIES
+from ..completeness import find_methods
 from ..run import Run
-from .completeness import find_methods
+from .plan import SPECIES
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -33,8 +34,9 @@ class Result:
     coverage: pd.DataFrame | None
 
 
-def analyse(run: Run, alpha: float, seed: int) -> Result:
+def analyse(run: Run, parameters: Mapping) -> Result:
     """Every pair of methods that were run on all pairs, as one family of tests."""
+    alpha, seed = parameters["alpha"], parameters["seed"]
     table = run.registrations
     table = table[table["kind"] == "between"]
     counts = table["method"].value_counts()

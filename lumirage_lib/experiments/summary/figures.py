@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from .style import use_style
+from ..style import use_style
 
 # Okabe & Ito: distinguishable without colour vision; markers say the same.
 VERDICTS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,17 +47,16 @@ class Panel:
     dice: dict[str, float]
 
 
-def analyse(run: Run, margin: float, seed: int) -> Result:
+def analyse(run: Run, parameters: Mapping) -> Result:
     """Everything the page says.
 
     Parameters
     ----------
     run : Run
-    margin : float
-        Of the equivalence test, in Dice.
-    seed : int
-        Of nothing here: intervals are in closed form.
+    parameters : mapping
+        Of the notebook.
     """
+    margin, seed = parameters["margin"], parameters["seed"]
     first = _first_label_set(run)
     structures = run.structures.query(f"label_set == {first!r} and rule == 'nearest' and label > 0")
     hd95 = structures.groupby("key")["hd95_mm"].mean()  # lost labels are NaN, counted in n_lost

@@ -1,1 +1,0 @@
-"""One module per notebook: tables in, the numbers, sentences and figure data of the page out."""

@@ -1,0 +1,93 @@
+"""Figures that several chapters draw: Dice by condition, networks against iterative methods."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from ..methods import colour_of, marker_of, name_of, order_of
+from .style import use_style
+
+ALL = "all networks"
+
+
+def plot_contrast_dice(pairs: pd.DataFrame):
+    """Mean Dice of every method under every contrast, one panel per arm.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        arm, condition, method, family, status, dice.
+    """
+    use_style()
+    done = pairs[pairs["status"] == "ok"]
+    arms = list(done["arm"].unique())
+    figure, panels = plt.subplots(
+        1, len(arms), figsize=(3.4 * len(arms) + 1.4, 3.8), squeeze=False, sharey=False
+    )
+    for axes, arm in zip(panels[0], arms, strict=True):
+        rows = done[done["arm"] == arm]
+        conditions = list(rows["condition"].unique())
+        means = rows.groupby(["method", "condition"])["dice"].mean()
+        for method in order_of(rows["method"]):
+            values = [means.get((method, c), np.nan) for c in conditions]
+            family = rows.loc[rows["method"] == method, "family"].iloc[0]
+            axes.plot(
+                values,
+                color=colour_of(method),
+                marker=marker_of(method),
+                ls="--" if family == "deep" else "-",
+                ms=6,
+                label=name_of(method),
+            )
+        axes.set_xticks(range(len(conditions)), conditions, rotation=25)
+        axes.set_title(arm, fontsize=10)
+    panels[0][0].set_ylabel("mean Dice")
+    handles = {
+        label: handle
+        for axes in panels[0]
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside right center", fontsize=8)
+    return figure
+
+
+def plot_changes(
+    changes: pd.DataFrame, label: str = "change of (deep − iterative) in Dice, contrast against T1w"
+):
+    """Difference in differences with its interval, by arm, contrast and network; 0 is no extra loss.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        arm, condition, method ("all networks" is the mean), change, low, high.
+    label : str
+        Of the axis.
+    """
+    use_style()
+    labels, figure_rows = [], []
+    for (arm, condition), rows in changes.groupby(["arm", "condition"], sort=False):
+        labels.append(f"{arm}, {condition}")
+        figure_rows.append(rows)
+    figure, axes = plt.subplots(figsize=(7.4, 0.62 * len(labels) + 1.4))
+    names = [ALL, *order_of(m for m in changes["method"].unique() if m != ALL)]
+    offsets = np.linspace(-0.28, 0.28, len(names))
+    for number, name in enumerate(names):
+        colour = "black" if name == ALL else colour_of(name)
+        marker = "D" if name == ALL else marker_of(name)
+        said = name if name == ALL else name_of(name)
+        for y, rows in enumerate(figure_rows):
+            row = rows[rows["method"] == name].dropna(subset="change")
+            if row.empty:
+                continue
+            at = y + offsets[number]
+            axes.hlines(at, row["low"], row["high"], color=colour, lw=1.5)
+            axes.plot(row["change"], [at], marker, color=colour, ms=6, label=said)
+            said = None
+    axes.axvline(0, color="black", lw=0.8)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.invert_yaxis()
+    axes.set_xlabel(label)
+    axes.legend(fontsize=8, loc="best")
+    return figure

@@ -1,0 +1,1 @@
+"""T1w: are networks and iterative methods equally accurate?"""

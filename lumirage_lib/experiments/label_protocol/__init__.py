@@ -1,0 +1,1 @@
+"""The same registrations under many rulers."""

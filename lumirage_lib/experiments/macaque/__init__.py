@@ -1,0 +1,1 @@
+"""Macaque brains."""

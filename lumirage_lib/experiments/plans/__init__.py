@@ -1,1 +1,0 @@
-"""Which registrations each notebook needs: a function of its parameters, one module a question."""

@@ -1,0 +1,1 @@
+"""Every claim and its verdict."""
