@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import InputError
+from .atrophy import atrophy
 from .base import Cohort, Pair, Scan, Tools, balanced_pairs, rescan_pairs
 from .local import LOCAL_COHORTS
 from .macaque import macaque
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 COHORTS: dict[str, Callable[..., Cohort]] = {
+    "atrophy": atrophy,
     "macaque": macaque,
     "macaque_like": macaque_like,
     "nichart": nichart,
@@ -115,7 +117,7 @@ def get_options(name: str) -> dict[str, Any]:
     Examples
     --------
     >>> get_options("template")
-    {'spacing_mm': 2.0, 'n_subjects': 6, 'seed': 0}
+    {'spacing_mm': 2.0, 'n_subjects': 6, 'seed': 0, 'fine_mm': 0.0, 'noise': 0.015}
     """
     parameters = inspect.signature(_find(name)).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is not p.VAR_KEYWORD}
