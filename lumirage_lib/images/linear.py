@@ -10,6 +10,7 @@ from unittest import mock
 import numpy as np
 
 from ..errors import InputError
+from .brain import find_brain
 from .volumes import Volume, translation
 from .warp import LPS
 
@@ -64,7 +65,7 @@ def centre_alignment(fixed: Volume, moving: Volume) -> np.ndarray:
 
 
 def align(fixed: Volume, moving: Volume, kind: str = "affine") -> np.ndarray:
-    """Estimate the linear alignment of a pair, once, for all methods.
+    """Estimate the linear alignment of a pair, once, for all methods, on the brains it finds.
 
     Parameters
     ----------
@@ -81,10 +82,11 @@ def align(fixed: Volume, moving: Volume, kind: str = "affine") -> np.ndarray:
     -----
     antspyx ``Affine``/``Rigid`` (Avants et al. 2011) from the centres of mass.
     """
+    if kind not in ("affine", "rigid", "centre"):
+        raise InputError(f"alignment {kind!r}: expected 'affine', 'rigid' or 'centre'")
+    fixed, moving = find_brain(fixed), find_brain(moving)
     if kind == "centre":
         return centre_alignment(fixed, moving)
-    if kind not in ("affine", "rigid"):
-        raise InputError(f"alignment {kind!r}: expected 'affine', 'rigid' or 'centre'")
     import ants
 
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, SEED):

@@ -281,6 +281,30 @@ def from_itk(field_lps_mm: np.ndarray, fixed_affine: np.ndarray, moving_affine=N
     return from_world(field, fixed_affine, moving_affine)
 
 
+def to_stored(
+    displacement: np.ndarray, fixed: tuple[Sequence[int], str], moving: tuple[Sequence[int], str]
+) -> np.ndarray:
+    """A displacement between arrays in RAS as one between the arrays that two files hold.
+
+    Parameters
+    ----------
+    displacement : ndarray, shape (3, X, Y, Z)
+        In voxels of the fixed array turned to RAS, leading into the moving array turned to RAS.
+    fixed, moving : (shape, axis codes)
+        Of the arrays as stored.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, *fixed shape)
+        ``stored_moving(x + result(x))`` is the moved image with the axes of the stored fixed array.
+    """
+    there = identity_grid(displacement.shape[1:], np.float64) + displacement
+    turned = np.stack([reorient_array(c, "RAS", fixed[1]) for c in there])
+    # The index in RAS of a stored voxel is the inverse of what leads back to the stored array.
+    stored = apply_matrix(np.linalg.inv(reorientation_from(moving)), turned)
+    return (stored - identity_grid(stored.shape[1:], np.float64)).astype(np.float32)
+
+
 def reorient_displacement(displacement, source: str, target: str) -> np.ndarray:
     """The same warp with both arrays reoriented from one axis code to another.
 

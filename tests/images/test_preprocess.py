@@ -243,7 +243,7 @@ def test_crop_keeps_both_brains_and_a_margin_in_millimetres():
 
 def test_crop_of_nothing_is_refused():
     empty = make_volume(np.zeros(SHAPE))
-    with pytest.raises(InputError, match="no brain to crop to"):
+    with pytest.raises(InputError, match="every voxel is 0; expected an image of a brain"):
         prepare_pair(empty, empty, Preprocessing(image_steps=()), np.eye(4))
 
 
@@ -264,7 +264,7 @@ def test_padding_is_even_and_adds_only_zeros(multiple):
 
 def test_coarser_spacing_smooths_before_it_samples(rng):
     """Without it noise would alias: its variance must fall about as an average over voxels does."""
-    noise = rng.standard_normal((48, 48, 48))
+    noise = 10 + rng.standard_normal((48, 48, 48))  # above 0: all brain
     volume = Volume(noise.astype(np.float32), np.eye(4))
     how = Preprocessing("test", (), "centre", (step("set_spacing", spacing_mm=3.0),))
     pair = prepare_pair(volume, volume, how, np.eye(4))

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from ...errors import InputError
+from ..brain import find_brain
 from ..volumes import Volume
 from . import perturbations, steps
 from .conditions import Preprocessing, Step
@@ -27,7 +28,8 @@ def _apply(known: Mapping[str, Callable[..., State]], which: Step, value: State)
 
 
 def prepare_image(volume: Volume, preprocessing: Preprocessing) -> Volume:
-    """Apply the steps that concern one image."""
+    """Find the brain and apply the steps that concern one image."""
+    volume = find_brain(volume)
     for which in preprocessing.image_steps:
         volume = _apply(steps.IMAGE_STEPS, which, volume)
     return volume
