@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError, RegistrationError
-from ._console import console, parse_given
+from ._console import console, errors, parse_given
 
 app = typer.Typer()
 
@@ -50,6 +50,12 @@ def register(
         typer.Option("--set", "-P", metavar="NAME=VALUE", help="Method parameter."),
     ] = None,
     threads: Annotated[int, typer.Option(help="0: as many as there are cores.")] = 0,
+    form: Annotated[
+        str, typer.Option("--format", help="learn2reg, or itk: what ANTs, ITK and Slicer apply.")
+    ] = "learn2reg",
+    assume: Annotated[
+        str, typer.Option(help="Axes of files that do not say: RAS, LPS, ….", metavar="CODES")
+    ] = "",
 ) -> None:
     """Register two images: moved image, displacement, moved labels and a line of summary."""
     import yaml
@@ -66,7 +72,11 @@ def register(
         fixed_labels=fixed_labels,
         parameters=given,
         threads=threads or os.cpu_count(),
+        form=form,
+        assume=assume,
     )
+    for note in done.notes:
+        errors.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
     line = (
         f"{method}: {done.usage.seconds:.1f} s, {done.usage.peak_mb:.0f} MB; correlation "
         f"{done.correlation_before:.3f} -> {done.correlation_after:.3f} after the affine"

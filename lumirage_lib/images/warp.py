@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from ..errors import InputError
 from .reading import read_data, read_header
-from .volumes import reorient_array, reorientation, save_nifti
+from .volumes import Volume, reorient, reorient_array, reorientation, save_nifti
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # RAS+ <-> LPS+, its own inverse
 SLAB_VOXELS = 200_000  # voxels worked on at once: small enough for the cache
@@ -281,27 +281,24 @@ def from_itk(field_lps_mm: np.ndarray, fixed_affine: np.ndarray, moving_affine=N
     return from_world(field, fixed_affine, moving_affine)
 
 
-def to_stored(
-    displacement: np.ndarray, fixed: tuple[Sequence[int], str], moving: tuple[Sequence[int], str]
-) -> np.ndarray:
-    """A displacement between arrays in RAS as one between the arrays that two files hold.
+def to_stored(displacement: np.ndarray, fixed: Volume, moving: Volume) -> np.ndarray:
+    """A displacement between arrays turned to RAS as one between the arrays that two files hold.
 
     Parameters
     ----------
     displacement : ndarray, shape (3, X, Y, Z)
-        In voxels of the fixed array turned to RAS, leading into the moving array turned to RAS.
-    fixed, moving : (shape, axis codes)
-        Of the arrays as stored.
+        On the grid of `fixed` turned to RAS, leading to indices of `moving` turned to RAS.
+    fixed, moving : Volume
+        As stored, in any orientation.
 
     Returns
     -------
-    ndarray of float32, shape (3, *fixed shape)
+    ndarray of float32, shape (3, *fixed.shape)
         ``stored_moving(x + result(x))`` is the moved image with the axes of the stored fixed array.
     """
     there = identity_grid(displacement.shape[1:], np.float64) + displacement
-    turned = np.stack([reorient_array(c, "RAS", fixed[1]) for c in there])
-    # The index in RAS of a stored voxel is the inverse of what leads back to the stored array.
-    stored = apply_matrix(np.linalg.inv(reorientation_from(moving)), turned)
+    turned = np.stack([reorient_array(c, "RAS", fixed.orientation) for c in there])
+    stored = apply_matrix(reorientation(moving.shape, moving.orientation, "RAS"), turned)
     return (stored - identity_grid(stored.shape[1:], np.float64)).astype(np.float32)
 
 
@@ -323,6 +320,29 @@ def save_displacement(displacement: np.ndarray, affine: np.ndarray, path: str | 
     """
     field = np.moveaxis(check_displacement(displacement), 0, -1)
     return save_nifti(nib.Nifti1Image(np.ascontiguousarray(field), affine), path)
+
+
+def save_itk(
+    displacement: np.ndarray, fixed: Volume, moving_affine: np.ndarray, path: str | Path
+) -> Path:
+    """Write a field that ANTs, ITK and Slicer apply as it is: ``antsApplyTransforms -t FILE``.
+
+    Parameters
+    ----------
+    displacement : ndarray, shape (3, X, Y, Z)
+        On the grid of `fixed` turned to RAS, leading to indices of the moving array turned to RAS.
+    fixed : Volume
+        As stored: the file has its grid and axes.
+    moving_affine : ndarray (4, 4)
+        Of the moving array turned to RAS.
+    path : path
+        Shape (X, Y, Z, 1, 3) is written, millimetres in LPS+, with the intent of vectors.
+    """
+    field = to_itk(check_displacement(displacement), reorient(fixed).affine, moving_affine)
+    stored = [reorient_array(c, "RAS", fixed.orientation) for c in np.moveaxis(field, -1, 0)]
+    image = nib.Nifti1Image(np.stack(stored, axis=-1)[:, :, :, None], fixed.affine)
+    image.header.set_intent("vector")
+    return save_nifti(image, path)
 
 
 def load_displacement(path: str | Path, shape=None) -> np.ndarray:

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .. import metrics
 from ..cohorts.sources import fetch
 from ..errors import InputError, RegistrationError
+from ..images.brain import find_brain
 from ..images.linear import align
 from ..images.preprocess import STANDARD, Preprocessing, prepare_pair
-from ..images.volumes import Volume, load_volume, reorient, save_volume
-from ..images.warp import save_displacement, to_native, warp_image, warp_labels
+from ..images.volumes import Volume, load_volume, reorient, save_volume, take_to_grid
+from ..images.warp import (
+    save_displacement,
+    save_itk,
+    to_native,
+    to_stored,
+    warp_image,
+    warp_labels,
+)
 from ..methods import get_method, missing, run_method
-from .child import Usage, measure, run_child
+from .child import Outcome, Usage, measure, run_child
+
+FORMS = ("learn2reg", "itk")
 
 
 @dataclass(frozen=True)
 class Registered:
-    """What :func:`register_files` wrote and measured; Dice is NaN without both label maps."""
+    """What :func:`register_files` wrote and measured; Dice is NaN without both label maps.
+
+    `notes` say what had to be assumed of the files.
+    """
 
     moved: Path
     displacement: Path
@@ -32,15 +47,22 @@ class Registered:
     dice_before: float
     dice_after: float
     n_labels: int
+    notes: tuple[str, ...]
 
 
 def _stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
-def _work(fixed: Volume, moving: Volume, method: str, parameters: Mapping, how: Preprocessing):
+def _work(
+    fixed: Volume,
+    moving: Volume,
+    alignment: np.ndarray,
+    method: str,
+    parameters: Mapping[str, Any],
+    how: Preprocessing,
+) -> tuple[np.ndarray, np.ndarray, Usage]:
     spec = get_method(method)
-    alignment = align(fixed, moving, how.alignment)
     images = prepare_pair(fixed, moving, how, alignment)
     with measure() as usage:
         field = run_method(spec, images, parameters)
@@ -56,29 +78,39 @@ def register_files(
     *,
     moving_labels: Path | None = None,
     fixed_labels: Path | None = None,
-    parameters: Mapping | None = None,
+    parameters: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing = STANDARD,
     threads: int = 1,
+    form: str = "learn2reg",
+    assume: str = "",
 ) -> Registered:
     """Register a moving image file to a fixed one and write the result.
 
-    Writes into `out`: ``moved.nii.gz`` and, with `moving_labels`, ``moved_labels.nii.gz`` (nearest),
-    both on the fixed file's grid; and ``disp_FIXED_MOVING.nii.gz``, a Learn2Reg displacement, shape
-    (X, Y, Z, 3), float32, in voxels of the arrays in canonical RAS orientation (its header says so).
+    Writes into `out`, all on the fixed file's own grid and axes: ``moved.nii.gz``; with `moving_labels`
+    ``moved_labels.nii.gz`` (nearest); and the displacement in the form asked for.
 
     Parameters
     ----------
     fixed_path, moving_path : path
-        NIfTI images, skull-stripped as most methods expect them.
+        NIfTI or MGH images, skull-stripped as most methods expect them.
     method : str
         Name in the registry, or ``module:attribute``.
+    moving_labels, fixed_labels : path, optional
+        On any grid: they are taken to that of their image through the world.
     parameters : mapping, optional
         Differing from the method's defaults.
+    threads : int
+        Of the method; the alignment before it has one, so that it is the same on every machine.
+    form : {"learn2reg", "itk"}
+        ``disp_FIXED_MOVING.nii.gz``, shape (X, Y, Z, 3), float32, voxels of the arrays as stored in the
+        two files; or ``warp_FIXED_MOVING.nii.gz``, what antspyx, ITK and Slicer apply.
+    assume : str
+        Axis codes of files that do not say how their axes lie.
 
     Raises
     ------
     InputError
-        An image or label map cannot be used, or the method cannot run here.
+        An image or label map cannot be used, the method cannot run here, or `out` cannot be written.
     RegistrationError
         The method failed; nothing is written.
     """
@@ -87,42 +119,52 @@ def register_files(
     why = missing(spec)
     if why:
         raise InputError(f"{method} cannot run here: {why}")
-    fixed_file = load_volume(fixed_path)
-    fixed, moving = reorient(fixed_file), reorient(load_volume(moving_path))
-    labels = {
-        name: reorient(load_volume(path, labels=True))
-        for name, path in (("fixed", fixed_labels), ("moving", moving_labels))
-        if path is not None
-    }
-    for name, image in (("fixed", fixed), ("moving", moving)):
-        if name in labels and labels[name].shape != image.shape:
-            raise InputError(
-                f"{labels[name].name}: labels have shape {labels[name].shape}, their image "
-                f"{image.shape}; resample them to the image's grid"
-            )
+    if form not in FORMS:
+        raise InputError(f"--format {form}: expected one of {', '.join(FORMS)}")
+    out = Path(out)
+    files = [load_volume(path, assume=assume) for path in (fixed_path, moving_path)]
+    fixed, moving = (reorient(file) for file in files)
+    seen = {"fixed": find_brain(fixed), "moving": find_brain(moving)}
+    labels = {}
+    for name, path in (("fixed", fixed_labels), ("moving", moving_labels)):
+        if path is not None:
+            image, found = seen[name], load_volume(path, labels=True, assume=assume)
+            labels[name] = take_to_grid(reorient(found), image.shape, image.affine, image.name)
     if len(labels) == 2 and not metrics.find_common_labels(*(v.data for v in labels.values())):
         raise InputError(
             f"{labels['fixed'].name} and {labels['moving'].name} share no label; "
             "give two maps of one protocol"
         )
+    _check_folder(out)
     if spec.weights is not None:
         chosen["weights"] = str(fetch(spec.weights))
+    alignment = _value(
+        run_child(align, fixed, moving, preprocessing.alignment, timeout_seconds=1800), "alignment"
+    )
     outcome = run_child(
         _work,
-        fixed,
-        moving,
-        method,
-        chosen,
-        preprocessing,
+        *(fixed, moving, alignment, method, chosen, preprocessing),
         timeout_seconds=spec.timeout_seconds,
         threads=threads,
     )
-    if outcome.status != "ok":
-        raise RegistrationError(f"{method}: {outcome.reason}", outcome.status)
-    displacement, start, usage = outcome.value
+    displacement, start, usage = _value(outcome, method)
 
-    moved = warp_image(moving.data, displacement)
-    fields, brain = (start, displacement), fixed.data > 0
+    outside = moving.data[seen["moving"].data == 0]
+    air = float(np.median(outside)) if outside.size else 0.0
+    name = f"{_stem(Path(fixed_path))}_{_stem(Path(moving_path))}.nii.gz"
+    if form == "itk":
+        field_path = save_itk(displacement, files[0], moving.affine, out / f"warp_{name}")
+    else:
+        stored = to_stored(displacement, *files)
+        field_path = save_displacement(stored, files[0].affine, out / f"disp_{name}")
+    moved = warp_image(moving.data, displacement, fill=air)
+    moved_path = _save_like(moved, fixed, files[0], out / "moved.nii.gz")
+    labels_path = None
+    if "moving" in labels:
+        data = warp_labels(labels["moving"].data, displacement)
+        labels_path = _save_like(data, fixed, files[0], out / "moved_labels.nii.gz")
+
+    fields, brain = (start, displacement), seen["fixed"].data > 0
     correlation = [
         metrics.compute_correlation(fixed.data, moving.data, field, brain) for field in fields
     ]
@@ -134,16 +176,31 @@ def register_files(
             for field in fields
         ]
         dice, n_labels = [s["dice"] for s in scored], int(scored[0]["n_labels"])
-    name = f"disp_{_stem(Path(fixed_path))}_{_stem(Path(moving_path))}.nii.gz"
-    field_path = save_displacement(displacement, fixed.affine, Path(out) / name)
-    moved_path = _save_like(moved, fixed, fixed_file, Path(out) / "moved.nii.gz")
-    labels_path = None
-    if "moving" in labels:
-        data = warp_labels(labels["moving"].data, displacement)
-        labels_path = _save_like(data, fixed, fixed_file, Path(out) / "moved_labels.nii.gz")
-    return Registered(moved_path, field_path, labels_path, usage, *correlation, *dice, n_labels)
+    said = (v.notes for v in (*seen.values(), *labels.values()))
+    notes = tuple(dict.fromkeys(note for notes in said for note in notes))
+    return Registered(
+        moved_path, field_path, labels_path, usage, *correlation, *dice, n_labels, notes
+    )
 
 
-def _save_like(data, fixed: Volume, file: Volume, path: Path) -> Path:
+def _value(outcome: Outcome, what: str) -> Any:
+    if outcome.status != "ok":
+        raise RegistrationError(f"{what}: {outcome.reason}", outcome.status)
+    return outcome.value
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder that cannot be written, before minutes are spent on what goes there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{out}: cannot be written ({error}); choose another folder with --out"
+        ) from error
+
+
+def _save_like(data: np.ndarray, fixed: Volume, file: Volume, path: Path) -> Path:
     """Write an array on the canonical fixed grid in the orientation of the fixed file."""
     return save_volume(reorient(Volume(data, fixed.affine), file.orientation), path)

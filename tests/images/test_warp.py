@@ -13,6 +13,7 @@ from scipy import ndimage
 from synthetic import (
     GRIDS,
     SHAPE,
+    brain,
     grid_affine,
     indices,
     interior,
@@ -22,7 +23,7 @@ from synthetic import (
 )
 
 from lumirage_lib.errors import InputError
-from lumirage_lib.images.volumes import Volume, reorient, reorient_array
+from lumirage_lib.images.volumes import Volume, reorient, reorient_array, save_volume
 from lumirage_lib.images.warp import (
     check_displacement,
     compose,
@@ -35,10 +36,12 @@ from lumirage_lib.images.warp import (
     load_displacement,
     reorient_displacement,
     save_displacement,
+    save_itk,
     to_fireants,
     to_grid_sample,
     to_itk,
     to_native,
+    to_stored,
     to_world,
     warp_image,
     warp_labels,
@@ -501,3 +504,47 @@ def test_linear_rule_differs_from_nearest_where_two_parts_of_a_label_outweigh_th
 def test_unknown_rule_is_refused():
     with pytest.raises(InputError, match=r"label rule 'cubic'"):
         warp_labels(np.zeros(SHAPE, int), constant_field(), "cubic")
+
+
+# ---- the arrays that two files hold
+
+
+STORED = [("LPS", "RAS"), ("LIA", "oblique LPS"), ("oblique RAS", "PSR"), ("LAS", "LAS")]
+
+
+def stored_pair(fixed_name: str, moving_name: str):
+    """Two images as files hold them, a displacement between them turned to RAS, and the moved image."""
+    shapes = (22, 25, 20), (20, 27, 23)
+    fixed = Volume(brain(shapes[0]), grid_affine(fixed_name, (1.1, 1.0, 1.3)), "fixed")
+    moving = Volume(brain(shapes[1], 4), grid_affine(moving_name, (0.9, 1.2, 1.0)), "moving")
+    in_ras = reorient(fixed), reorient(moving)
+    # Onto the middle of the moving array by way of indices, whatever the headers say, and a bend.
+    middle = [(np.array(v.shape) - 1) / 2 for v in in_ras]
+    shift = (middle[1] - middle[0]).astype(np.float32).reshape(3, 1, 1, 1)
+    field = smooth_field(in_ras[0].shape, 1.0, 3) + shift
+    moved = Volume(warp_image(in_ras[1].data, field), in_ras[0].affine)
+    return fixed, moving, field, reorient(moved, fixed.orientation)
+
+
+@pytest.mark.parametrize(("fixed_name", "moving_name"), STORED)
+def test_stored_displacement_moves_the_arrays_as_they_are(fixed_name, moving_name):
+    fixed, moving, field, moved = stored_pair(fixed_name, moving_name)
+    stored = to_stored(field, fixed, moving)
+    assert stored.shape == (3, *fixed.shape)
+    assert_allclose(warp_image(moving.data, stored), moved.data, atol=1e-4)
+
+
+@pytest.mark.parametrize(("fixed_name", "moving_name"), STORED)
+def test_itk_file_is_applied_by_antspyx_as_it_is(tmp_path, fixed_name, moving_name):
+    import ants
+
+    fixed, moving, field, moved = stored_pair(fixed_name, moving_name)
+    paths = [save_volume(v, tmp_path / f"{v.name}.nii.gz") for v in (fixed, moving)]
+    warp = save_itk(field, fixed, reorient(moving).affine, tmp_path / "warp.nii.gz")
+    images = [ants.image_read(str(path)) for path in paths]
+    found = ants.apply_transforms(*images, [str(warp)], interpolator="linear").numpy()
+    # antspyx keeps the axes of the file; beyond the edge of the moving array it and we differ.
+    inside = (found > 0) & (moved.data > 0)
+    assert inside.mean() > 0.1
+    assert np.abs(found - moved.data)[inside].max() < 2e-3
+    assert ((found > 0) != (moved.data > 0)).mean() < 0.02
