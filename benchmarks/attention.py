@@ -22,9 +22,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lumirage_lib.methods import memory
+from lumirage_lib.methods.networks.memory import whole_brain_grid
 from lumirage_lib.methods.networks.sampling import convert_unit_to_voxels, convert_voxels_to_unit
 from lumirage_lib.methods.networks.vfa import VFA, compose, upsample
+from lumirage_lib.runs import memory
 from lumirage_lib.runs.child import measure, run_child
 
 Shape = tuple[int, int, int]
@@ -139,7 +140,7 @@ def run_all(names: list[str], shape: Shape, threads: int) -> list[dict]:
 
 
 def predict_fine() -> dict:
-    shape = memory.whole_brain_grid(0.6)
+    shape = whole_brain_grid(0.6)
     peak_mb = memory.predict("vfa", shape).peak_mb
     return {"run": "predicted", "shape": "x".join(map(str, shape)), "threads": 1} | {
         "status": "predicted",

@@ -22,8 +22,10 @@ import pandas as pd
 import torch
 from attention import match_plainly
 
-from lumirage_lib.methods import memory, networks
+from lumirage_lib.methods import networks
+from lumirage_lib.methods.networks.memory import Shape, trace, whole_brain_grid
 from lumirage_lib.methods.networks.slabs import convolve_whole
+from lumirage_lib.runs import memory
 from lumirage_lib.runs.child import measure, run_child
 
 TABLE = Path(__file__).with_suffix(".csv")
@@ -45,7 +47,7 @@ def forward_plainly(network: torch.nn.Module, fixed: torch.Tensor, moving: torch
         return match_plainly(network, pyramids)
 
 
-def infer_plainly(shape: memory.Shape, hand_back: bool):
+def infer_plainly(shape: Shape, hand_back: bool):
     if hand_back:
         memory.hand_back_freed_blocks()
     network = networks.build("vfa")
@@ -57,24 +59,24 @@ def infer_plainly(shape: memory.Shape, hand_back: bool):
     return usage
 
 
-def predict(network: str, form: str, shape: memory.Shape) -> memory.Prediction:
+def predict(network: str, form: str, shape: Shape) -> memory.Prediction:
     if (network, form) != ("vfa", "whole"):
         return memory.predict(network, shape, whole=form == "whole")
     with torch.device("meta"):
         module = networks.build("vfa")
         pair = [torch.empty(1, 1, *shape) for _ in range(2)]
-    graph_mb, library_mb = memory.trace(lambda *pair: forward_plainly(module, *pair), *pair)
+    graph_mb, library_mb = trace(lambda *pair: forward_plainly(module, *pair), *pair)
     return memory.Prediction(graph_mb - library_mb, library_mb, memory.measure_process("vfa"))
 
 
-def run(network: str, form: str, shape: memory.Shape, *, hand_back: bool):
+def run(network: str, form: str, shape: Shape, *, hand_back: bool):
     if (network, form) == ("vfa", "whole"):
         return run_child(infer_plainly, shape, hand_back)
     return memory.measure_peak(network, shape, whole=form == "whole", hand_back=hand_back)
 
 
 def make_row(network: str, form: str, spacing_mm: float) -> dict:
-    shape = memory.whole_brain_grid(spacing_mm)
+    shape = whole_brain_grid(spacing_mm)
     predicted = predict(network, form, shape)
     return {
         "network": network,
@@ -89,7 +91,7 @@ def make_row(network: str, form: str, spacing_mm: float) -> dict:
 
 
 def measure_row(row: dict, *, hand_back: bool) -> dict:
-    shape = memory.whole_brain_grid(row["spacing_mm"])
+    shape = whole_brain_grid(row["spacing_mm"])
     outcome = run(row["network"], row["form"], shape, hand_back=hand_back)
     done = outcome.status == "ok"
     if not hand_back:

@@ -18,7 +18,7 @@ app = typer.Typer()
 @app.command()
 def methods() -> None:
     """The registered methods: family, parameters, what they need."""
-    from ..methods import ADDABLE, list_methods, missing
+    from ..methods import ADDABLE, find_faults, list_methods, missing
 
     table = Table(show_lines=False)
     for column in ("method", "family", "sees", "here"):
@@ -33,6 +33,8 @@ def methods() -> None:
     console.print(table)
     for name in ADDABLE.keys() - {spec.id for spec in list_methods()}:
         console.print(f"{name}: {ADDABLE[name]}", highlight=False, soft_wrap=True)
+    for name, why in find_faults().items():
+        console.print(f"{name}: {why}", highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -99,7 +101,7 @@ def memory(
     whole: Annotated[bool, typer.Option(help="Convolve whole volumes, not slabs.")] = False,
 ) -> None:
     """Peak memory of one inference on one processor thread: predicted, without computing anything."""
-    from ..methods.memory import measure_peak, predict
+    from ..runs.memory import measure_peak, predict
 
     found = predict(network, shape, whole=whole)
     console.print(

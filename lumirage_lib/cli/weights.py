@@ -9,19 +9,21 @@ import typer
 
 from ._console import console
 
-app = typer.Typer(no_args_is_help=True, help="Weights on this machine: list, add.")
+app = typer.Typer(no_args_is_help=True, help="Weights on this machine: list, add, remove.")
 
 
 @app.command("list")
 def weights_list() -> None:
     """Weights that ship with the library and those that were added."""
-    from ..methods.networks.local import find_local
+    from ..methods.local import find_faults, find_local
 
     for local in find_local().values():
         about = ", ".join(f"{key} {value}" for key, value in local.about.items())
         head = f"{local.name}: {local.source.size_mb:.1f} MB, sha256 {local.source.sha256}"
         console.print(head, highlight=False, soft_wrap=True)
         console.print(f"  {about}\n  in {local.source.folder}", highlight=False, soft_wrap=True)
+    for name, why in find_faults().items():
+        console.print(f"{name}: {why}", highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command("add")
@@ -38,9 +40,20 @@ def weights_add(
 ) -> None:
     """Check a checkpoint, keep it as safetensors, and make a method of it."""
     from ..methods import METHODS
-    from ..methods.networks.local import add_weights
+    from ..methods.local import add_weights
 
     about = {"spacing_mm": str(spacing_mm), "grid": grid, "licence": licence}
     local = add_weights(network, path, name, about, params, METHODS)
     where = f"{local.source.folder}/{local.source.path}"
     console.print(f"added {local.name}: {where}", highlight=False, soft_wrap=True)
+
+
+@app.command("remove")
+def weights_remove(
+    name: Annotated[str, typer.Argument(help="Name under which they were added.")],
+) -> None:
+    """Take added weights away; those that ship with the library stay."""
+    from ..methods.local import remove_weights
+
+    remove_weights(name)
+    console.print(f"removed {name}", highlight=False, markup=False)

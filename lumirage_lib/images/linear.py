@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 
@@ -14,9 +15,26 @@ from .brain import find_brain
 from .volumes import Volume, translation
 from .warp import LPS
 
-# Mattes mutual information samples at random; antspyx hands a seed on only through this variable.
-# The sums of several threads still differ in the last digits, so a run keeps its alignments.
-SEED = {"ANTS_RANDOM_SEED": "20261122"}
+SEED = "20261122"
+
+
+@contextmanager
+def seeded() -> Iterator[None]:
+    """Within it antspyx draws the same samples each time.
+
+    Mattes mutual information samples at random; antspyx hands a seed on only through a variable of
+    the environment. The sums of several threads still differ in the last digits, so a run keeps its
+    alignments.
+    """
+    before = os.environ.get("ANTS_RANDOM_SEED")
+    os.environ["ANTS_RANDOM_SEED"] = SEED
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["ANTS_RANDOM_SEED"]
+        else:
+            os.environ["ANTS_RANDOM_SEED"] = before
 
 
 def to_ants(data: np.ndarray, affine: np.ndarray):
@@ -89,7 +107,7 @@ def align(fixed: Volume, moving: Volume, kind: str = "affine") -> np.ndarray:
         return centre_alignment(fixed, moving)
     import ants
 
-    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, SEED):
+    with tempfile.TemporaryDirectory() as folder, seeded():
         result = ants.registration(
             to_ants(fixed.data, fixed.affine),
             to_ants(moving.data, moving.affine),

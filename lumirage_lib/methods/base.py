@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import metadata
 
 import numpy as np
 
+from ..cohorts.sources import Source
 from ..errors import InputError, RegistrationError
 from ..images.preprocess import PairImages, pair_window, set_spacing
-from ..images.volumes import reorient_array, round_up
+from ..images.volumes import reorient_array, reorientation, round_up
 from ..images.warp import reorient_displacement, to_native
 
 FAMILIES = ("baseline", "iterative", "deep")
 EXPOSURES = ("seen", "very probably seen", "unknown", "not seen")  # the worst first
+
+
+def describe_version(package: str, wrapper: int) -> str:
+    """Version of a distribution and of the wrapper around it, as it enters the key of a result."""
+    try:
+        return f"{package} {metadata.version(package)}, wrapper {wrapper}"
+    except metadata.PackageNotFoundError:
+        return f"{package} not installed"
 
 
 @dataclass(frozen=True)
@@ -59,15 +69,28 @@ class Training:
         not which.
     complete : bool
         Whether `datasets` names all there were: then any other data set is "not seen".
+    unseen : tuple of str
+        Cohorts of this library none of whose tested images were among them, though others of their
+        data set were.
     """
 
     data: str
     evidence: str
     datasets: Mapping[str, str] = field(default_factory=dict)
     complete: bool = True
+    unseen: tuple[str, ...] = ()
 
-    def judge(self, datasets: Sequence[str]) -> str:
-        """Whether images of these data sets were seen: one of :data:`EXPOSURES`."""
+    def judge(self, cohort: str, datasets: Sequence[str]) -> str:
+        """Whether images of a cohort were seen: one of :data:`EXPOSURES`.
+
+        Parameters
+        ----------
+        cohort : str
+        datasets : sequence of str
+            Public data sets its images come from; none: unknown.
+        """
+        if cohort in self.unseen:
+            return "not seen"
         if not datasets:
             return "unknown"
         words = [self.datasets.get(d, "not seen" if self.complete else "unknown") for d in datasets]
@@ -121,7 +144,7 @@ class MethodSpec:
     citation: str
     parameters: Mapping = field(default_factory=dict)
     input: InputSpec = InputSpec()
-    weights: object | None = None
+    weights: Source | None = None
     timeout_seconds: float = 3600.0
     name: str = ""
     colour: str | None = None
@@ -225,6 +248,4 @@ def _axes(codes: str) -> np.ndarray:
 
 
 def _turn(shape_ras, codes: str) -> np.ndarray:
-    from ..images.volumes import reorientation
-
     return reorientation(tuple(int(n) for n in shape_ras), "RAS", codes)

@@ -8,6 +8,9 @@ import os
 import numpy as np
 
 from ..images.warp import LPS, from_itk
+from .base import MethodSpec, describe_version
+
+WRAPPER = 1  # raised when this file changes what comes out, and with it every key
 
 
 def to_sitk(data: np.ndarray, affine: np.ndarray):
@@ -51,3 +54,25 @@ def run_greedy(
     )
     field = sitk.GetArrayFromImage(greedy["warp"])  # (Z, Y, X, 3), mm, LPS
     return from_itk(np.transpose(field, (2, 1, 0, 3)), affine)
+
+
+GREEDY = MethodSpec(
+    "greedy",
+    "iterative",
+    run_greedy,
+    describe_version("picsl-greedy", WRAPPER),
+    "yushkevich2016",
+    {
+        "metric": "NCC 2x2x2",
+        "iterations": "100x50x10",
+        "gradient_sigma": "1.732vox",
+        "warp_sigma": "0.7071vox",
+        "step": 1.0,
+        "precision": 0.0,
+        "seed": 20261122,
+    },
+    name="greedy",
+    colour="#D55E00",
+    package="picsl_greedy",
+)
+SPECS = (GREEDY,)

@@ -7,12 +7,17 @@ with accurate optimisation and little learning for Learn2Reg 2021".
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from ..errors import InputError
 from ..images.volumes import bounding_box
+from .base import MethodSpec
+
+WRAPPER = 1  # raised when this file changes what comes out, and with it every key
 
 SIMILARITIES = ("ncc", "mind")
 
@@ -74,9 +79,9 @@ def refine(
     import torch
     import torch.nn.functional as F
 
+    from .networks.losses import compute_local_correlation, compute_roughness
     from .networks.mind import compute_local_mean, compute_mind_ssc
     from .networks.sampling import convert_voxels_to_unit, warp_by_unit_flow
-    from .training.losses import compute_local_correlation, compute_roughness
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -117,3 +122,35 @@ def refine(
     ]
     fine = F.pad(fine, [n for pair in reversed(around) for n in pair], mode="replicate")
     return displacement + fine[0].cpu().numpy()
+
+
+def refine_method(spec: MethodSpec) -> MethodSpec:
+    """A network whose field is the start of an optimisation on the pair itself: "+io".
+
+    Raises
+    ------
+    InputError
+        Not a deep method.
+    """
+    if spec.family != "deep":
+        raise InputError(
+            f"{spec.id}+io: only a network can be refined, and {spec.id} is of the family "
+            f"{spec.family!r}; leave out +io"
+        )
+    own = {
+        "steps": [50],
+        "spacings_mm": [2.0],
+        "learning_rate": 0.1,
+        "similarity": "ncc",
+        "window": 5,
+        "smoothness": 3.0,
+    }
+    return replace(
+        spec,
+        id=f"{spec.id}+io",
+        run=functools.partial(run_instance, start=spec.run),
+        version=f"{spec.version}, instance optimisation {WRAPPER}",
+        citation=f"{spec.citation},siebert2021",
+        parameters={**spec.parameters, **own},
+        name=f"{spec.name} + IO",
+    )

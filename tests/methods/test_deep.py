@@ -12,9 +12,9 @@ from lumirage_lib.errors import InputError, WeightsError
 from lumirage_lib.images.preprocess import PairImages
 from lumirage_lib.images.volumes import reorient_array
 from lumirage_lib.images.warp import warp_image
-from lumirage_lib.methods import get_method, run_method
-from lumirage_lib.methods.deep import run_network
-from lumirage_lib.methods.networks import PUBLISHED, build
+from lumirage_lib.methods import METHODS, get_method, run_method
+from lumirage_lib.methods.deep import PUBLISHED, run_network
+from lumirage_lib.methods.networks import build
 
 SHAPE = (32, 48, 32)
 
@@ -63,17 +63,23 @@ def test_unknown_network_and_unfit_grid_are_refused(checkpoint):
         run_network(fixed[:-1], moving[:-1], np.eye(4), network="lapirn-disp", weights=str(path))
 
 
-@pytest.mark.parametrize("name", ["lapirn-disp", "clapirn"])
-def test_registered_network_asks_for_what_it_was_trained_on(name):
-    spec, known = get_method(name), PUBLISHED[name]
-    assert spec.family == "deep"
-    assert (spec.input.orientation, spec.input.grid) == (known.orientation, known.shape)
-    assert (spec.weights.repository, spec.weights.path) == (known.repository, known.path)
-    sides = np.array(known.shape)
-    assert (sides % spec.input.multiple_of == 0).all()
-    options = dict(spec.parameters)
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_network_asks_for_what_it_was_trained_on(name):
+    spec = get_method(name)
+    assert (spec.family, spec.input.orientation) == ("deep", "LIA")
+    assert (spec.input.grid, spec.input.spacing_mm) == ((160, 192, 224), 1.0)
+    assert (np.array(spec.input.grid) % spec.input.multiple_of == 0).all()
     with torch.device("meta"):
-        assert spec.input.multiple_of % build(name, **options).required_multiple == 0
+        assert spec.input.multiple_of % build(name, **spec.parameters).required_multiple == 0
+
+
+@pytest.mark.parametrize("name", [m for m in METHODS if get_method(m).family == "deep"])
+def test_every_network_says_what_it_was_trained_on_and_how_that_is_known(name):
+    training = get_method(name).training
+    assert training.data
+    assert training.evidence
+    assert training.datasets
+    assert set(training.datasets.values()) <= {"seen", "very probably seen"}
 
 
 @pytest.mark.mirror

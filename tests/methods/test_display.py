@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import subprocess
 import sys
+from dataclasses import replace
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -107,11 +109,12 @@ def test_method_that_is_not_here_is_shown_as_it_is_called():
 
 def test_what_was_seen_follows_from_the_data_sets_of_the_cohort():
     training = Training("some", "their paper", {"A": "very probably seen", "B": "seen"})
-    assert training.judge(["A"]) == "very probably seen"
-    assert training.judge(["C", "B"]) == "seen"
-    assert training.judge(["C"]) == "not seen"
-    assert training.judge([]) == "unknown"
-    assert Training("some", "their paper", {}, complete=False).judge(["C"]) == "unknown"
+    assert training.judge("c", ["A"]) == "very probably seen"
+    assert training.judge("c", ["C", "B"]) == "seen"
+    assert training.judge("c", ["C"]) == "not seen"
+    assert training.judge("c", []) == "unknown"
+    assert replace(training, unseen=("c",)).judge("c", ["B"]) == "not seen"
+    assert Training("some", "their paper", {}, complete=False).judge("c", ["C"]) == "unknown"
 
 
 def test_finest_voxels_are_the_coarsest_of_what_is_given_and_what_it_works_at():
@@ -120,3 +123,12 @@ def test_finest_voxels_are_the_coarsest_of_what_is_given_and_what_it_works_at():
     assert (spec.find_finest_mm(1.0), spec.find_finest_mm(3.0)) == (2.0, 3.0)
     spec = MethodSpec("m", "deep", lambda *a: None, "1", "x", internal_voxels=2)
     assert spec.find_finest_mm(0.6) == 1.2
+
+
+def test_showing_methods_needs_no_network_library():
+    code = (
+        "import sys; from lumirage_lib.methods import METHODS, colour_of, name_of, order_of\n"
+        "print(order_of(METHODS), [*map(name_of, METHODS)], [*map(colour_of, METHODS)])\n"
+        "assert not {'torch', 'ants', 'SimpleITK', 'fireants'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

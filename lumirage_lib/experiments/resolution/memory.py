@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ...methods import AS_GIVEN, name_of, order_of
-from ...methods import memory as needs
+from ...methods.networks.memory import count_tensors, whole_brain_grid
+from ...runs.memory import measure_peak
 from ...runs.profiles import project_root
 from ...stats import count, join
 
@@ -41,12 +42,12 @@ def provoke_failure(network: str, spacing_mm: float) -> pd.DataFrame:
         Rows "whole" and "slabs": network, shape, budget_mb, predicted_mb (both of the inference,
         without the process), status, reason, measured_mb (NaN where it failed).
     """
-    shape = needs.whole_brain_grid(spacing_mm)
-    predicted = {f: sum(needs.count_tensors(network, shape, whole=f == "whole")) for f in FORMS}
+    shape = whole_brain_grid(spacing_mm)
+    predicted = {f: sum(count_tensors(network, shape, whole=f == "whole")) for f in FORMS}
     budget_mb = sum(predicted.values()) / 2
     rows = []
     for form, predicted_mb in predicted.items():
-        outcome = needs.measure_peak(network, shape, whole=form == "whole", budget_mb=budget_mb)
+        outcome = measure_peak(network, shape, whole=form == "whole", budget_mb=budget_mb)
         done = outcome.status == "ok"
         rows.append(
             {

@@ -1,6 +1,6 @@
 """Registration networks, key-compatible with the checkpoints their authors published."""
 
-from .catalogue import PUBLISHED, Published, build, load, required_multiple
+from .catalogue import build, load, required_multiple
 from .lapirn import ConditionalLapIRN, LapIRN
 from .symnet import SYMNet
 from .vfa import VFA, infer_options
@@ -8,11 +8,9 @@ from .voxelmorph import VoxelMorph
 from .weights import load_weights, read_state
 
 __all__ = [
-    "PUBLISHED",
     "VFA",
     "ConditionalLapIRN",
     "LapIRN",
-    "Published",
     "SYMNet",
     "VoxelMorph",
     "build",

@@ -10,6 +10,7 @@ learned scale acts) is settled by the outputs of the official network, which our
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -221,8 +222,11 @@ def infer_options(state: Mapping[str, Tensor]) -> dict[str, int]:
     WeightsError
         The keys are not those of a VFA network.
     """
-    levels = [int(key.split(".")[2]) for key in state if key.startswith("decoder.project.")]
+    found = (re.match(r"decoder\.project\.(\d+)\.", key) for key in state)
+    levels = [int(match[1]) for match in found if match]
     try:
+        if not levels:
+            raise KeyError("decoder.project.*")
         return {
             "downsamples": max(levels),
             "skip": min(levels),
@@ -232,7 +236,7 @@ def infer_options(state: Mapping[str, Tensor]) -> dict[str, int]:
             // 2 ** min(levels),
             "max_channels": state["encoder.bottleneck_conv.conv1.weight"].shape[0],
         }
-    except (KeyError, ValueError, IndexError) as error:
+    except (KeyError, IndexError) as error:
         raise WeightsError(
             f"expected the state dict of a VFA network (encoder.*, decoder.*), but {error} is "
             "missing; is it the checkpoint of another network?"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import pickletools
 import re
 import struct
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,7 +18,9 @@ from torch import Tensor, nn
 from ...errors import WeightsError
 from .voxelmorph import read_keras_state
 
+PARALLEL = "module."
 TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".ckpt")
+MOST_PICKLE = 2**24  # bytes that are looked through for instructions
 # What the readers raise on bytes that are cut short or not theirs.
 UNREADABLE = (
     RuntimeError,
@@ -91,6 +95,17 @@ def check_state(state: Mapping[str, Tensor], module: nn.Module, name: str) -> No
             )
 
 
+def check_finite(state: Mapping[str, Tensor], name: str) -> None:
+    """Raise WeightsError if a tensor holds NaN or infinite values, as after a training that diverged."""
+    for key, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            n = int((~torch.isfinite(tensor)).sum())
+            raise WeightsError(
+                f"expected finite weights, but {n} of the {tensor.numel()} values of {key} in {name} "
+                "are NaN or infinite; take a checkpoint from before the training diverged"
+            )
+
+
 def _read(reader: Callable[[Path], dict[str, Tensor]], path: Path, kind: str) -> dict[str, Tensor]:
     try:
         return reader(path)
@@ -100,29 +115,50 @@ def _read(reader: Callable[[Path], dict[str, Tensor]], path: Path, kind: str) ->
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
-        refused = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
-        if refused:
+        if refused := _find_code(path, str(error)):
             raise WeightsError(
-                f"expected plain tensors, but {path.name} pickles the Python object "
-                f"{refused[1]}, which could execute code on loading; save the state_dict alone, "
-                "or fetch the file again if that is what it should hold"
+                f"expected plain tensors, but {path.name} {refused}, which could execute code on "
+                "loading, so it was not loaded; save the state_dict alone, or fetch the file again "
+                "if that is what it should hold"
             ) from error
         raise _make_unreadable(path, "a PyTorch checkpoint") from error
     return _find_state(content, path.name)
 
 
+def _find_code(path: Path, complaint: str) -> str | None:
+    """What in a file that torch refused is more than data, in words."""
+    if "TorchScript" in complaint:
+        return "is a TorchScript archive"
+    if found := re.search(r"GLOBAL (\S+) (?:was not an allowed|whose module)", complaint):
+        return f"pickles the Python object {found[1]}"
+    try:  # old or foreign pickles, whose instructions torch's reader does not know
+        names = [op.name for op, _, _ in pickletools.genops(path.read_bytes()[:MOST_PICKLE])]
+    except (ValueError, IndexError, OSError, UnicodeDecodeError, struct.error, EOFError):
+        return None
+    calls = {"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "REDUCE", "NEWOBJ", "BUILD"}
+    return "pickles Python objects" if calls.intersection(names) else None
+
+
 def _find_state(content: object, name: str) -> dict[str, Tensor]:
     """The state dict itself, or the only one among a training checkpoint's entries."""
     candidates = [content, *content.values()] if isinstance(content, Mapping) else []
-    found = [dict(c) for c in candidates if _is_state(c)]
+    found = [_strip_prefix(c) for c in candidates if _is_state(c)]
     if len(found) != 1:
         raise WeightsError(
             f"expected one state dict of named tensors in {name}, found {len(found)}; "
             "save the network's state_dict alone"
         )
     return found[0]
+
+
+def _strip_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The names that the network itself has: training on several devices puts one before all."""
+    if all(key.startswith(PARALLEL) for key in state):
+        return {key.removeprefix(PARALLEL): value for key, value in state.items()}
+    return dict(state)
 
 
 def _is_state(content: object) -> bool:

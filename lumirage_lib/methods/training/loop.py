@@ -21,12 +21,16 @@ from torch import Tensor
 
 from ...cohorts import Cohort
 from ...errors import InputError
+from ..local import save_weights
 from ..networks import VFA
-from ..networks.local import save_weights
+from ..networks.losses import (
+    compute_folded_percent,
+    compute_local_correlation,
+    compute_roughness,
+)
 from ..networks.sampling import convert_unit_to_voxels, convert_voxels_to_unit, warp_by_unit_flow
 from ..networks.vfa import upsample
 from .data import Brains, draw_pair, load_brains, sample_brain, training_scans
-from .losses import compute_folded_percent, compute_local_correlation, compute_roughness
 from .recipes import Recipe, value_at
 
 CHECKPOINT, HISTORY, WEIGHTS, FRAME = (

@@ -10,12 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lumirage_lib.methods.networks import PUBLISHED, build, load_weights
+from lumirage_lib.methods.deep import PUBLISHED
+from lumirage_lib.methods.networks import build, load_weights
 
 
 def find_checkpoint(name: str) -> Path:
     """Published checkpoint in the mirror folder, laid out owner/name/commit/path."""
-    published = PUBLISHED[name]
+    published = PUBLISHED[name].weights
     repository = Path(os.environ["LUMIRAGE_MIRROR"]) / published.repository
     (path,) = repository.glob(f"*/{published.path}")
     return path

@@ -15,7 +15,8 @@ from helpers import (
 )
 
 from lumirage_lib.errors import InputError
-from lumirage_lib.methods.networks import PUBLISHED, build, required_multiple, slabs
+from lumirage_lib.methods.deep import PUBLISHED
+from lumirage_lib.methods.networks import build, required_multiple, slabs
 from lumirage_lib.methods.networks.sampling import (
     convert_unit_to_voxels,
     convert_voxels_to_unit,

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lumirage_lib.errors import InputError, WeightsError
-from lumirage_lib.methods.networks import PUBLISHED, build, load_weights, required_multiple
+from lumirage_lib.methods.deep import PUBLISHED
+from lumirage_lib.methods.networks import build, load_weights, required_multiple
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 import torch
 from synthetic import smooth_noise
 
-from lumirage_lib.methods.training.losses import (
+from lumirage_lib.methods.networks.losses import (
     compute_folded_percent,
     compute_local_correlation,
     compute_roughness,

@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 import torch
-from helpers import as_batch, make_blobs
+from safetensors.torch import save_file
+from synthetic import smooth_noise
 from typer.testing import CliRunner
 
 from lumirage_lib import methods
@@ -15,8 +16,14 @@ from lumirage_lib.cohorts.sources import fetch, is_local
 from lumirage_lib.errors import InputError, SourceError, WeightsError
 from lumirage_lib.images.preprocess import PairImages
 from lumirage_lib.methods import get_method, list_methods, missing, run_method
-from lumirage_lib.methods.networks import VFA, build
-from lumirage_lib.methods.networks.local import add_weights, find_local, user_folder
+from lumirage_lib.methods.local import (
+    add_weights,
+    find_faults,
+    find_local,
+    remove_weights,
+    user_folder,
+)
+from lumirage_lib.methods.networks import VFA, build, read_state
 
 ABOUT = {"spacing_mm": "1.0", "grid": "16x16x16", "licence": "mine"}
 OPTIONS = {"downsamples": 2, "start_channels": 2, "matching_channels": 2, "max_channels": 8}
@@ -44,7 +51,7 @@ def checkpoint(network, tmp_path):
 
 
 def make_pair(rng, shape=(16, 20, 16)) -> PairImages:
-    images = [make_blobs(rng, shape).astype(np.float32) for _ in range(2)]
+    images = [0.5 + 0.2 * smooth_noise(shape, 2, s) for s in rng.integers(99, size=2)]
     return PairImages(*images, np.eye(4), np.eye(4), np.eye(4))
 
 
@@ -62,7 +69,8 @@ def test_added_weights_are_a_method_that_returns_what_the_network_returns(rng, n
     assert "vfa-lumir" in [s.id for s in list_methods()]
     pair = make_pair(rng)
     with torch.inference_mode():
-        expected = network(as_batch(pair.fixed), as_batch(pair.moving))[0].numpy()
+        images = [torch.from_numpy(a)[None, None] for a in (pair.fixed, pair.moving)]
+        expected = network(*images)[0].numpy()
     assert np.abs(expected).max() > 0.1
     np.testing.assert_allclose(run("vfa-lumir", pair), expected, atol=1e-6)
 
@@ -182,8 +190,8 @@ def test_damage_is_noticed(checkpoint):
     with pytest.raises(SourceError, match="add those weights, again"):
         fetch(local.source)
     path.unlink()
-    with pytest.raises(WeightsError, match=r"`lumirage weights add` it again"):
-        find_local()
+    assert "mine" not in find_local()
+    assert "`lumirage weights add` it again" in find_faults()["mine"]
 
 
 def test_command_adds_and_lists(checkpoint, tmp_path):
@@ -198,5 +206,122 @@ def test_command_adds_and_lists(checkpoint, tmp_path):
     assert isinstance(runner.invoke(app, ["train", "symnet"]).exception, InputError)
 
 
-def test_every_network_that_can_be_local_has_a_citation():
-    assert {local.about["network"] for local in find_local().values()} <= methods.CITATIONS.keys()
+# ---- faults at the door, and of one entry
+
+
+@pytest.mark.parametrize(
+    ("about", "complaint"),
+    [
+        ({"grid": "banana"}, r"grid 'banana': expected the three sides"),
+        ({"grid": "16x16"}, r"grid '16x16'"),
+        ({"grid": "16x16x16x16"}, "grid '16x16x16x16'"),
+        ({"grid": "0x16x16"}, r"each 1 to 2048"),
+        ({"grid": "-16x16x16"}, "grid '-16x16x16'"),
+        ({"grid": "999999x16x16"}, "1 to 2048"),
+        ({"spacing_mm": "nan"}, r"voxel size 'nan': expected millimetres"),
+        ({"spacing_mm": "-1"}, "voxel size '-1'"),
+        ({"spacing_mm": "0"}, "voxel size '0'"),
+        ({"spacing_mm": "inf"}, "voxel size 'inf'"),
+        ({"spacing_mm": "wide"}, "voxel size 'wide'"),
+        ({"spacing_mm": "1e-9"}, "0.01 to 100"),
+    ],
+)
+def test_geometry_that_is_none_is_refused_before_anything_is_kept(checkpoint, about, complaint):
+    with pytest.raises(InputError, match=complaint):
+        add_weights("vfa", checkpoint, "mine", {**ABOUT, **about})
+    assert not list(user_folder().glob("*"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(network, tmp_path, value):
+    network.decoder.project["1"].weight.data[0, 0, 0, 0, 0] = value
+    torch.save(network.state_dict(), tmp_path / "a.pth")
+    refuse(tmp_path / "a.pth", r"1 of the \d+ values of decoder\.project\.1\.weight in a\.pth")
+
+
+def test_prefix_of_training_on_several_devices_is_taken_off(network, tmp_path):
+    state = {f"module.{key}": value for key, value in network.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "a.pth")
+    torch.save({**state, "rest": torch.zeros(1)}, tmp_path / "b.pth")
+    refuse(tmp_path / "b.pth", r"decoder\.project\.\*. is missing; is it the checkpoint of another")
+    local = add_weights("vfa", tmp_path / "a.pth", "mine", ABOUT)
+    assert read_state(fetch(local.source)).keys() == network.state_dict().keys()
+
+
+def spoil_header(folder, **changed):
+    """One entry whose bytes are pinned and whose header says something else."""
+    state = read_state(folder / "mine.safetensors")
+    header = {"network": "vfa", "multiple_of": "4", **ABOUT, **changed}
+    save_file(state, folder / "mine.safetensors", header)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda folder: (folder / "mine.safetensors").unlink(), "No such file"),
+        (lambda folder: (folder / "mine.safetensors").write_bytes(b""), "mine.safetensors, but"),
+        (lambda folder: (folder / "mine.safetensors").write_bytes(b"\xff" * 99), "but"),
+        (lambda folder: spoil_header(folder, grid="banana"), "grid 'banana'"),
+        (lambda folder: spoil_header(folder, spacing_mm="nan"), "voxel size 'nan'"),
+        (lambda folder: spoil_header(folder, multiple_of="0"), "multiple_of '0'"),
+        (lambda folder: spoil_header(folder, network="resnet"), "names the network 'resnet'"),
+    ],
+)
+def test_one_bad_entry_leaves_the_others_and_can_be_removed(checkpoint, spoil, complaint):
+    add_weights("vfa", checkpoint, "mine", ABOUT)
+    add_weights("vfa", checkpoint, "other", ABOUT)
+    spoil(user_folder())
+    assert {"vfa", "other"} <= {s.id for s in list_methods()}
+    assert "mine" not in {s.id for s in list_methods()}
+    assert complaint in find_faults()["mine"]
+    assert "lumirage weights remove mine" in find_faults()["mine"]
+    with pytest.raises(WeightsError, match=re.escape(complaint)):
+        get_method("mine")
+    runner = CliRunner()
+    for command in ("methods", "weights list"):
+        shown = runner.invoke(app, command.split())
+        assert shown.exit_code == 0, shown.output
+        assert complaint in shown.output.replace("\n", " ")
+    remove_weights("mine")
+    assert not find_faults()
+    assert "other" in find_local()
+
+
+@pytest.mark.parametrize("junk", [b"\xff\xfe\n", b"0" * 64 + b"  ../evil.safetensors\n", b"x\n\n"])
+def test_lines_of_the_sums_that_are_none_are_passed_over(checkpoint, junk):
+    add_weights("vfa", checkpoint, "mine", ABOUT)
+    sums = user_folder() / "SHA256SUMS"
+    sums.write_bytes(junk + sums.read_bytes())
+    assert "mine" in find_local()
+    assert not find_faults()
+
+
+def test_adding_others_does_not_bless_a_damaged_file(checkpoint):
+    local = add_weights("vfa", checkpoint, "mine", ABOUT)
+    path = user_folder() / "mine.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    add_weights("vfa", checkpoint, "other", ABOUT)
+    assert find_local()["mine"].source.sha256 == local.source.sha256
+    assert "damaged" in missing(get_method("mine"))
+
+
+def test_removed_weights_are_gone_and_shipped_ones_stay(checkpoint):
+    add_weights("vfa", checkpoint, "mine", ABOUT)
+    removed = CliRunner().invoke(app, ["weights", "remove", "mine"])
+    assert removed.exit_code == 0, removed.output
+    assert "mine" not in find_local()
+    assert not (user_folder() / "mine.safetensors").exists()
+    for name in ("mine", "vfa", "../vfa", "greedy"):
+        with pytest.raises(InputError, match="no added weights"):
+            remove_weights(name)
+    assert "vfa" in find_local()
+
+
+def test_shipped_weights_are_declared_as_their_header_says():
+    for name in ("vfa",):
+        spec, local = get_method(name), find_local()[name]
+        assert (spec.input.grid, spec.input.spacing_mm) == (local.grid, local.spacing_mm)
+        assert spec.input.multiple_of == local.multiple_of
+        assert spec.weights == local.source
