@@ -8,7 +8,7 @@ same random weights and random feature pyramids of both images, each alone in a 
 "forward" is a whole pass of ours, encoders included, "bfloat16" the same with convolutions in
 bfloat16 and channels last. Peak memory is that of the process, inputs and libraries included.
 "predicted" is the forward pass on the grid of a brain at 0.6 mm, its memory alone, by
-``lumirage_lib.methods.memory``. Writes attention.csv and attention.md beside this file; rows that are not
+``lumirage_lib.runs.memory``. Writes attention.csv and attention.md beside this file; rows that are not
 run again are kept.
 """
 

@@ -30,7 +30,7 @@ MARKERS = {
     ("deep", "@grid"): ">",
     ("deep", "+io@grid"): "P",
 }
-AS_GIVEN = "@grid"  # a network fed the working grid, see `on_any_grid`
+AS_GIVEN = "@grid"  # a network fed the working grid, see `deep.feed_any_grid`
 MODIFIERS = {"+io": " + IO", AS_GIVEN: " (as given)"}
 
 

@@ -10,8 +10,8 @@ from synthetic import brain, known_pair, smooth_field
 from lumirage_lib.cohorts import balanced_pairs, get_cohort
 from lumirage_lib.errors import InputError
 from lumirage_lib.images.warp import warp_image, warp_labels
-from lumirage_lib.methods import get_method, refined
-from lumirage_lib.methods.instance import run_instance
+from lumirage_lib.methods import get_method
+from lumirage_lib.methods.instance import refine_method, run_instance
 from lumirage_lib.metrics import compute_field_measures, compute_overlap
 from lumirage_lib.runs.task import Task, plan
 
@@ -156,7 +156,7 @@ def test_what_is_no_network_is_not_refined():
     with pytest.raises(InputError, match="no method 'gredy'"):
         get_method("gredy+io")
     with pytest.raises(InputError):
-        refined(get_method("syn"))
+        refine_method(get_method("syn"))
 
 
 def test_refined_and_plain_network_have_keys_of_their_own():

@@ -7,12 +7,12 @@ from dataclasses import replace
 from ...errors import InputError
 from ..base import MethodSpec
 from ..local import Local
-from . import lapirn, symnet, vfa, voxelmorph
+from . import lapirn, lkunet, symnet, vfa, voxelmorph
 from .base import run_network
 
 __all__ = ["ADDABLE", "PUBLISHED", "SPECS", "feed_any_grid", "make_local_method", "run_network"]
 
-SPECS = (*vfa.SPECS, *lapirn.SPECS, *symnet.SPECS, *voxelmorph.SPECS)
+SPECS = (*vfa.SPECS, *lapirn.SPECS, *symnet.SPECS, *voxelmorph.SPECS, *lkunet.SPECS)
 ADDABLE = {**vfa.ADDABLE}
 LOCAL = {"vfa": vfa.make_method}  # network -> what makes a method of its weights
 # Those whose weights their authors made public, by name.

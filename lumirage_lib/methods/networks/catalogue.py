@@ -12,6 +12,7 @@ from torch import nn
 
 from ...errors import InputError
 from .lapirn import ConditionalLapIRN, LapIRN
+from .lkunet import LKUNet
 from .symnet import SYMNet
 from .vfa import VFA, infer_options
 from .voxelmorph import VoxelMorph
@@ -22,6 +23,7 @@ BUILDERS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
         "lapirn-disp": partial(LapIRN, diffeomorphic=False),
         "lapirn-diff": partial(LapIRN, diffeomorphic=True),
         "clapirn": ConditionalLapIRN,
+        "lkunet": LKUNet,
         "symnet": SYMNet,
         "vfa": VFA,
         "voxelmorph": VoxelMorph,

@@ -8,6 +8,8 @@ published checkpoint.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from .inputs import check_pair
@@ -35,38 +37,73 @@ def make_output(channels: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv3d(channels, 3, 5, padding=2, bias=False), nn.Softsign())
 
 
-class SYMNet(nn.Module):
-    """SYMNet; `start_channels` of the published network is 7."""
+class UNet(nn.Module):
+    """The U-Net of SYMNet, full resolution to a sixteenth and back, without its outputs.
+
+    Parameters
+    ----------
+    n : int
+        Channels at full resolution.
+    conv : callable
+        ``conv(in_channels, out_channels, stride=1)``: a convolution and its nonlinearity.
+    block : callable
+        ``block(in_channels, out_channels)``: the layer that follows each halving.
+    up : callable
+        ``up(channels)``: a transposed convolution that doubles the resolution.
+    deepest : int
+        Channels between the last halving and its block.
+    """
 
     required_multiple = 16
 
-    def __init__(self, start_channels: int = 7):
+    def __init__(self, n: int, conv: Callable, block: Callable, up: Callable, deepest: int):
         super().__init__()
+        self.eninput = conv(2, n)
+        self.ec1 = conv(n, n)
+        self.ec2 = conv(n, 2 * n, stride=2)
+        self.ec3 = block(2 * n, 2 * n)
+        self.ec4 = conv(2 * n, 4 * n, stride=2)
+        self.ec5 = block(4 * n, 4 * n)
+        self.ec6 = conv(4 * n, 8 * n, stride=2)
+        self.ec7 = block(8 * n, 8 * n)
+        self.ec8 = conv(8 * n, deepest, stride=2)
+        self.ec9 = block(deepest, 8 * n)
+        self.dc1 = conv(16 * n, 8 * n)
+        self.dc2 = conv(8 * n, 4 * n)
+        self.dc3 = conv(8 * n, 4 * n)
+        self.dc4 = conv(4 * n, 2 * n)
+        self.dc5 = conv(4 * n, 4 * n)
+        self.dc6 = conv(4 * n, 2 * n)
+        self.dc7 = conv(3 * n, 2 * n)
+        self.dc8 = conv(2 * n, 2 * n)
+        self.up1 = up(8 * n)
+        self.up2 = up(4 * n)
+        self.up3 = up(2 * n)
+        self.up4 = up(2 * n)
+
+    def compute_features(self, first: Tensor, second: Tensor) -> Tensor:
+        """Features (N, 2 n, X, Y, Z) of two images (N, 1, X, Y, Z)."""
+        full = apply(self.ec1, apply(self.eninput, first, second))
+        half = apply(self.ec3, apply(self.ec2, full))
+        quarter = apply(self.ec5, apply(self.ec4, half))
+        eighth = apply(self.ec7, apply(self.ec6, quarter))
+        x = apply(self.ec9, apply(self.ec8, eighth))
+        x = apply(self.dc2, apply(self.dc1, take_rows(self.up1, x), eighth))
+        x = apply(self.dc4, apply(self.dc3, take_rows(self.up2, x), quarter))
+        x = apply(self.dc6, apply(self.dc5, take_rows(self.up3, x), half))
+        x = apply(self.dc7, take_rows(self.up4, x), full)
+        del full, half, quarter, eighth
+        return apply(self.dc8, x)
+
+
+class SYMNet(UNet):
+    """SYMNet; `start_channels` of the published network is 7."""
+
+    def __init__(self, start_channels: int = 7):
         n = start_channels
-        self.eninput = make_conv(2, n)
-        self.ec1 = make_conv(n, n)
-        self.ec2 = make_conv(n, 2 * n, stride=2)
-        self.ec3 = make_conv(2 * n, 2 * n)
-        self.ec4 = make_conv(2 * n, 4 * n, stride=2)
-        self.ec5 = make_conv(4 * n, 4 * n)
-        self.ec6 = make_conv(4 * n, 8 * n, stride=2)
-        self.ec7 = make_conv(8 * n, 8 * n)
-        self.ec8 = make_conv(8 * n, 16 * n, stride=2)
-        self.ec9 = make_conv(16 * n, 8 * n)
-        self.dc1 = make_conv(16 * n, 8 * n)
-        self.dc2 = make_conv(8 * n, 4 * n)
-        self.dc3 = make_conv(8 * n, 4 * n)
-        self.dc4 = make_conv(4 * n, 2 * n)
-        self.dc5 = make_conv(4 * n, 4 * n)
-        self.dc6 = make_conv(4 * n, 2 * n)
-        self.dc7 = make_conv(3 * n, 2 * n)
-        self.dc8 = make_conv(2 * n, 2 * n)
+        super().__init__(n, make_conv, make_conv, make_up, 16 * n)
         self.dc9 = make_output(2 * n)
         self.dc10 = make_output(2 * n)
-        self.up1 = make_up(8 * n)
-        self.up2 = make_up(4 * n)
-        self.up3 = make_up(2 * n)
-        self.up4 = make_up(2 * n)
 
     def forward(self, fixed: Tensor, moving: Tensor) -> Tensor:
         """Displacement (N, 3, X, Y, Z), voxels of the fixed grid, array axis order.
@@ -84,17 +121,7 @@ class SYMNet(nn.Module):
 
     def compute_velocities(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
         """Velocities that bring fixed and moving to their middle, unit coordinates."""
-        full = apply(self.ec1, apply(self.eninput, fixed, moving))
-        half = apply(self.ec3, apply(self.ec2, full))
-        quarter = apply(self.ec5, apply(self.ec4, half))
-        eighth = apply(self.ec7, apply(self.ec6, quarter))
-        x = apply(self.ec9, apply(self.ec8, eighth))
-        x = apply(self.dc2, apply(self.dc1, take_rows(self.up1, x), eighth))
-        x = apply(self.dc4, apply(self.dc3, take_rows(self.up2, x), quarter))
-        x = apply(self.dc6, apply(self.dc5, take_rows(self.up3, x), half))
-        x = apply(self.dc7, take_rows(self.up4, x), full)
-        del full, half, quarter, eighth
-        x = apply(self.dc8, x)
+        x = self.compute_features(fixed, moving)
         # The outputs' three components are already in grid_sample order.
         return tuple(
             convert_voxels_to_unit(apply(output, x).flip(1) * MAX_VELOCITY_VOX)
@@ -109,7 +136,9 @@ def take_rows(up: nn.Sequential, x: Tensor) -> Rows:
     return lambda start, stop: nonlinearity(rows(start, stop))
 
 
-def apply(layer: nn.Sequential, *parts: Tensor | Rows) -> Tensor:
-    """Convolution of the parts concatenated, then the layer's nonlinearity."""
+def apply(layer: nn.Module, *parts: Tensor | Rows) -> Tensor:
+    """Convolution of the parts concatenated, then the layer's nonlinearity; or a block of its own."""
+    if not isinstance(layer, nn.Sequential):
+        return layer(*parts)
     conv, nonlinearity = layer
     return nonlinearity(convolve(conv, *parts))
