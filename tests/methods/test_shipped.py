@@ -14,13 +14,8 @@ from lumirage_lib.images.linear import centre_alignment
 from lumirage_lib.images.preprocess import STANDARD, prepare_pair
 from lumirage_lib.images.warp import warp_image
 from lumirage_lib.methods import get_method, missing, run_method
-<<<<<<< HEAD:tests/methods/networks/test_shipped.py
-from lumirage_lib.methods.networks.local import SHIPPED, SUMS, find_local
-from lumirage_lib.runs.task import plan
-=======
 from lumirage_lib.methods.local import SHIPPED, SUMS, find_local
-from lumirage_lib.runs.evaluate import plan
->>>>>>> ec96f56 (wip):tests/methods/test_shipped.py
+from lumirage_lib.runs.task import plan
 
 
 @pytest.fixture(autouse=True)
