@@ -11,64 +11,22 @@ Prints a table and writes it as coverage.csv and coverage.md beside this file. A
 from __future__ import annotations
 
 import argparse
-import json
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from designs import N_PRIMARY, find_designs, read_run
 from scipy import stats
 
 from lumirage_lib.stats import match_pairs
 from lumirage_lib.stats._crossed import make_estimator
 from lumirage_lib.stats._design import decompose, make_design
 
-RUN = Path(__file__).parents[1] / "results" / "open" / "registrations.parquet"
 ROLES = (0.0, 0.25, 0.5, 0.8, 0.9, 0.95)  # correlation of a subject's two effects
 SPREADS = (0.0, 0.25, 1.0, 4.0, 25.0)  # variance of subjects in one role, noise of a pair being 1
 ALPHA = 0.05
-N_PRIMARY = 7  # primary arms of the decision rules: the first of Holm's steps is this strict
 Draw = dict[str, np.ndarray]
-
-
-def read_run() -> pd.DataFrame:
-    """The published registrations as a pairs table of Dice, between subjects."""
-    table = pd.read_parquet(RUN)
-    table = table[(table["kind"] == "between") & (table["status"] == "ok")]
-    table = table.rename(columns={"preprocessing": "condition"})
-    dice = [json.loads(m)["dice"] for m in table["measures"]]
-    return table.assign(dice=dice)
-
-
-def pairs_of(table: pd.DataFrame) -> np.ndarray:
-    """Names of the subjects of every pair in the order of the run, shape (n_pairs, 2)."""
-    rows = table[table["method"] == "greedy"].sort_values("finished")
-    rows = rows.drop_duplicates(["fixed", "moving"])
-    return rows[["fixed_subject", "moving_subject"]].to_numpy(str)
-
-
-def all_ordered(n: int) -> np.ndarray:
-    names = [f"s{k}" for k in range(n)]
-    return np.array([(a, b) for a in names for b in names if a != b])
-
-
-def find_designs(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Every design in use: arm -> pairs."""
-    oasis = table[(table["cohort"] == "oasis") & (table["condition"] == "standard")]
-    ring = np.array([(f"s{k}", f"s{(k + 1) % 6}") for k in range(6)])
-    few = table[(table["cohort"] == "oasis") & (table["condition"] == "tight crop")]
-    nichart = pairs_of(table[table["cohort"] == "nichart"])
-    return {
-        "T1w": pairs_of(oasis),
-        "synthesised, tight crop, LPS": pairs_of(table[table["cohort"] == "synthetic"]),
-        "FLAIR (nichart)": nichart,
-        "FLAIR, last 16 pairs": nichart[14:],
-        "real5": all_ordered(5),
-        "perturbations, exploratory": pairs_of(few),
-        "0.6 mm": ring,
-        "openms-clinical": all_ordered(4),
-        "macaque": all_ordered(3),
-    }
 
 
 def collect_residuals(table: pd.DataFrame) -> Draw:

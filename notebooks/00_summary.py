@@ -37,9 +37,8 @@ pages.say(result.answer)
 # ```{admonition} What you will see
 # :class: note
 # Each claim in the words of the paper, what the authors of the LUMIR challenge say of it, and the
-# verdict of our runs. A verdict is *supported*, *not supported* or *undecided*, by a
-# [rule](../protocol.md) fixed before the run; *mixed* means that the arms of one claim disagree. Nothing
-# is registered here.
+# verdict of our runs, by [rules](../rules.md) fixed before the runs they judge. A claim is *supported*, *not
+# supported*, or has a word of its own that says direction and size. Nothing is registered here.
 # ```
 
 # %% tags=["remove-input"]
@@ -63,37 +62,17 @@ pages.show(
 # %% [markdown]
 # ## How to read a verdict
 #
-# Each rule is applied by one function, `lumirage_lib.stats.decide`, to a table of registrations. The
-# p-values of all arms on this page are one family and are corrected for their number by Holm's method: a
-# claim that is clear alone but not among all of them counts as undecided. *Not supported* is not the
-# opposite of the claim: it says that the data contradict what the claim needs, by the margin.
+# One interval of deep minus iterative, adjusted for the number of arms, gives each arm its
+# [word](../rules.md#verdict-words); one function applies them, `lumirage_lib.stats.decide`. *Not supported*
+# is not the opposite of the claim: it says that the data contradict what the claim needs, by the margin.
 #
 # A verdict on a mean can rest on little: for preprocessing,
 # [its page](05_preprocessing_open.ipynb) says which two perturbations carry the difference between the
 # sides, and what is left of it without them.
 #
-# ## What was changed after the rules were fixed
+# ## What was changed after rules were fixed
 #
-# - The error of an equivalence test is multiplied by n / (n − 1) for n subjects. Simulation had shown
-#   that without it small studies claim equivalence falsely more often than the test promises. The
-#   change makes equivalence harder to claim.
-# - Where so few pairs are there that the effects of subjects leave no residual, Student's t takes the
-#   place of the bootstrap, which has nothing to resample. The change came before the runs on other
-#   contrasts, macaques and preprocessing.
-# - Networks are given images whose 99th percentile is that of their training data, not images scaled by
-#   minimum and maximum as their authors' scripts do. That was decided on two training scans, where one
-#   maximum stands far higher above the brain than the other and the networks lost much by it.
-#   [Notebook 05](05_preprocessing_open.ipynb) shows what either, and clipping at percentiles, gives
-#   on its pairs (*min-max*, *percentiles 1-99*): what we chose is not always the best for a network.
-# - The network trained for this project joined the family after the first verdict on T1w. It works at a
-#   coarser voxel size than the published ones and is less accurate, so it lowers the mean of its
-#   family. The comparison of the best of either family, on the same page, does not depend on it.
-# - ANTs' SyN was planned on macaques and on other contrasts and not run there, for time: the iterative
-#   side of those pages is greedy, the more accurate of the two on T1w. That sets the bar for networks
-#   higher, and what iterative methods lose on another contrast is what greedy loses.
-# - The families that are compared are the methods that were run on every pair, where a run is not
-#   complete on nine tenths of what the most complete of the family was run on. A method that was too
-#   slow for all pairs is shown, and not counted.
+# It stands with the [rules](../rules.md#version-1-changes), dated.
 #
 # ## Limits
 #

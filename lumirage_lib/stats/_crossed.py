@@ -72,13 +72,17 @@ class Estimator:
         quadratic = np.tensordot(self.weights, self.quadratics, 1)
         variance = np.einsum("...p,pq,...q->...", residuals, quadratic, residuals, optimize=True)
         alone = (residuals**2).sum(-1) / (pairs * (pairs - 1))
-        components = self.estimate_components(residuals)
-        mapped = quadratic @ self.structures
+        freedom = self.compute_freedom(self.estimate_components(residuals))
+        return np.sqrt(np.maximum(variance, alone)), freedom
+
+    def compute_freedom(self, components: Floats) -> Floats:
+        """Degrees of freedom of the variance if R, A and C are these; shapes (..., k) and (...)."""
+        mapped = np.tensordot(self.weights, self.quadratics, 1) @ self.structures
         spread = np.einsum("kpq,lqp->kl", mapped, mapped, optimize=True)
         below = np.einsum("...k,kl,...l->...", components, spread, components)
         above = (components @ self.weights) ** 2
         freedom = np.divide(above, below, out=np.full(above.shape, self.most), where=below > 0)
-        return np.sqrt(np.maximum(variance, alone)), np.clip(freedom, self.fewest, self.most)
+        return np.clip(freedom, self.fewest, self.most)
 
     def predict_error(self, components: Floats) -> float:
         """Standard error of the mean of this design if R, A and C were these."""

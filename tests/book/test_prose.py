@@ -10,13 +10,13 @@ import yaml
 from lumirage_lib.book.notebooks import read_parameters
 from lumirage_lib.runs.profiles import project_root
 
-PROTOCOL = (project_root() / "book" / "protocol.md").read_text()
+RULES = (project_root() / "book" / "rules.md").read_text()
 EXPERIMENTS = yaml.safe_load((project_root() / "experiments.yml").read_text())
 
 
 @pytest.mark.parametrize("notebook", EXPERIMENTS)
-def test_the_margin_of_equivalence_is_the_one_fixed_in_the_protocol(notebook):
-    fixed = float(re.search(r"lies within ±([\d.]+)", PROTOCOL).group(1))
+def test_the_margin_of_equivalence_is_the_one_fixed_in_the_rules(notebook):
+    fixed = float(re.search(r"equal within ([\d.]+) ", RULES).group(1))
     parameters = read_parameters(notebook)
     if "margin" not in parameters:
         pytest.skip("decides nothing by equivalence")

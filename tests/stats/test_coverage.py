@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
 
 @pytest.fixture(scope="module")
 def coverage():
+    sys.path.insert(0, str(SCRIPT.parent))  # for what the benchmarks share
     spec = importlib.util.spec_from_file_location("coverage_benchmark", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    sys.path.remove(str(SCRIPT.parent))
     return module
 
 
