@@ -114,7 +114,7 @@ def warp_labels(labels: np.ndarray, displacement: np.ndarray, rule: str = "neare
     padded = np.ascontiguousarray(np.pad(labels, (1, 2)))
     strides = np.array(padded.strides) // padded.itemsize
     last = np.array(labels.shape, np.float32).reshape(3, 1, 1, 1)
-    flat, differ = padded.ravel(), _corners_differ(padded).ravel() if rule == "linear" else None
+    flat, differ = padded.ravel(), corners_differ(padded).ravel() if rule == "linear" else None
     out = np.empty(displacement.shape[1:], labels.dtype)
     rows = max(1, SLAB_VOXELS // out[0].size)
     for start in range(0, len(out), rows):
@@ -131,12 +131,12 @@ def warp_labels(labels: np.ndarray, displacement: np.ndarray, rule: str = "neare
         if rule == "linear":
             # Only where the eight corners differ is there anything to decide.
             mixed = differ[index] & (cell >= -1).all(axis=0)
-            found[mixed] = _vote(flat, index[mixed], (points - cell)[:, mixed], strides)
+            found[mixed] = vote(flat, index[mixed], (points - cell)[:, mixed], strides)
         out[start : start + rows] = found
     return out
 
 
-def _corners_differ(labels: np.ndarray) -> np.ndarray:
+def corners_differ(labels: np.ndarray) -> np.ndarray:
     """True at the lower corner of every cell whose eight corners do not all have one label."""
     low, high = labels.copy(), labels.copy()
     for axis in range(3):
@@ -147,7 +147,7 @@ def _corners_differ(labels: np.ndarray) -> np.ndarray:
     return low != high
 
 
-def _vote(flat: np.ndarray, base: np.ndarray, fraction: np.ndarray, strides) -> np.ndarray:
+def vote(flat: np.ndarray, base: np.ndarray, fraction: np.ndarray, strides) -> np.ndarray:
     """Label of the largest trilinear weight in the cells at flat indices `base`."""
     corners = np.array(list(np.ndindex(2, 2, 2)))
     values = np.stack([flat[base + strides @ corner] for corner in corners])

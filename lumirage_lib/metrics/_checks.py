@@ -8,6 +8,8 @@ import numpy as np
 
 from ..errors import InputError
 
+LARGEST_CODE = 2**12  # labels up to this are their own codes
+
 
 def check_labels(labels: np.ndarray, name: str) -> np.ndarray:
     """A label map as non-negative integers; maps read as floats are cast when they are whole."""
@@ -16,7 +18,7 @@ def check_labels(labels: np.ndarray, name: str) -> np.ndarray:
         return labels.astype(np.uint8)
     if labels.dtype.kind == "f":
         with np.errstate(invalid="ignore"):  # NaN: unequal below
-            whole = labels.astype(np.int32)
+            whole = labels.astype(np.int64)
         if not np.array_equal(whole, labels):
             raise InputError(
                 f"{name}: expected whole numbers, got fractions or NaN; was the label map "
@@ -63,3 +65,23 @@ def check_spacing(spacing_mm: Iterable[float]) -> tuple[float, float, float]:
 def to_label_list(labels: Iterable[int]) -> list[int]:
     """Distinct labels in the order given."""
     return list(dict.fromkeys(int(label) for label in labels))
+
+
+def to_codes(*label_maps: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Label maps with small numbers, in the order of the labels, so that memory is by their count.
+
+    Returns
+    -------
+    values : (k,) integer array, ascending
+        ``values[code]`` is the label; 0 is always among them.
+    codes : list of C-ordered arrays of the smallest unsigned type
+    """
+    largest = max((int(m.max(initial=0)) for m in label_maps), default=0)
+    if largest <= LARGEST_CODE:
+        values = np.arange(largest + 1)
+        codes = [m.astype(np.min_scalar_type(largest), order="C") for m in label_maps]
+    else:
+        values = np.unique(np.concatenate([[0], *(np.unique(m) for m in label_maps)]))
+        kind = np.min_scalar_type(len(values) - 1)
+        codes = [np.searchsorted(values, m).astype(kind, order="C") for m in label_maps]
+    return values, codes

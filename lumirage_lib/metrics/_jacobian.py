@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import product
 
 import numpy as np
@@ -11,17 +11,16 @@ from scipy import ndimage
 
 from ..errors import InputError
 from ..images.warp import check_displacement
-from ._checks import check_mask, to_label_list
+from ._checks import check_mask, to_codes, to_label_list
 
 LOG_FLOOR = 1e-9  # determinants are clipped from below to this before the logarithm
 INNER = (slice(1, -1),) * 3  # the voxels that have both neighbours on every axis
 SLAB_VOXELS = 100_000  # voxels worked on at once: small enough for the cache
 
+# Back and forth along each axis.
+STEPS = ((-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1))
 # The two central tetrahedra of a voxel's cube have edges to three diagonal neighbours.
-STARS = (
-    ((-1, -1, 0), (-1, 0, -1), (0, -1, -1)),
-    ((1, 1, 0), (0, 1, 1), (1, 0, 1)),
-)
+DIAGONALS = ((-1, -1, 0), (-1, 0, -1), (0, -1, -1), (1, 1, 0), (0, 1, 1), (1, 0, 1))
 
 
 def compute_field_measures(displacement: np.ndarray, mask: np.ndarray) -> dict[str, float]:
@@ -81,13 +80,13 @@ def measure_field(
     if not mask.any():
         raise InputError("mask: expected at least one voxel off the border of the grid, got none.")
     folded_volume, folded_count, slabs = 0.0, 0, []
-    for block, inside in _cut(displacement, mask):
-        steps = [_differences(block, axis) for axis in range(3)]
-        for determinant in _tetrahedra(block, steps):
-            folds = determinant[inside & (determinant <= 0)]
+    for block, at in _cut(displacement, mask):
+        edges = _edges(block, at, STEPS + DIAGONALS)
+        for determinant in _tetrahedra(edges):
+            folds = determinant[determinant <= 0]
             folded_count += folds.size
             folded_volume -= float(folds.sum(dtype=np.float64))
-        slabs.append(_determinant(*((b + f) / 2 for b, f in steps))[inside])
+        slabs.append(_central(edges[:6]))
     central = np.concatenate(slabs)
     n_mask, folds = central.size, central <= 0
     log_j = _log(central)
@@ -113,7 +112,8 @@ def group_jacobian(
     ----------
     jacobian : (n,) array
         As `measure_field` returns it for the mask.
-    mask, label_map : (X, Y, Z) arrays
+    mask : (X, Y, Z) bool array
+    label_map : (X, Y, Z) integer or bool array
     labels : iterable of int
 
     Returns
@@ -123,14 +123,15 @@ def group_jacobian(
         border; NaN where there are none.
     """
     labels = to_label_list(labels)
-    values = label_map[INNER][mask[INNER] > 0]
-    known, rank = np.unique(values, return_inverse=True)
+    values, (codes,) = to_codes(label_map[INNER][mask[INNER]])
     log_j = _log(jacobian)
-    count = np.bincount(rank)
-    j_mean, log_mean = (np.bincount(rank, v) / count for v in (jacobian, log_j))
-    variance = np.bincount(rank, (log_j - log_mean[rank]) ** 2) / count
+    with np.errstate(invalid="ignore"):
+        count = np.bincount(codes, minlength=len(values))
+        j_mean, log_mean = (np.bincount(codes, v, len(values)) / count for v in (jacobian, log_j))
+        deviation = (log_j - log_mean[codes]) ** 2
+        variance = np.bincount(codes, deviation, len(values)) / count
     columns = {"j_mean": j_mean, "log_j_mean": log_mean, "log_j_sd": np.sqrt(variance)}
-    return pd.DataFrame(columns, index=known).reindex(pd.Index(labels, name="label"))
+    return pd.DataFrame(columns, index=values).reindex(pd.Index(labels, name="label"))
 
 
 def _log(jacobian: np.ndarray) -> np.ndarray:
@@ -153,49 +154,58 @@ def compute_jacobian_determinant(displacement: np.ndarray) -> np.ndarray:
     displacement = check_displacement(displacement)
     shape = tuple(n - 2 for n in displacement.shape[1:])
     slabs = [
-        _determinant(*((b + f) / 2 for b, f in (_differences(block, axis) for axis in range(3))))
-        for block, _ in _cut(displacement, np.ones(shape, bool))
+        _central(_edges(block, at, STEPS)) for block, at in _cut(displacement, np.ones(shape, bool))
     ]
-    return np.concatenate(slabs)
+    return np.concatenate(slabs).reshape(shape)
 
 
-def _cut(displacement: np.ndarray, mask: np.ndarray):
-    """Slabs of the mask's bounding box: float32 displacement with a margin of one, and mask."""
+def _cut(displacement: np.ndarray, mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Slabs of the mask's bounding box with a margin of one: float32 displacement, flat indices.
+
+    `mask` is that of the interior; the indices lead to its voxels in each component of the slab.
+    """
     box = ndimage.find_objects(mask.astype(np.uint8))[0]
     mask = mask[box]
     displacement = displacement[:, *(slice(s.start, s.stop + 2) for s in box)]
     rows = max(1, SLAB_VOXELS // mask[0].size)
     for start in range(0, len(mask), rows):
         block = displacement[:, start : start + rows + 2].astype(np.float32, order="C")
-        yield block, mask[start : start + rows]
+        yield block, np.flatnonzero(np.pad(mask[start : start + rows], 1))
 
 
-def _shift(block: np.ndarray, offset: tuple[int, int, int]) -> np.ndarray:
-    """The interior of the block, seen `offset` voxels away."""
-    inner = (slice(1 + o, n - 1 + o) for o, n in zip(offset, block.shape[1:], strict=True))
-    return block[:, *inner]
+def _edges(
+    block: np.ndarray, at: np.ndarray, offsets: Iterable[tuple[int, ...]]
+) -> list[np.ndarray]:
+    """Where each step `offset` from the voxels `at` leads after the transformation, (3, n) each."""
+    flat = block.reshape(3, -1)
+    strides = (block[0, 0].size, block.shape[3], 1)
+    here = flat.take(at, axis=1, mode="clip")
+    edges = []
+    for offset in offsets:
+        edge = flat.take(at + int(np.dot(offset, strides)), axis=1, mode="clip")
+        edge -= here
+        for component, o in zip(edge, offset, strict=True):
+            if o:
+                component += np.float32(o)
+        edges.append(edge)
+    return edges
 
 
-def _edge(block: np.ndarray, offset: tuple[int, int, int]) -> np.ndarray:
-    """Where the step `offset` from each interior voxel leads after the transformation."""
-    edge = _shift(block, offset) - _shift(block, (0, 0, 0))
-    return edge + np.array(offset, np.float32).reshape(3, 1, 1, 1)
-
-
-def _differences(block: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Backward and forward difference of the transformation along one axis."""
-    offset = tuple(int(a == axis) for a in range(3))
-    return -_edge(block, tuple(-o for o in offset)), _edge(block, offset)
-
-
-def _tetrahedra(block: np.ndarray, steps: list[tuple[np.ndarray, np.ndarray]]):
+def _tetrahedra(edges: list[np.ndarray]) -> Iterator[np.ndarray]:
     """The ten determinants of the digital diffeomorphism, one array after another."""
-    along_x, along_y, along_z = steps
-    for y, z in product(along_y, along_z):
+    for (j, y), (k, z) in product(enumerate(edges[2:4]), enumerate(edges[4:6])):
         normal = _cross(y, z)
-        yield from (_dot(x, normal) for x in along_x)
-    for star in STARS:
-        yield _determinant(*(_edge(block, offset) for offset in star))
+        for i, x in enumerate(edges[:2]):
+            # A backward difference is the step back, turned round: each turns the sign.
+            yield _dot(x, normal) if (i + j + k) % 2 else -_dot(x, normal)
+    yield _determinant(*edges[6:9])
+    yield _determinant(*edges[9:])
+
+
+def _central(steps: list[np.ndarray]) -> np.ndarray:
+    """Determinant of the central differences, from the steps back and forth along each axis."""
+    x, y, z = ((there - back) / 2 for back, there in zip(steps[::2], steps[1::2], strict=True))
+    return _determinant(x, y, z)
 
 
 def _determinant(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:

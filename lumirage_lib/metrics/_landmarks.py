@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from ..errors import InputError
 from ..images.warp import check_displacement
-from ._checks import check_labels, check_mask, check_spacing, to_label_list
+from ._checks import check_labels, check_mask, check_spacing, to_codes, to_label_list
 
 
 def compute_tre(
@@ -62,14 +62,14 @@ def compute_tre(
 
 def find_centroids(labels: np.ndarray, which: Iterable[int]) -> np.ndarray:
     """Mean array index of the voxels of each label, shape (n, 3); NaN for an absent label."""
-    labels, which = check_labels(labels, "labels"), to_label_list(which)
-    size = max([int(labels.max()), *which]) + 1
-    where = np.nonzero(np.isin(labels, which))
-    values = labels[where]
-    count = np.bincount(values, minlength=size)[which]
-    sums = np.stack([np.bincount(values, axis, minlength=size)[which] for axis in where], axis=1)
+    values, (codes,) = to_codes(check_labels(labels, "labels"))
+    where = np.nonzero(np.isin(codes, np.flatnonzero(np.isin(values, to_label_list(which)))))
+    found = codes[where]
+    count = np.bincount(found, minlength=len(values))
+    sums = np.stack([np.bincount(found, axis, len(values)) for axis in where], axis=1)
     with np.errstate(invalid="ignore"):
-        return sums / count[:, None]
+        centroids = pd.DataFrame(sums / count[:, None], index=values)
+    return centroids.reindex(to_label_list(which)).to_numpy()
 
 
 def compute_centroid_tre(

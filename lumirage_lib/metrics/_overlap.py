@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from ..images.warp import check_displacement
-from ._checks import check_label_pair, check_labels, to_label_list
-
-SLAB_VOXELS = 250_000  # voxels worked on at once: small enough for the cache
+from ._checks import check_label_pair, check_labels, to_codes, to_label_list
+from ._votes import count_by_rules
 
 
 def find_common_labels(fixed_labels: np.ndarray, moving_labels: np.ndarray) -> list[int]:
@@ -29,17 +27,11 @@ def find_common_labels(fixed_labels: np.ndarray, moving_labels: np.ndarray) -> l
     -------
     list of int, ascending
     """
-    present = [
-        np.flatnonzero(np.bincount(check_labels(labels, name).ravel()))
+    fixed, moving = (
+        np.unique(check_labels(labels, name))
         for labels, name in ((fixed_labels, "fixed_labels"), (moving_labels, "moving_labels"))
-    ]
-    return [int(label) for label in np.intersect1d(*present) if label != 0]
-
-
-def count_labels(label_map: np.ndarray, labels: Iterable[int]) -> list[int]:
-    """Voxels of each label in a map."""
-    found = dict(zip(*np.unique(label_map, return_counts=True), strict=True))
-    return [int(found.get(label, 0)) for label in labels]
+    )
+    return [int(label) for label in np.intersect1d(fixed, moving) if label != 0]
 
 
 def compute_overlap(
@@ -74,15 +66,15 @@ def compute_overlap(
     InputError
         If the maps differ in shape or are not whole, non-negative numbers.
     """
-    fixed, moved = check_label_pair(fixed_labels, moved_labels, "moved_labels")
+    maps = check_label_pair(fixed_labels, moved_labels, "moved_labels")
+    values, (fixed, moved) = to_codes(*maps)
     labelled = (fixed != 0) | (moved != 0)
     f, m = fixed[labelled], moved[labelled]
-    size = int(max(f.max(initial=0), m.max(initial=0))) + 1
-    counts = np.stack([np.bincount(values, minlength=size) for values in (f, m, f[f == m])])
+    counts = np.stack([np.bincount(v, minlength=len(values)) for v in (f, m, f[f == m])])
     counts[:, 0] += fixed.size - f.size  # background in both maps: never gathered above
     if labels is None:
-        labels = np.flatnonzero(counts[:2, 1:].any(axis=0)) + 1
-    return _tabulate(counts, to_label_list(labels), "dice")
+        labels = values[counts[:2].any(axis=0) & (values != 0)]
+    return _tabulate_labels(counts, values, labels)
 
 
 def compute_soft_overlap(
@@ -94,8 +86,8 @@ def compute_soft_overlap(
     """Soft Dice between the fixed one-hot map and the linearly warped one-hot moving map.
 
     With w_l(x) the trilinear weight of label l at x + displacement(x), soft Dice is
-    2 sum_x [fixed(x) = l] w_l(x) / (sum_x [fixed(x) = l] + sum_x w_l(x)). Both sums are
-    gathered for all labels in eight passes, one for each corner of the interpolation cell.
+    2 sum_x [fixed(x) = l] w_l(x) / (sum_x [fixed(x) = l] + sum_x w_l(x)), both sums gathered for
+    all labels at once.
 
     Parameters
     ----------
@@ -120,55 +112,23 @@ def compute_soft_overlap(
     """
     fixed = check_labels(fixed_labels, "fixed_labels")
     displacement = check_displacement(displacement, fixed.shape)
-    moving = check_labels(moving_labels, "moving_labels")
-    # Background around the grid: one layer before it, and one more after it so that the far
-    # corners of the last cell exist.
-    moving = np.ascontiguousarray(np.pad(moving, (1, 2)))
-    limits = np.array(moving.shape).reshape(3, 1, 1, 1) - 2
-    strides = np.array(moving.strides) // moving.itemsize
-    moving_values, near_label = moving.ravel(), _near_label(moving).ravel()
-
-    size = int(max(fixed.max(), moving.max())) + 1
-    counts = np.zeros((3, size))
-    counts[0] = np.bincount(fixed.ravel(), minlength=size)
-    rows = max(1, SLAB_VOXELS // fixed[0].size)
-    for start in range(0, fixed.shape[0], rows):
-        slab = slice(start, start + rows)
-        points = np.indices(fixed[slab].shape, dtype=np.float64) + displacement[:, slab] + 1
-        points[0] += start
-        inside = ((points >= 0) & (points <= limits)).all(axis=0)
-        points = points[:, inside]
-        base = points.astype(np.intp)
-        corner = strides @ base
-        # Where all eight corners are background the weight of background is 1: no arithmetic.
-        touching = near_label[corner]
-        fraction = (points - base)[:, touching]
-        corner, values = corner[touching], fixed[slab][inside][touching]
-        counts[1, 0] += inside.size - corner.size
-        counts[2, 0] += np.count_nonzero(fixed[slab] == 0) - np.count_nonzero(values == 0)
-        for offset in product((0, 1), repeat=3):
-            weight = np.prod([g if o else 1 - g for g, o in zip(fraction, offset, strict=True)], 0)
-            found = moving_values[corner + strides @ offset]
-            both = found == values
-            counts[1] += np.bincount(found, weight, size)
-            counts[2] += np.bincount(found[both], weight[both], size)
-    return _tabulate(counts, to_label_list(labels), "soft_dice")
+    values, codes = to_codes(fixed, check_labels(moving_labels, "moving_labels"))
+    (found,) = count_by_rules([(codes[0], codes[1])], displacement, ["soft"])
+    table = _tabulate_labels(found.counts["soft"], values, labels)
+    return table.rename(columns={"dice": "soft_dice"})
 
 
-def _near_label(moving: np.ndarray) -> np.ndarray:
-    """True at the lower corner of every cell that has a label at one of its eight corners."""
-    near = moving != 0
-    for axis in range(3):
-        near = near.swapaxes(0, axis)
-        near[:-1] |= near[1:]
-        near = near.swapaxes(0, axis)
-    return near
+def tabulate(counts: np.ndarray, codes: Iterable[int]) -> pd.DataFrame:
+    """Dice from the rows (fixed, moved, both) of `counts`, a column for each code from 0 on.
 
-
-def _tabulate(counts: np.ndarray, labels: list[int], name: str) -> pd.DataFrame:
-    """Dice from the rows (fixed, moved, both) of `counts`, one column a label."""
-    inside = [label if label < counts.shape[1] else -1 for label in labels]
-    n_fixed, n_moved, n_both = np.pad(counts, ((0, 0), (0, 1)))[:, inside]
+    Returns
+    -------
+    DataFrame indexed by code
+        n_fixed, n_moved, n_both, dice, lost as `compute_overlap` has them; a code of -1 is
+        nowhere.
+    """
+    codes = list(codes)
+    n_fixed, n_moved, n_both = np.pad(counts, ((0, 0), (0, 1)))[:, codes]
     with np.errstate(invalid="ignore"):
         dice = np.where(n_fixed > 0, 2.0 * n_both / (n_fixed + n_moved), np.nan)
     return pd.DataFrame(
@@ -176,8 +136,16 @@ def _tabulate(counts: np.ndarray, labels: list[int], name: str) -> pd.DataFrame:
             "n_fixed": n_fixed.astype(np.int64),
             "n_moved": n_moved,
             "n_both": n_both,
-            name: dice,
+            "dice": dice,
             "lost": (n_fixed > 0) & (n_moved == 0),
         },
-        index=pd.Index(labels, name="label", dtype=np.int64),
+        index=pd.Index(codes, name="label", dtype=np.int64),
     )
+
+
+def _tabulate_labels(counts: np.ndarray, values: np.ndarray, labels: Iterable[int]) -> pd.DataFrame:
+    """`tabulate`, of labels."""
+    code_of = {int(value): code for code, value in enumerate(values)}
+    labels = to_label_list(labels)
+    table = tabulate(counts, [code_of.get(label, -1) for label in labels])
+    return table.set_axis(pd.Index(labels, name="label", dtype=np.int64))

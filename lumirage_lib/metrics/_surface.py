@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,10 +11,11 @@ from scipy import ndimage
 from surface_distance import lookup_tables
 
 from ..errors import InputError
-from ._checks import check_label_pair, check_spacing, to_label_list
+from ._checks import check_label_pair, check_spacing, to_codes, to_label_list
 
-SWEEP_RADII = (5, 12)  # voxels; farther than this the full distance transform is as quick
-UNREACHED = np.uint16(40_000)  # a squared distance beyond any radius, with room to add to it
+# Voxels. Up to 7 squared distances fit 8 bits, up to 100 16 bits; farther, scipy's transform is as
+# quick.
+SWEEP_RADII = (4, 7, 20, 100)
 
 
 def compute_hd95(
@@ -92,25 +93,30 @@ def _measure(
     """One Series for each spacing; the crops and surfaces are found once for all of them."""
     if definition not in SURFACES:
         raise InputError(f"definition: expected one of {sorted(SURFACES)}, got {definition!r}.")
-    fixed, moved = check_label_pair(fixed_labels, moved_labels, "moved_labels")
+    maps = check_label_pair(fixed_labels, moved_labels, "moved_labels")
+    known, (fixed, moved) = to_codes(*maps)
+    code_of = {int(label): code for code, label in enumerate(known)}
     labels = to_label_list(labels)
     find_surface = SURFACES[definition]
     tables = [lookup_tables.create_table_neighbour_code_to_surface_area(s) for s in spacings]
     fixed_boxes, moved_boxes = _find_boxes(fixed), _find_boxes(moved)
     values = np.full((len(spacings), len(labels)), np.nan)
     for column, label in enumerate(labels):
-        if label not in fixed_boxes or label not in moved_boxes:
+        code = code_of.get(label, -1)
+        if code not in fixed_boxes or code not in moved_boxes:
             continue
         box = tuple(
             slice(min(f.start, m.start), max(f.stop, m.stop))
-            for f, m in zip(fixed_boxes[label], moved_boxes[label], strict=True)
+            for f, m in zip(fixed_boxes[code], moved_boxes[code], strict=True)
         )
-        surfaces = find_surface(fixed[box] == label), find_surface(moved[box] == label)
+        a, b = find_surface(fixed[box] == code), find_surface(moved[box] == code)
         for row, (spacing, table) in enumerate(zip(spacings, tables, strict=True)):
-            values[row, column] = max(
-                _directed_percentile(code, border, target, table, spacing)
-                for (border, code), (target, _) in (surfaces, surfaces[::-1])
-            )
+            if _is_isotropic(spacing):
+                values[row, column] = _sweep_percentile(a, b, table) * spacing[0]
+            else:
+                values[row, column] = max(
+                    _exact_percentile(a, b, table, spacing), _exact_percentile(b, a, table, spacing)
+                )
     index = pd.Index(labels, name="label", dtype=np.int64)
     return [pd.Series(row, index=index, name="hd95_mm") for row in values]
 
@@ -119,12 +125,18 @@ def _is_isotropic(spacing: tuple[float, float, float]) -> bool:
     return max(spacing) - min(spacing) <= 1e-6 * min(spacing)  # headers round to float32
 
 
-def _find_boxes(labels: np.ndarray) -> dict[int, tuple[slice, ...]]:
-    boxes = ndimage.find_objects(labels.astype(np.int32) + 1)  # +1: background has a box too
-    return {label: box for label, box in enumerate(boxes) if box is not None}
+def _find_boxes(codes: np.ndarray) -> dict[int, tuple[slice, ...]]:
+    room = np.min_scalar_type(int(codes.max(initial=0)) + 1)
+    boxes = ndimage.find_objects(codes.astype(room) + room.type(1))  # +1: background has one too
+    return {code: box for code, box in enumerate(boxes) if box is not None}
 
 
-Surface = tuple[np.ndarray, np.ndarray | None]  # where it is; neighbour codes there, if any
+class Surface(NamedTuple):
+    """Where the surface of a label is, and the shapes of its elements there, if they have any."""
+
+    border: np.ndarray  # bool, 3D
+    at: np.ndarray  # flat indices of the border
+    code: np.ndarray | None  # neighbour codes there
 
 
 def _find_elements(mask: np.ndarray) -> Surface:
@@ -133,16 +145,16 @@ def _find_elements(mask: np.ndarray) -> Surface:
     The eight make an 8-bit code, for which the table of the surface-distance package gives the
     area of the marching-cubes triangles that pass between them.
     """
-    code = np.zeros(np.add(mask.shape, 1), np.uint8)
-    bits = mask.view(np.uint8)
-    for n in range(8):
-        corner = tuple(
-            slice(1 - (n >> s & 1), 1 - (n >> s & 1) + size)
-            for s, size in zip((2, 1, 0), mask.shape, strict=True)
-        )
-        code[corner] += bits << np.uint8(7 - n)
+    code = mask.view(np.uint8)
+    for axis, bits in ((2, 1), (1, 2), (0, 4)):  # two neighbours, then four, then all eight
+        wider = np.zeros([n + (a == axis) for a, n in enumerate(code.shape)], np.uint8)
+        ahead, source = wider.swapaxes(0, axis), code.swapaxes(0, axis)
+        np.left_shift(source, bits, out=ahead[1:])
+        ahead[:-1] |= source
+        code = wider
     border = (code - np.uint8(1)) < 254  # neither 0 (outside, which wraps to 255) nor 255
-    return border, code[border]
+    at = np.flatnonzero(border)
+    return Surface(border, at, code.take(at))
 
 
 def _find_boundary_voxels(mask: np.ndarray) -> Surface:
@@ -152,7 +164,8 @@ def _find_boundary_voxels(mask: np.ndarray) -> Surface:
     for axis in range(3):
         for shift in (1, -1):
             inner &= np.roll(padded, shift, axis)
-    return (padded & ~inner)[1:-1, 1:-1, 1:-1], None
+    border = (padded & ~inner)[1:-1, 1:-1, 1:-1]
+    return Surface(border, np.flatnonzero(border), None)
 
 
 SURFACES: dict[str, Callable[[np.ndarray], Surface]] = {
@@ -161,63 +174,85 @@ SURFACES: dict[str, Callable[[np.ndarray], Surface]] = {
 }
 
 
-def _directed_percentile(
-    code: np.ndarray | None,
-    border: np.ndarray,
-    target: np.ndarray,
+def _sweep_percentile(a: Surface, b: Surface, area_table: np.ndarray) -> float:
+    """HD95 in voxels, on isotropic grids.
+
+    A sweep of small radius finds every distance up to that radius; if the percentile lies
+    within, the rest need not be known and the answer is exact.
+    """
+    largest, radii = 0.0, list(SWEEP_RADII)
+    for source, target in ((a, b), (b, a)):
+        while radii:
+            squared = _sweep_squared_distance(target.border, radii[0]).take(source.at)
+            value = _squared_percentile(squared, source.code, area_table, radii[0])
+            if np.isfinite(value):
+                break
+            radii.pop(0)  # the way back is hardly ever shorter
+        else:
+            value = _exact_percentile(source, target, area_table, (1.0, 1.0, 1.0))
+        largest = max(largest, value)
+    return largest
+
+
+def _exact_percentile(
+    source: Surface,
+    target: Surface,
     area_table: np.ndarray,
     spacing: tuple[float, float, float],
 ) -> float:
-    """95th percentile of the distance from each point of `border` to the nearest of `target`.
-
-    On isotropic grids a sweep of small radius finds every distance up to that radius; if the
-    percentile lies within, the rest need not be known and the answer is exact.
-    """
-    areas = None if code is None else area_table[code]
-    if _is_isotropic(spacing):
-        for radius in SWEEP_RADII:
-            squared = np.minimum(_sweep_squared_distance(target, radius)[border], radius**2 + 1)
-            value = _percentile95(squared, areas, partial(_to_distance, radius=radius))
-            if np.isfinite(value):
-                return value * spacing[0]
-    distance = ndimage.distance_transform_edt(~target, sampling=spacing)[border]
-    return _percentile95(distance, areas)
+    """95th percentile of the distance from each point of a surface to the nearest of another."""
+    distance = ndimage.distance_transform_edt(~target.border, sampling=spacing).take(source.at)
+    return _percentile95(distance, None if source.code is None else area_table[source.code])
 
 
 def _sweep_squared_distance(target: np.ndarray, radius: int) -> np.ndarray:
     """Squared distance in voxels to the nearest target, right wherever it is <= radius**2.
 
-    The squared distance is separable (Felzenszwalb & Huttenlocher 2012): one sweep an axis,
-    here over the offsets up to the radius only. The axes rotate so that each is swept as the
-    first, whose shifts are contiguous in memory.
+    The squared distance is separable (Felzenszwalb & Huttenlocher 2012): one sweep an axis, here
+    over the offsets up to the radius only. Along the last axis whole rows are swept at once: what
+    would run over into the next row falls into `radius` voxels of padding.
     """
-    squared = np.where(target, np.uint16(0), UNREACHED)
-    for _ in range(3):
-        source = np.ascontiguousarray(squared.transpose(1, 2, 0))
-        squared, farther = source.copy(), np.empty_like(source)
-        for offset in range(1, min(radius + 1, len(source))):
-            np.add(source, np.uint16(offset**2), out=farther)
-            np.minimum(squared[offset:], farther[:-offset], out=squared[offset:])
-            np.minimum(squared[:-offset], farther[offset:], out=squared[:-offset])
-    return squared
+    kind, unreached = (np.uint8, 200) if radius <= 7 else (np.uint16, 40_000)
+    padded = np.full((*target.shape[:2], target.shape[2] + radius), unreached, kind)
+    padded[..., : target.shape[2]][target] = 0
+    squared = padded
+    for axis in (2, 1, 0):
+        source, farther = squared, np.empty_like(squared)
+        squared = source.copy()
+        # Flat for the last axis, else with the swept axis first.
+        views = [v.reshape(-1) if axis == 2 else v.swapaxes(0, axis) for v in (squared, farther)]
+        for offset in range(1, min(radius + 1, target.shape[axis])):
+            np.add(source, kind(offset**2), out=farther)
+            np.minimum(views[0][offset:], views[1][:-offset], out=views[0][offset:])
+            np.minimum(views[0][:-offset], views[1][offset:], out=views[0][:-offset])
+    return squared[..., : target.shape[2]]
 
 
-def _to_distance(squared: np.ndarray, radius: int) -> np.ndarray:
-    """Voxels; infinite beyond the radius of the sweep, where the distance is not known."""
-    return np.where(squared <= radius**2, np.sqrt(squared, dtype=np.float64), np.inf)
-
-
-def _percentile95(
-    values: np.ndarray, areas: np.ndarray | None, to_distance: Callable = np.asarray
+def _squared_percentile(
+    squared: np.ndarray, code: np.ndarray | None, area_table: np.ndarray, radius: int
 ) -> float:
-    """Unweighted percentile, or the first distance at which 95 % of the area is reached.
+    """95th percentile in voxels from squared distances right up to radius**2; else infinity."""
+    beyond = radius**2 + 1
+    squared = np.minimum(squared, beyond)
+    if code is None:
+        return _percentile95(
+            np.where(squared < beyond, np.sqrt(squared, dtype=float), np.inf), None
+        )
+    areas = area_table.take(code)
+    reached = np.cumsum(np.bincount(squared, areas))
+    reached /= reached[-1]
+    value = int(np.searchsorted(reached, 0.95))
+    if np.abs(reached - 0.95).min() < 1e-9:  # the order of the sum decides: that of the definition
+        value = int(_percentile95(squared, areas))
+    return float(np.sqrt(value)) if value < beyond else float("inf")
 
-    `values` rise with the distance; sorting small integers is much faster than floats.
-    """
+
+def _percentile95(values: np.ndarray, areas: np.ndarray | None) -> float:
+    """Unweighted percentile, or the first value at which 95 % of the area is reached."""
     if areas is None:
         with np.errstate(invalid="ignore"):  # infinity times a weight of zero
-            return float(np.percentile(to_distance(values), 95))
+            return float(np.percentile(values, 95))
     order = np.lexsort((areas, values))  # by area within ties, as surface-distance sorts
     areas = areas[order]
     reached = np.searchsorted(np.cumsum(areas) / np.sum(areas), 0.95)
-    return float(to_distance(values[order[min(reached, len(order) - 1)]]))
+    return float(values[order[min(reached, len(order) - 1)]])

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from ..images.warp import check_displacement, warp_labels
-from ._checks import check_labels, check_spacing, to_label_list
+from ..images.warp import check_displacement
+from ._checks import check_labels, check_spacing, to_codes, to_label_list
 from ._jacobian import group_jacobian, measure_field
 from ._landmarks import compute_inverse_consistency
-from ._overlap import compute_overlap, compute_soft_overlap, count_labels, find_common_labels
+from ._overlap import compute_overlap, tabulate
 from ._similarity import compute_correlation
 from ._surface import compute_hd95_table
+from ._votes import count_by_rules
 
 RULES = ("nearest", "linear", "soft")
 # What a row of the structures table measures, beside its label set, rule and label.
@@ -126,32 +127,34 @@ def score_case(
             f"score_case: expected a label set and rules among {RULES}, got the label sets "
             f"{list(label_sets)} and the rules {rules}."
         )
-    maps = {name: _check_set(name, *pair) for name, pair in label_sets.items()}
-    first = next(iter(maps))
-    displacement = check_displacement(displacement, maps[first][0].shape)
-    mask = maps[first][0] > 0
+    coded = {name: _encode(name, *pair) for name, pair in label_sets.items()}
+    first = next(iter(coded))
+    displacement = check_displacement(displacement, coded[first][1][0].shape)
+    mask = coded[first][1][0] > 0
     field, jacobian = measure_field(displacement, mask)
 
     tables: list[pd.DataFrame] = []
-    for name, (fixed, moving) in maps.items():
-        common = find_common_labels(fixed, moving)
+    counted = count_by_rules([maps for _, maps in coded.values()], displacement, rules)
+    for (name, (values, (fixed, moving))), found in zip(coded.items(), counted, strict=True):
+        n_moving = np.bincount(moving.ravel(), minlength=len(values))
+        common = (found.counts[rules[0]][0] > 0) & (n_moving > 0) & (values > 0)
         if labels is not None and name == first:
-            asked = set(to_label_list(labels))
-            common = [label for label in common if label in asked]
-        if not common:
+            common &= np.isin(values, to_label_list(labels))
+        if not common.any():
             raise InputError(
                 f"the maps {name!r} share no label that was asked for; are they of one protocol?"
             )
+        codes = np.flatnonzero(common)
         for rule in rules:
-            table, moved = _overlap(fixed, moving, displacement, [0, *common], rule)
+            table = tabulate(found.counts[rule], [0, *codes])
             if rule == rules[0]:
-                table["n_moving"] = count_labels(moving, table.index)
-                table = table.join(group_jacobian(jacobian, mask, fixed, common))
-                if moved is not None:
-                    table = table.join(compute_hd95_table(fixed, moved, common, spacing))
-            tables.append(table.assign(label_set=name, rule=rule))
-            if rule == rules[0] and name == first and moved is not None:
-                whole = compute_overlap(mask, moved > 0, [1])
+                table["n_moving"] = n_moving[table.index]
+                table = table.join(group_jacobian(jacobian, mask, fixed, codes))
+                if rule in found.moved:
+                    table = table.join(compute_hd95_table(fixed, found.moved[rule], codes, spacing))
+            tables.append(table.set_axis(values[table.index]).assign(label_set=name, rule=rule))
+            if rule == rules[0] and name == first and rule in found.moved:
+                whole = compute_overlap(mask, found.moved[rule] > 0, [1])
                 whole["n_moving"] = np.count_nonzero(moving)
                 whole = whole.join(group_jacobian(jacobian, mask, mask, [1]))
                 tables.append(whole.assign(label_set="brain", rule=rule))
@@ -182,16 +185,11 @@ def _mean_length(error: np.ndarray, spacing: tuple[float, ...], mask: np.ndarray
     return float(np.sqrt((scaled**2).sum(axis=0))[mask].mean())
 
 
-def _check_set(name: str, fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return check_labels(fixed, f"fixed {name!r}"), check_labels(moving, f"moving {name!r}")
-
-
-def _overlap(
-    fixed: np.ndarray, moving: np.ndarray, displacement: np.ndarray, labels: list[int], rule: str
-) -> tuple[pd.DataFrame, np.ndarray | None]:
-    """Overlap by one rule, and the moved labels where the rule makes any."""
-    if rule == "soft":
-        table = compute_soft_overlap(fixed, moving, displacement, labels)
-        return table.rename(columns={"soft_dice": "dice"}), None
-    moved = warp_labels(moving, displacement, rule)
-    return compute_overlap(fixed, moved, labels), moved
+def _encode(
+    name: str, fixed: np.ndarray, moving: np.ndarray
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """The labels of a set, and its maps as their ranks."""
+    values, (fixed, moving) = to_codes(
+        check_labels(fixed, f"fixed {name!r}"), check_labels(moving, f"moving {name!r}")
+    )
+    return values, (fixed, moving)

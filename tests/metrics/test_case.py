@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from lumirage_lib.errors import InputError
 from lumirage_lib.images.warp import warp_image, warp_labels
-from lumirage_lib.metrics import STRUCTURE_MEASURES, compute_inverse_consistency, score_case
+from lumirage_lib.metrics import (
+    STRUCTURE_MEASURES,
+    compute_inverse_consistency,
+    compute_overlap,
+    find_centroids,
+    score_case,
+)
+from lumirage_lib.metrics._votes import count_by_rules
 
 SHAPE, SPACING_MM, MOVING_MM = (24, 22, 20), (1.0, 1.5, 2.0), (1.0, 1.0, 1.0)
 
@@ -106,3 +115,37 @@ def test_labels_asked_for_are_those_of_the_first_set(case):
 def test_refuses_what_it_cannot_measure(case, wrong):
     with pytest.raises(InputError, match=r"rules|share no label"):
         score(case, **wrong)
+
+
+def test_labels_of_an_atlas_with_numbers_up_to_6e8_cost_no_memory_by_value(case):
+    displacement, (fixed, moving), _ = case
+    names = np.array([0, 7, 614_454_277, 599_999_999])
+    sets = {"plain": (fixed, moving), "far": (names[fixed], names[moving])}
+    tracemalloc.start()
+    _, structures = score_case(displacement, sets, SPACING_MM)
+    centroids = find_centroids(names[fixed], names[1:])
+    peak_mb = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    assert peak_mb < 50
+    np.testing.assert_array_equal(centroids, find_centroids(fixed, [1, 2, 3]))
+    plain, far = (structures[structures.label_set == n].set_index("rule") for n in sets)
+    assert set(far["label"]) == set(names)
+    for column in STRUCTURE_MEASURES:
+        for rule in ("nearest", "linear", "soft"):
+            values = far.loc[rule].set_index("label").loc[names, column]
+            np.testing.assert_allclose(values, plain.loc[rule].set_index("label")[column])
+
+
+def test_every_rule_is_that_of_warp_labels(case, monkeypatch):
+    """One pass over all rules against the rules one by one, on a field that leaves the grid."""
+    displacement, (fixed, moving), _ = case
+    monkeypatch.setattr("lumirage_lib.metrics._votes.SLAB_VOXELS", 1000)
+    (found,) = count_by_rules(
+        [(fixed.astype(np.uint8), moving.astype(np.uint8))], 3 * displacement, ["nearest", "linear"]
+    )
+    for rule in ("nearest", "linear"):
+        expected = warp_labels(moving, 3 * displacement, rule)
+        np.testing.assert_array_equal(found.moved[rule], expected)
+        table = compute_overlap(fixed, expected, range(4))
+        counts = table[["n_fixed", "n_moved", "n_both"]].to_numpy().T
+        np.testing.assert_array_equal(found.counts[rule], counts)

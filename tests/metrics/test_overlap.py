@@ -158,6 +158,6 @@ def test_slabs_make_no_difference(rng, monkeypatch):
     fixed, moving = rng.integers(0, 3, (2, *SHAPE))
     displacement = rng.uniform(-2, 2, (3, *SHAPE)).astype(np.float32)
     whole = compute_soft_overlap(fixed, moving, displacement, range(3))
-    monkeypatch.setattr("lumirage_lib.metrics._overlap.SLAB_VOXELS", 1)
+    monkeypatch.setattr("lumirage_lib.metrics._votes.SLAB_VOXELS", 1)
     sliced = compute_soft_overlap(fixed, moving, displacement, range(3))
     pd.testing.assert_frame_equal(whole, sliced)
