@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..errors import InputError
 from ..images.volumes import Volume
 from .sources import Source
 
+DATA = Path(__file__).parents[1] / "data"
 # Structures of the Neuromorphometrics protocol that are neither cortex nor deep grey matter.
 OTHER = ("exterior", "vessel", "lesion", "chiasm", "brain stem")
 
@@ -60,9 +62,13 @@ class Tools:
     register : callable
         ``register(target, atlas, method) -> displacement``: an atlas brought onto a scan by a method
         of that name, on the scan's grid, shape (3, X, Y, Z), voxels of the atlas.
+    segment : callable
+        ``segment(volume) -> ndarray of int, shape (X, Y, Z)``: the 18 classes of
+        :mod:`lumirage_lib.cohorts.segmented` on the volume's own grid.
     """
 
     register: Callable[[Volume, Volume, str], np.ndarray]
+    segment: Callable[[Volume], np.ndarray]
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from ..errors import InputError
 from ..images.volumes import Volume, load_volume, reorient
 from .base import Cohort, Scan
 from .cache import keep_arrays
+from .segmented import add_segmented
 from .sources import Source, fetch, find_sources, get_source
 
 REPOSITORY = "CBICA/NiChart_Project"
@@ -271,7 +272,7 @@ def nichart(contrast: str = "T1w") -> Cohort:
             return digests
         return f"{made[contrast]}-{_source(scan, 'FLAIR').sha256[:16]}.{digests}"
 
-    return Cohort(
+    cohort = Cohort(
         "nichart",
         scans(),
         lambda scan: load_contrast(scan, contrast),
@@ -290,3 +291,4 @@ def nichart(contrast: str = "T1w") -> Cohort:
             "it on 2 mm: against T1w seen through the same slices only the contrast differs.",
         ),
     )
+    return add_segmented(cohort, "dlmuse", contrast=contrast)

@@ -7,15 +7,14 @@ skull-stripped, 15 training scans and 15 test scans of 10 subjects, five of them
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 import pandas as pd
 
 from ..images.volumes import Volume, load_volume, reorient
-from .base import Cohort, Scan, structure_group
+from .base import DATA, Cohort, Scan, structure_group
+from .segmented import add_segmented
 from .sources import Source, fetch, find_sources, get_source
 
-DATA = Path(__file__).parents[1] / "data"
 REPOSITORY = "muschellij2/malf.templates"
 FILES = {"image": "SS", "manual": "glm", "tissues": "tissues"}
 TISSUES = {1: "CSF", 2: "grey matter", 3: "white matter"}
@@ -82,7 +81,7 @@ def oasis() -> Cohort:
     """The cohort; nothing is fetched before an image or a label map is asked for."""
     tissues = pd.DataFrame({"name": TISSUES, "group": "tissue"})
     tissues.index.name = "label"
-    return Cohort(
+    cohort = Cohort(
         "oasis",
         scans(),
         load_image,
@@ -97,3 +96,4 @@ def oasis() -> Cohort:
             "author publishes the list of scans. That would favour the networks, without labels.",
         ),
     )
+    return add_segmented(cohort, "neuromorphometrics")

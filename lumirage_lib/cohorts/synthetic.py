@@ -7,6 +7,7 @@ from ..images.contrast import CONTRASTS, GENERATOR, INVERTED, compute_signals, m
 from ..images.volumes import Volume
 from .base import Cohort, Scan
 from .oasis import oasis
+from .segmented import add_segmented
 from .template import template
 
 ANATOMIES = {"oasis": oasis, "template": template}
@@ -18,6 +19,7 @@ def synthetic(
     dose: float = 1.0,
     field_t: float = 3.0,
     noise_seed: int = 0,
+    segmented: bool = False,
     **options,
 ) -> Cohort:
     """A cohort with tissue maps, seen through another sequence.
@@ -29,6 +31,8 @@ def synthetic(
         See :func:`lumirage_lib.images.contrast.synthesise`.
     noise_seed : int
         Of bias field and noise, which differ between scans and contrasts but not between doses.
+    segmented : bool
+        Also offer the label set "seg-contrast"; every image is then segmented once, in a minute.
     options
         Of the anatomy's cohort.
     """
@@ -52,7 +56,7 @@ def synthetic(
         how = f"{GENERATOR}-{contrast}-{dose:g}-{field_t:g}T-{noise_seed}"
         return f"synthetic-{how}-{base.fingerprint(scan)}"
 
-    return Cohort(
+    cohort = Cohort(
         "synthetic",
         base.scans,
         load_image,
@@ -71,6 +75,7 @@ def synthetic(
         reference=base.reference,
         sources=base.sources,
         aligned_by=base,
+        prepare=base.prepare,
         title="synthesised contrasts",
         contrasts=(*CONTRASTS, INVERTED),
         limits=(
@@ -80,3 +85,6 @@ def synthetic(
             *base.limits,
         ),
     )
+    if not segmented:
+        return cohort
+    return add_segmented(cohort, "neuromorphometrics", contrast=contrast)

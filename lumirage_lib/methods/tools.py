@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from ..cohorts import Tools
 from .atlases import register_atlas
+from .segment import segment
 
-TOOLS = Tools(register=register_atlas)
+TOOLS = Tools(register=register_atlas, segment=segment)
