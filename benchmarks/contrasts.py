@@ -16,8 +16,9 @@ import argparse
 import pandas as pd
 
 from lumirage_lib.cohorts import get_cohort
+from lumirage_lib.cohorts.fused import get_atlases, load_atlas
 from lumirage_lib.cohorts.nichart import check_alignment
-from lumirage_lib.cohorts.openms import FILES, get_atlases, load_atlas
+from lumirage_lib.cohorts.openms import FILES
 from lumirage_lib.experiments.contrasts.checks import FILES as CHECKS
 from lumirage_lib.images.contrast import CONTRASTS, measure_contrast
 from lumirage_lib.methods.atlases import compute_quality

@@ -12,12 +12,18 @@ from typing import Any
 from ..errors import InputError
 from .atrophy import atrophy
 from .base import Cohort, Pair, Scan, Tools, balanced_pairs, rescan_pairs
+from .ixi2 import ixi2
+from .kirby113 import kirby113
 from .local import LOCAL_COHORTS
+from .ls import ls
 from .macaque import macaque
 from .macaque_like import macaque_like
 from .nichart import nichart
 from .oasis import oasis
 from .openms import openms
+from .openms_clinical import openms_clinical
+from .real5 import real5
+from .stroke import stroke
 from .synthetic import synthetic
 from .template import template
 
@@ -35,11 +41,17 @@ __all__ = [
 
 COHORTS: dict[str, Callable[..., Cohort]] = {
     "atrophy": atrophy,
+    "ixi2": ixi2,
+    "kirby113": kirby113,
+    "ls": ls,
     "macaque": macaque,
     "macaque_like": macaque_like,
     "nichart": nichart,
     "oasis": oasis,
     "openms": openms,
+    "openms-clinical": openms_clinical,
+    "real5": real5,
+    "stroke": stroke,
     "synthetic": synthetic,
     "template": template,
     **LOCAL_COHORTS,

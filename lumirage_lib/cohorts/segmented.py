@@ -4,7 +4,7 @@ What the labels of a scan are is part of the ruler. Beside the labels of its sou
 
 - ``NAME-18``: its first label set NAME, merged to the classes of the segmenter;
 - ``seg-T1w``: what the segmenter finds on the T1w image;
-- ``seg-contrast``: what it finds on the image in the cohort's own contrast, where that is not T1w.
+- ``seg-contrast``: what it finds on the image in the cohort's own contrast, if asked for (`segmented`).
 
 The first says what coarser labels do, the third against the second what the contrast does to the ruler.
 The segmenter is handed in (:class:`lumirage_lib.cohorts.base.Tools`) and runs once per image and machine.
@@ -22,7 +22,7 @@ import pandas as pd
 from ..errors import InputError
 from ..images.volumes import Volume
 from .base import DATA, Cohort, Scan, Tools
-from .cache import get_path, keep_arrays
+from .cache import get_path, keep_arrays, load_arrays
 from .sources import Source, get_source
 
 SEGMENTATION = 1  # raised when the same image gets other labels
@@ -94,10 +94,10 @@ def merge_labels(labels: np.ndarray, protocol: str) -> np.ndarray:
         )
     lookup = np.zeros(int(table.index.max()) + 1, np.int32)
     lookup[table.index] = table
-    return lookup[labels]
+    return np.take(lookup, labels)
 
 
-def add_segmented(cohort: Cohort, protocol: str, *, contrast: str = "T1w") -> Cohort:
+def add_segmented(cohort: Cohort, protocol: str, *, on_contrast: bool = False) -> Cohort:
     """The cohort with its 18-class label sets after its own; its fingerprints stay.
 
     Parameters
@@ -106,12 +106,12 @@ def add_segmented(cohort: Cohort, protocol: str, *, contrast: str = "T1w") -> Co
         Its T1w images are those of ``aligned_by``, or its own.
     protocol : str
         Of the cohort's first label set; see :func:`merging_table`.
-    contrast : str
-        What the cohort shows; other than "T1w" gives "seg-contrast".
+    on_contrast : bool
+        Whether "seg-contrast" is offered, where the cohort shows another contrast than T1w.
     """
     first = next(iter(cohort.label_sets))
     images = {ON_T1W: cohort.aligned_by or cohort}
-    images |= {} if contrast == "T1w" else {ON_CONTRAST: cohort}
+    images |= {ON_CONTRAST: cohort} if on_contrast and cohort.aligned_by is not None else {}
     merged = f"{first}-18"
 
     def load_labels(scan: Scan, label_set: str = first) -> Volume:
@@ -160,14 +160,7 @@ def load_segmentation(cohort: Cohort, scan: Scan) -> Volume:
     InputError
         The scan was not prepared on this machine.
     """
-
-    def refuse() -> dict[str, np.ndarray]:
-        raise InputError(
-            f"{cohort.name} {scan.id}: its tissue was not segmented on this machine yet; "
-            "`cohort.prepare(scan, tools)`, which every run calls first, does it in a minute or two"
-        )
-
-    found = keep_arrays("segmented", _name(cohort, scan), refuse)
+    found = load_arrays("segmented", _name(cohort, scan))
     name = f"{cohort.name} {scan.id} segmented"
     return Volume(found["labels"].astype(np.int32), found["affine"], name)
 

@@ -32,7 +32,7 @@ def synthetic(
     noise_seed : int
         Of bias field and noise, which differ between scans and contrasts but not between doses.
     segmented : bool
-        Also offer the label set "seg-contrast"; every image is then segmented once, in a minute.
+        Also offer the label set "seg-contrast"; every image is then segmented, two minutes each.
     options
         Of the anatomy's cohort.
     """
@@ -85,6 +85,4 @@ def synthetic(
             *base.limits,
         ),
     )
-    if not segmented:
-        return cohort
-    return add_segmented(cohort, "neuromorphometrics", contrast=contrast)
+    return add_segmented(cohort, "neuromorphometrics", on_contrast=True) if segmented else cohort

@@ -20,7 +20,7 @@ from .child import Outcome, Usage, run_child
 from .machine import hardware
 from .scoring import RULER
 from .store import read_alignment, read_keys, write_alignment, write_registration
-from .task import Task, aligning
+from .task import Task
 from .work import align_pair, prepare_scan, register_pair
 
 
@@ -131,14 +131,17 @@ def _runnable(tasks: Sequence[Task]) -> list[Task]:
 
 
 def _to_prepare(tasks: Iterable[Task]) -> list[tuple[Task, Scan]]:
-    """Every scan whose cohort prepares it, once, with a task that names the cohort."""
+    """Every scan whose cohort prepares it, once, with a task that names the cohort.
+
+    Those of the contrast that others are aligned by come first: what they make, others find.
+    """
     found: dict[str, tuple[Task, Scan]] = {}
     for task in tasks:
         cohort = task.get_cohort()
         if cohort.prepare is not None:
             for scan in (task.pair.fixed, task.pair.moving):
-                found.setdefault(aligning(cohort).fingerprint(scan), (task, scan))
-    return list(found.values())
+                found.setdefault(cohort.fingerprint(scan), (task, scan))
+    return sorted(found.values(), key=lambda item: item[0].get_cohort().aligned_by is not None)
 
 
 def _one(session: _Session, task: Task) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def make_cohort(contrast: str = "T1w") -> Cohort:
         lambda scan: f"{contrast}-{scan.id}",
         aligned_by=None if contrast == "T1w" else make_cohort(),
     )
-    return add_segmented(cohort, "neuromorphometrics", contrast=contrast)
+    return add_segmented(cohort, "neuromorphometrics", on_contrast=True)
 
 
 class Counting:
@@ -124,8 +124,9 @@ def test_cohorts_keep_their_first_label_set_and_their_fingerprints():
         names = list(cohort.label_sets)
         assert names[0] == first
         assert names[-2:] == [f"{first}-18", "seg-T1w"]
-    flair = get_cohort("nichart", contrast="FLAIR")
+    flair = get_cohort("nichart", contrast="FLAIR", segmented=True)
     assert list(flair.label_sets)[-2:] == ["seg-T1w", "seg-contrast"]
+    assert list(get_cohort("nichart", contrast="FLAIR").label_sets)[-1] == "seg-T1w"
     oasis = get_cohort("oasis")
     expected = [s.sha256[:16] for s in oasis.sources(oasis.scans[0])[:3]]
     assert oasis.fingerprint(oasis.scans[0]).split(".") == expected
@@ -157,5 +158,5 @@ def test_weights_are_needed_until_the_scan_is_segmented(tools):
 
 
 def test_scan_that_was_not_prepared_says_so(tools):
-    with pytest.raises(InputError, match="miniature 1: its tissue was not segmented"):
+    with pytest.raises(InputError, match="not made on this machine yet"):
         make_cohort().load_labels(SCAN, "seg-T1w")

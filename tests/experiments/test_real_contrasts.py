@@ -9,7 +9,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from synthetic import brain, smooth_noise
 
-from lumirage_lib.cohorts import Pair, Tools, cache, get_cohort
+from lumirage_lib.cohorts import Pair, cache, get_cohort
+from lumirage_lib.cohorts.fused import get_atlases
 from lumirage_lib.errors import InputError
 from lumirage_lib.images import contrast
 from lumirage_lib.images.volumes import Volume
@@ -65,41 +66,13 @@ def make_head(shape=(24, 28, 20)) -> Volume:
     return Volume(brain(shape), np.eye(4))
 
 
-def test_fused_labels_leave_lesions_out_and_sources_shrink_once_they_are_kept(
-    monkeypatch, tmp_path
-):
-    monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path))
-    target = make_head()
-    labels = np.digitize(target.data, [0.3, 0.6]).astype(np.int32)
-    lesions = np.zeros(labels.shape, int)
-    lesions[10:13, 12:15, 8:11] = 1
-    monkeypatch.setattr(openms, "load_contrast", lambda scan, contrast: target)
-    monkeypatch.setattr(openms, "load_lesions", lambda scan: Volume(lesions, np.eye(4)))
-    maps = [Volume(labels, np.eye(4)), Volume(np.minimum(labels, 1), np.eye(4))]
-    monkeypatch.setattr(openms, "load_atlas", lambda scan: (target, maps))
-    stay = Tools(register=lambda target, atlas, method: np.zeros((3, *target.shape), np.float32))
-    cohort = openms.openms(n_atlases=3)
-    scan = cohort.scans[0]
-    with pytest.raises(InputError, match="not made on this machine yet"):
-        cohort.load_labels(scan, "fused")
-    before = cohort.sources(scan)
-    cohort.prepare(scan, stay)
-    found = cohort.load_labels(scan, "fused")
-    inside = (target.data > 0) & (lesions == 0)
-    assert_array_equal(found.data, np.where(inside, labels, 0))
-    assert_array_equal(cohort.load_labels(scan, "tissues").data, np.where(inside, labels > 0, 0))
-    after = cohort.sources(scan)
-    assert len(before) - len(after) == 3 * 3  # image, labels and tissues of three atlases
-    assert not any("malf" in source.name for source in after)
-
-
 def test_more_atlases_are_other_labels():
     scan = openms.openms().scans[0]
     prints = {openms.openms(n_atlases=n).fingerprint(scan) for n in (5, 15)}
     assert len(prints) == 2
     with pytest.raises(InputError, match="n_atlases=16: expected 2 to 15"):
         openms.openms(n_atlases=16)
-    assert all(s.group == "train" for s in openms.get_atlases(15))
+    assert all(s.group == "train" for s in get_atlases(15))
 
 
 @pytest.mark.mirror

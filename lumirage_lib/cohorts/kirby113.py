@@ -1,0 +1,61 @@
+"""One healthy adult in T1w, T2w and FLAIR on one grid of 1.2 x 1 x 1 mm.
+
+Source: muschellij2/Neurohacking_data, second visit of subject 113 of the Kirby 21 reproducibility study
+(Landman et al. 2011): co-registered, inhomogeneity corrected and skull-stripped by the repository. No
+licence is stated there. There are no labels of anatomy: see :mod:`lumirage_lib.cohorts.fused`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..images.volumes import Volume, load_volume, reorient
+from .base import Cohort, Scan
+from .fused import LABELS, REGISTRARS, People, make_cohort
+from .segmented import add_segmented
+from .sources import Source, fetch, get_source
+
+REPOSITORY = "muschellij2/Neurohacking_data"
+FILES = {"T1w": "MPRAGE", "T2w": "T2w", "FLAIR": "FLAIR"}
+
+
+def _source(contrast: str) -> Source:
+    path = f"kirby21/visit_2/113/113-02-{FILES[contrast]}_processed_reg.nii.gz"
+    return get_source(REPOSITORY, path)
+
+
+def load_image(scan: Scan, contrast: str) -> Volume:
+    """One image; what resampling left below zero is cut off."""
+    volume = reorient(load_volume(fetch(_source(contrast))))
+    return replace(volume, data=np.maximum(volume.data, 0))
+
+
+PEOPLE = People(
+    "kirby113",
+    (Scan("kirby113", "KKI113"),),
+    tuple(FILES),
+    load_image,
+    lambda scan: np.zeros(load_image(scan, "T1w").shape, bool),
+    lambda scan, what: _source("T1w" if what == LABELS else what).sha256,
+    lambda scan: [_source(contrast) for contrast in FILES],
+    reference="landman2011",
+    title="real T2w and FLAIR of a healthy adult",
+    limits=("One person: no pair by itself. Labels of anatomy are automatic, made on T1w.",),
+)
+
+
+def kirby113(contrast: str = "T1w", n_atlases: int = 15, segmented: bool = False) -> Cohort:
+    """The subject in one contrast.
+
+    Parameters
+    ----------
+    contrast : {"T1w", "T2w", "FLAIR"}
+    n_atlases : int
+        See :func:`lumirage_lib.cohorts.fused.make_cohort`.
+    segmented : bool
+        Also offer the label set "seg-contrast"; every image is then segmented, two minutes each.
+    """
+    cohort = make_cohort(PEOPLE, contrast, n_atlases, tuple(REGISTRARS))
+    return add_segmented(cohort, "neuromorphometrics", on_contrast=segmented)
