@@ -220,25 +220,22 @@ def _read(claim: Claim, interval: Interval) -> tuple[str, str]:
 
 def match_claim(claim: Claim, table: pd.DataFrame) -> Matched:
     """The pairs a claim is about: two sides, two sides' changes, or one side's change."""
+    condition, reference, measure = claim.condition, claim.reference, claim.measure
+    if condition is None or reference is None:
+        return match_pairs(
+            table, claim.first, claim.second or (), measure=measure, condition=condition
+        )
     if claim.second is None:
         return match_conditions(
-            table,
-            claim.first,
-            condition=claim.condition,
-            reference=claim.reference,
-            measure=claim.measure,
-        )
-    if claim.reference is None:
-        return match_pairs(
-            table, claim.first, claim.second, measure=claim.measure, condition=claim.condition
+            table, claim.first, condition=condition, reference=reference, measure=measure
         )
     return match_changes(
         table,
         claim.first,
         claim.second,
-        condition=claim.condition,
-        reference=claim.reference,
-        measure=claim.measure,
+        condition=condition,
+        reference=reference,
+        measure=measure,
     )
 
 
@@ -266,7 +263,7 @@ def decide(claim: Claim, table: pd.DataFrame) -> Verdict:
     matched = match_claim(claim, table)
     level = 1 - claim.alpha
     if not matched.n_pairs:
-        nothing = Interval(*[np.nan] * 3, level, np.nan, np.nan, 0, 0, matched.n_failed)
+        nothing = _nothing(level, matched.n_failed)
         reason = "no pair was completed by all that is compared"
         return Verdict(claim, INCOMPLETE, "", nothing, n_missing=matched.n_missing, reason=reason)
     interval = compute_interval(matched, level=level)
@@ -293,6 +290,11 @@ def decide(claim: Claim, table: pd.DataFrame) -> Verdict:
     )
 
 
+def _nothing(level: float, n_failed: int = 0) -> Interval:
+    nan = float("nan")
+    return Interval(nan, nan, nan, level, nan, nan, 0, 0, n_failed)
+
+
 def _lack(claim: Claim, table: pd.DataFrame, n_pairs: int) -> str:
     """Who was not run on how many pairs."""
     methods = choose_methods(table, claim.first)
@@ -309,8 +311,7 @@ def _lack(claim: Claim, table: pd.DataFrame, n_pairs: int) -> str:
 
 def not_tested(claim: Claim, reason: str) -> Verdict:
     """The verdict on a claim whose data or method we do not have."""
-    nothing = Interval(*[np.nan] * 3, 1 - claim.alpha, np.nan, np.nan, 0, 0, 0)
-    return Verdict(claim, NOT_TESTED, "", nothing, reason=reason)
+    return Verdict(claim, NOT_TESTED, "", _nothing(1 - claim.alpha), reason=reason)
 
 
 def adjust_verdicts(verdicts: Sequence[Verdict], *, n_arms: int | None = None) -> list[Verdict]:

@@ -56,7 +56,7 @@ class Estimator:
         raw[..., :2] = np.maximum(raw[..., :2], 0)
         if raw.shape[-1] > 2:
             raw[..., 2] = np.clip(raw[..., 2], -raw[..., 1], raw[..., 1])
-        return raw
+        return np.asarray(raw)
 
     def compute_error(self, values: Floats) -> tuple[Floats, Floats]:
         """Standard error of the mean and its degrees of freedom.
@@ -82,11 +82,11 @@ class Estimator:
         below = np.einsum("...k,kl,...l->...", components, spread, components)
         above = (components @ self.weights) ** 2
         freedom = np.divide(above, below, out=np.full(above.shape, self.most), where=below > 0)
-        return np.clip(freedom, self.fewest, self.most)
+        return np.asarray(np.clip(freedom, self.fewest, self.most))
 
     def predict_error(self, components: Floats) -> float:
         """Standard error of the mean of this design if R, A and C were these."""
-        return float(np.sqrt(max(self.weights @ components, 0.0)))
+        return float(np.sqrt(max(float(self.weights @ components), 0.0)))
 
 
 def make_estimator(design: Design) -> Estimator:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import InputError
 
@@ -61,7 +62,7 @@ class Design:
         return x, (v[:rank].T / d[:rank]) @ u[:, :rank].T, rank
 
 
-def make_design(fixed_subject, moving_subject) -> Design:
+def make_design(fixed_subject: npt.ArrayLike, moving_subject: npt.ArrayLike) -> Design:
     """Number the subjects of a set of pairs.
 
     Parameters
@@ -84,16 +85,17 @@ def make_design(fixed_subject, moving_subject) -> Design:
     used = [role for role, v in zip((fixed, moving), varies, strict=True) if v]
     names = sorted({str(s) for role in used for s in role})
     number = {name: k for k, name in enumerate(names)}
-    coded = [
+    first, second = (
         np.array([number[str(s)] if v else -1 for s in role])
         for role, v in zip((fixed, moving), varies, strict=True)
-    ]
-    return Design(*coded, len(names))
+    )
+    return Design(first, second, len(names))
 
 
-def count_subjects(fixed_subject, moving_subject) -> int:
+def count_subjects(fixed_subject: npt.ArrayLike, moving_subject: npt.ArrayLike) -> int:
     """Distinct subjects sampled; an atlas common to all pairs does not count; 0 without pairs."""
-    return make_design(fixed_subject, moving_subject).n_subjects if len(fixed_subject) else 0
+    some = len(np.asarray(fixed_subject, object)) > 0
+    return make_design(fixed_subject, moving_subject).n_subjects if some else 0
 
 
 @dataclass(frozen=True)

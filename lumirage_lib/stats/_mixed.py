@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from ._design import decompose, make_design
+from ._design import Design, decompose, make_design
 from ._pairs import Matched
 
 
@@ -148,7 +149,17 @@ def fit_crossed_model(matched: Matched, *, level: float = 0.95) -> CrossedModel:
     )
 
 
-def _make(matched, design, estimate, error, level, found, residual, converged, messages):
+def _make(
+    matched: Matched,
+    design: Design,
+    estimate: float,
+    error: float,
+    level: float,
+    found: Mapping[str, float],
+    residual: float,
+    converged: bool,
+    messages: Sequence[str],
+) -> CrossedModel:
     half = stats.t.ppf((1 + level) / 2, max(design.n_subjects - 1, 1)) * error
     components = VarianceComponents(
         float(found.get("fixed", np.nan)), float(found.get("moving", np.nan)), float(residual)

@@ -60,7 +60,7 @@ class Matched:
     n_failed: int = 0
     n_missing: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sizes = {len(self.first), len(self.second), *map(len, (self.fixed_subject,))}
         if len(sizes | {len(self.moving_subject)}) != 1:
             raise InputError("first, second and both subject arrays must have one entry per pair")
@@ -70,7 +70,7 @@ class Matched:
     @property
     def difference(self) -> np.ndarray:
         """`first - second`, pair by pair."""
-        return self.first - self.second
+        return np.asarray(self.first - self.second)
 
     @property
     def n_pairs(self) -> int:
@@ -295,8 +295,8 @@ def match_changes(
         (first - second on the condition) - (first - second on the reference).
     """
     changes = []
-    failed: set[tuple] = set()
-    missing: set[tuple] = set()
+    failed: set[tuple[str, str]] = set()
+    missing: set[tuple[str, str]] = set()
     for who in (first, second):
         new, old = (compute_pair_values(table, who, c, measure) for c in (condition, reference))
         frame, _, _ = _join(new, old)

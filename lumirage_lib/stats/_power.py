@@ -95,7 +95,7 @@ def plan_subjects(
     for effect in effects:
         for pairs in pairs_per_subject:
 
-            def reached(n: int, effect=effect, pairs=pairs) -> bool:
+            def reached(n: int, effect: float = effect, pairs: int = pairs) -> bool:
                 return compute_power(components, effect, n, pairs, alpha=alpha) >= power
 
             low, high = max(3, pairs + 1), most

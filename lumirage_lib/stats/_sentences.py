@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,10 @@ MEASURES = {
 SINGULAR = {"baseline"}
 
 
-def name_group(who) -> str:
+def name_group(who: str | Sequence[str]) -> str:
     """ "the deep methods", "greedy", "greedy and VFA", "the 3 deep methods"."""
     if isinstance(who, str):
-        return FAMILIES.get(who) or name_of(who)
+        return str(FAMILIES.get(who) or name_of(who))
     if len(who) > 2:
         with suppress(InputError):  # others' methods have no family here
             families = {family_of(w) for w in who}
@@ -39,17 +40,17 @@ def name_group(who) -> str:
     return join([name_group(w) for w in who])
 
 
-def is_plural(who) -> bool:
+def is_plural(who: str | Sequence[str]) -> bool:
     """Whether the verb after this name is a plural one."""
     if isinstance(who, str):
         return who in FAMILIES and who not in SINGULAR
     return len(who) > 1 or is_plural(who[0])
 
 
-def join(words) -> str:
+def join(words: Iterable[object]) -> str:
     """Words in a row: "a, b and c"."""
-    words = list(map(str, words))
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+    said = [str(word) for word in words]
+    return said[0] if len(said) == 1 else ", ".join(said[:-1]) + " and " + said[-1]
 
 
 def count(n: int, noun: str) -> str:
@@ -133,7 +134,10 @@ def _difference(claim: Claim) -> str:
 
 def _numbers(v: Verdict) -> str:
     c = v.claim
-    show = lambda x: format_number(x, c.margin, sign=True)  # noqa: E731
+
+    def show(value: float) -> str:
+        return format_number(value, c.margin, sign=True)
+
     kind = "difference"
     if c.reference:
         kind = "difference in differences" if c.second else "change"

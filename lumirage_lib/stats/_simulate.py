@@ -77,7 +77,7 @@ def simulate_differences(
     scale = np.sqrt(components.fixed * components.moving)
     shared = components.covariance / scale if scale > 0 else 0.0
     b = shared * a + np.sqrt(1 - shared**2) * other
-    return (
+    return np.asarray(
         mean
         + np.sqrt(components.fixed) * a[:, pairs[:, 0]]
         + np.sqrt(components.moving) * b[:, pairs[:, 1]]

@@ -35,7 +35,8 @@ def _moments(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.nd
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """NaN where nothing varies."""
     out = np.full(numerator.shape, np.nan)
-    return np.divide(numerator, denominator, out=out, where=denominator > 0)
+    np.divide(numerator, denominator, out=out, where=denominator > 0)
+    return out
 
 
 def mean_difference(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -73,7 +74,7 @@ def cliffs_delta(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     114:494.
     """
     order = np.sign(values[:, :1] - values[None, :, 1])
-    return ((weights @ order) * weights).sum(1) / weights.sum(1) ** 2
+    return np.asarray(((weights @ order) * weights).sum(1) / weights.sum(1) ** 2)
 
 
 def hedges_factor(degrees: int) -> float:
@@ -124,4 +125,4 @@ def compute_influence(statistic: Statistic, values: np.ndarray, step: float = 1e
     np.fill_diagonal(up, 1 + step)
     np.fill_diagonal(down, 1 - step)
     influence = n * (statistic(values, up) - statistic(values, down)) / (2 * step)
-    return influence - influence.mean()
+    return np.asarray(influence - influence.mean())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ..errors import InputError
@@ -15,7 +16,7 @@ from ._pairs import SUBJECTS, check_pairs, is_error, match_conditions
 WORST = 0.3
 
 
-def compute_worst(values, *, error: bool, share: float = WORST) -> float:
+def compute_worst(values: npt.ArrayLike, *, error: bool, share: float = WORST) -> float:
     """Mean of the worst share of the values: the lowest, or the highest if `error`.
 
     The number of values is rounded up, so that there is always one. The LUMIR challenge took the

@@ -110,7 +110,8 @@ def sign_flip_subjects(
     def studentise(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         mean, error = np.abs(values.mean(-1)), estimator.compute_error(values)[0]
         out = np.where(mean > tiny, np.inf, 0.0)  # values that do not vary
-        return np.divide(mean, error, out=out, where=error > tiny)
+        np.divide(mean, error, out=out, where=error > tiny)
+        return out
 
     observed = studentise(difference[None])[0] * (1 - 1e-9)
     n = columns.shape[1]
