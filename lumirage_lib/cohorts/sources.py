@@ -27,6 +27,7 @@ from urllib.parse import quote
 
 import pandas as pd
 import pooch
+import requests
 from requests.exceptions import RequestException
 from tqdm import tqdm
 from urllib3.exceptions import MaxRetryError
@@ -275,10 +276,17 @@ def _attempt(source: Source, address: str, target: Path, *, quiet: bool) -> str 
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
     # Seconds to connect and between pieces; the bytes not packed, so that the bar counts right.
-    asked = {"timeout": (10, 30), "headers": {"Accept-Encoding": "identity"}}
+    headers = {"Accept-Encoding": "identity"}
+    bar = tqdm(total=source.bytes, unit="B", unit_scale=True, leave=False, disable=quiet)
     try:
-        with tqdm(total=source.bytes, unit="B", unit_scale=True, leave=False, disable=quiet) as bar:
-            pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, **asked)(address, part, None)
+        with bar, requests.get(address, stream=True, timeout=(10, 30), headers=headers) as answer:
+            answer.raise_for_status()
+            with open(part, "wb") as file:
+                for piece in answer.iter_content(1 << 16):
+                    file.write(piece)
+                    bar.update(len(piece))
+                    if file.tell() > source.bytes:  # a reply without end would fill the disk
+                        return f"found more than {source.bytes} bytes"
         if (found := _fault(part, source)) is None:
             part.replace(target)
         return found

@@ -6,6 +6,7 @@ takes flipped bits for data. Sizes are checked in the header, before memory is a
 
 from __future__ import annotations
 
+import gzip
 import io
 import math
 import zipfile
@@ -70,6 +71,26 @@ def check_size(shape: Sequence[int], where: str) -> None:
         )
 
 
+def check_affine(affine: np.ndarray, where: str) -> None:
+    """Refuse a matrix that gives voxels no place or no size.
+
+    Raises
+    ------
+    InputError
+        Not 4x4, not finite, or singular.
+    """
+    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        shown = " ".join(str(affine).split())
+        raise InputError(
+            f"{where}: the affine must be a finite 4x4 matrix, got {shown}; repair the header"
+        )
+    if abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise InputError(
+            f"{where}: the affine is singular (determinant 0), so voxels have no size; "
+            "repair the header, e.g. with `nibabel.Nifti1Image(data, affine)`"
+        )
+
+
 def read_header(path: str | Path, assume: str = "") -> Header:
     """Shape and place of a NIfTI or MGH file.
 
@@ -113,7 +134,7 @@ def _locate(
     notes: list[str] = []
     header = image.header
     if isinstance(image, nib.freesurfer.MGHImage):
-        scale, said = 1.0, bool(header["goodRASFlag"])
+        scale, said = 1.0, _mgh_says(path)
     else:
         unit = header.get_xyzt_units()[0]
         scale = UNITS_MM[unit]
@@ -136,6 +157,13 @@ def _locate(
     return to_mm @ affine, said, tuple(notes)
 
 
+def _mgh_says(path: Path) -> bool:
+    """The flag by which an MGH file gives its orientation; nibabel sets it where it is not set."""
+    read = gzip.open if path.name.lower().endswith("z") else open
+    with read(path, "rb") as file:
+        return int.from_bytes(file.read(30)[28:], "big", signed=True) > 0
+
+
 def _assume(path: Path, image: Any, codes: str) -> np.ndarray:
     """The affine of an image with these axis codes and its own voxel sizes, centred on the origin."""
     if not codes:
@@ -144,7 +172,7 @@ def _assume(path: Path, image: Any, codes: str) -> np.ndarray:
             "right cannot be told; say it with --assume RAS (or LPS, LIA, …) if you know, or repair the "
             "header"
         )
-    if sorted(AXES.get(c, (c, 0))[0] for c in codes) != [0, 1, 2]:
+    if sorted(AXES[c][0] if c in AXES else -1 for c in codes) != [0, 1, 2]:
         raise InputError(
             f"--assume {codes}: expected three letters, one of each of L/R, A/P, I/S, such as RAS"
         )

@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from ..errors import InputError
 from ..files import replacing
-from .reading import SAME_MM, check_size, read_data, read_header
+from .reading import SAME_MM, check_affine, check_size, read_data, read_header
 
 LOST = 0.1  # share of a label map that may lie outside the grid of its image
 LARGEST_LABEL = 2**31 - 1
@@ -54,13 +54,7 @@ class Volume:
                 "pass one volume, without time or channel axis"
             )
         affine = np.asarray(self.affine, float)
-        if affine.shape != (4, 4) or not np.isfinite(affine).all():
-            raise InputError(f"{self.name}: the affine must be a finite 4x4 matrix, got {affine}")
-        if abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-            raise InputError(
-                f"{self.name}: the affine is singular (determinant 0), so voxels have no size; "
-                "repair the header, e.g. with `nibabel.Nifti1Image(data, affine)`"
-            )
+        check_affine(affine, self.name)
         object.__setattr__(self, "affine", affine)
 
     @property
@@ -107,6 +101,7 @@ def load_volume(
             f"{path}: expected a 3-D array, got shape {header.shape}; "
             "pass one volume, without time or channel axis"
         )
+    check_affine(header.affine, str(path))
     stored = header.image.get_data_dtype()
     if stored.fields:
         raise InputError(
