@@ -136,7 +136,8 @@ def _numbers(v: Verdict) -> str:
     c = v.claim
 
     def show(value: float) -> str:
-        return format_number(value, c.margin, sign=True)
+        # One digit more, so that a bound near 0 keeps its sign.
+        return format_number(value, c.margin / 10, sign=True)
 
     kind = "difference"
     if c.reference:
@@ -148,7 +149,7 @@ def _numbers(v: Verdict) -> str:
         text += f", from changes of {show(v.changes[0])} and {show(v.changes[1])}"
     text += f"; {_basis(v)}"
     if not math.isnan(v.detectable):
-        text += f"; {format_number(v.detectable, c.margin)} would have been seen four times in five"
+        text += f"; {format_number(v.detectable, c.margin / 10)} would have been seen four times in five"
     return text
 
 
