@@ -38,7 +38,8 @@ pages.say(result.answer)
 # :class: note
 # Each claim in the words of the paper, what the authors of the LUMIR challenge say of it, and the
 # verdict of our runs, by [rules](../rules.md) fixed before the runs they judge. A claim is *supported*, *not
-# supported*, or has a word of its own that says direction and size. Nothing is registered here.
+# supported*, or has a word of its own that says direction and size; where the arms of a claim differ, each is
+# said. Nothing is registered here.
 # ```
 
 # %% tags=["remove-input"]
@@ -54,8 +55,8 @@ pages.say(result.arms_text)
 pages.show(
     plot_verdicts(result.arms),
     f"fig-{here}-verdicts",
-    "Estimate and interval of every arm in units of the margin of its rule (grey: within the margin); "
-    f"{result.design} Differences in Dice are deep minus iterative; drops are positive for a loss.",
+    "Deep minus iterative Dice of every arm with its interval (grey: within the margin); filled: decides "
+    f"its claim, open: exploratory. {result.design}",
     f"Forest plot of all verdicts. {result.answer.removeprefix('**Answer.** ')}",
 )
 
@@ -66,14 +67,15 @@ pages.show(
 # [word](../rules.md#verdict-words); one function applies them, `lumirage_lib.stats.decide`. *Not supported*
 # is not the opposite of the claim: it says that the data contradict what the claim needs, by the margin.
 #
-# A verdict on a mean can rest on little: for preprocessing,
-# [its page](05_preprocessing_open.ipynb) says which two perturbations carry the difference between the
-# sides, and what is left of it without them.
+# ## What version 1 of the rules said
 #
-# ## What was changed after rules were fixed
-#
-# It stands with the [rules](../rules.md#version-1-changes), dated.
-#
+# An audit of its results found what the last column says; the [rules](../rules.md#version-1) of both versions
+# stand in full, with dates. Arms on images that had been scored by then are marked *re-analysis*.
+
+# %% tags=["remove-input"]
+pages.say(result.changes_text)
+
+# %% [markdown]
 # ## Limits
 #
 # These runs are not the paper's: other images, other networks, far fewer subjects. What they cannot see
@@ -89,20 +91,20 @@ pages.show_reproduce(NOTEBOOK, parameters, {"arms": result.arms})
 # %% [markdown]
 # ## Exercise
 #
-# Take the table of arms and double every margin. Which verdicts could change, and which could not,
-# whatever the margin?
+# Take the table of arms and double every margin. Which words could change, and which could not, whatever
+# the margin?
 #
 # ```{admonition} A solution
 # :class: dropdown
-# Equivalence becomes easier to support, because the interval need only fit within the margin, and losses
-# easier to reject. A loss is *supported* whenever its interval excludes zero: that needs no margin at
-# all, so doubling it changes nothing there.
+# Equality becomes easier to support, because the interval need only fit within the margin; losses that
+# matter become harder. The direction never changes: an interval that leaves out zero does so at any
+# margin.
 # ```
 
 # %% tags=["hide-cell"]
 arms = result.arms
 fits = (arms["low"] > -2 * arms["margin"]) & (arms["high"] < 2 * arms["margin"])
-arms.assign(fits_twice_the_margin=fits)[["arm", "rule", "verdict", "fits_twice_the_margin"]]
+arms.assign(fits_twice_the_margin=fits)[["arm", "says", "word", "fits_twice_the_margin"]]
 
 # %% [markdown]
 # ## Versions

@@ -32,9 +32,8 @@ jobs: int = 0  # registrations at a time; 0: one per core
 # %% tags=["hide-input"]
 from lumirage_lib.book import pages
 from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
-from lumirage_lib.experiments import charts as figures
-from lumirage_lib.experiments.in_distribution import analysis
-from lumirage_lib.experiments.panels import plot_panel
+from lumirage_lib.experiments.charts import plot_changes, plot_contrast_dice
+from lumirage_lib.experiments.panels import find_panel, plot_panel
 
 NOTEBOOK = "02_macaque"
 parameters = pages.gather(NOTEBOOK, globals())
@@ -74,7 +73,7 @@ pages.say(result.limits)
 # %% tags=["hide-input"]
 if len(result.pairs):
     pages.show(
-        figures.plot_contrast_dice(result.pairs[result.pairs["kind"] == "between"]),
+        plot_contrast_dice(result.pairs[result.pairs["kind"] == "between"]),
         f"fig-{here}-dice",
         f"Mean Dice over structures and pairs at both sizes. {result.design} Solid lines with circles are "
         "iterative, dashed with triangles deep, squares the affine alignment alone.",
@@ -84,13 +83,13 @@ if len(result.pairs):
 # %% [markdown]
 # ## Is the difference zero?
 #
-# Equal means: the whole 90 % interval of the mean difference lies within the margin that was fixed before
-# the run. Intervals come from resampling subjects.
+# Equal means: the whole interval of the mean difference lies within the margin. A verdict needs five
+# independent brains. Human size is how the paper presents its macaques, so it is the size to compare.
 
 # %% tags=["hide-input"]
 if len(result.differences):
     pages.show(
-        figures.plot_changes(result.differences, "deep − iterative, mean Dice"),
+        plot_changes(result.differences, "deep − iterative, mean Dice"),
         f"fig-{here}-differences",
         "Difference in mean Dice against the mean of the iterative methods, 95 % interval over subjects. "
         f"{result.design} Right of zero: the network is ahead. Diamonds: mean over the networks.",
@@ -112,10 +111,10 @@ pages.say(result.related_text)
 # ## One pair in pictures
 
 # %% tags=["hide-input"]
-if len(run.registrations.query("status == 'ok'")):
-    panel = analysis.panel(run)
+panel = find_panel(run.registrations[run.registrations["condition"] == sizes[-1]], run.store)
+if panel is not None:
     pages.show(
-        plot_panel(panel.slices, panel.dice),
+        plot_panel(panel),
         f"fig-{here}-panel",
         f"One pair ({panel.pair}, 2 subjects), coronal slice through the middle. Blue: label borders of "
         "the fixed image; orange: the moved labels.",

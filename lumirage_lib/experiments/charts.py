@@ -68,7 +68,8 @@ def plot_changes(
     use_style()
     labels, figure_rows = [], []
     for (arm, condition), rows in changes.groupby(["arm", "condition"], sort=False):
-        labels.append(f"{arm}, {condition}")
+        source = rows["reference"].iloc[0] if "reference" in rows else None
+        labels.append(f"{arm}\n{source} → {condition}" if source else f"{arm}, {condition}")
         figure_rows.append(rows)
     figure, axes = plt.subplots(figsize=(7.4, 0.62 * len(labels) + 1.4))
     names = [ALL, *order_of(m for m in changes["method"].unique() if m != ALL)]

@@ -1,21 +1,29 @@
-"""Which of the methods asked for are registered here."""
+"""Which of the methods asked for are here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from ..errors import InputError
-from ..methods import get_method
+from ..methods import ADDABLE, get_method
 
 
 def split_methods(names: Iterable[str]) -> tuple[list[str], dict[str, str]]:
-    """Methods that are registered here, and why the others are not."""
+    """Methods that are here, and those whose weights a reader would have to add, with how.
+
+    Raises
+    ------
+    InputError
+        There is no method of a name.
+    """
     known, absent = [], {}
     for name in names:
         try:
             get_method(name)
-        except InputError as error:
-            absent[name] = str(error).split(";")[0]
+        except InputError:
+            if name not in ADDABLE:
+                raise
+            absent[name] = ADDABLE[name]
         else:
             known.append(name)
     return known, absent

@@ -6,8 +6,6 @@ import pandas as pd
 
 from ..methods import order_of
 
-COMPLETE = 0.9  # of the rows of the most complete method of a family, to be counted in it
-
 
 def keep_matched(arms: pd.DataFrame) -> pd.DataFrame:
     """Rows of the pairs that a method completed under every condition of an arm.
@@ -21,19 +19,19 @@ def keep_matched(arms: pd.DataFrame) -> pd.DataFrame:
     return done[seen == wanted]
 
 
-def keep_complete(rows: pd.DataFrame) -> list[str]:
-    """Methods with at least nine tenths of the rows of the one with most, in the order of figures.
+def find_complete(rows: pd.DataFrame) -> list[str]:
+    """Methods that were tried on every pair and under every condition that any method was tried on.
 
-    A run goes on pair by pair: the last pair may lack a method or two, which must not go for that. One
-    that has just begun would leave its few pairs alone to be compared.
+    In the order of figures. A failure is a result; what was not run is not.
     """
+    places = rows.groupby("method")[["fixed", "moving", "condition"]].apply(
+        lambda r: len(r.drop_duplicates())
+    )
+    everywhere = len(rows[["fixed", "moving", "condition"]].drop_duplicates())
+    return order_of(places.index[places == everywhere])
+
+
+def keep_complete(rows: pd.DataFrame) -> list[str]:
+    """Methods with at least nine tenths of the rows of the one with most, in the order of figures."""
     n_rows = rows["method"].value_counts()
-    return order_of(n_rows.index[n_rows >= COMPLETE * n_rows.max()])
-
-
-def find_methods(table: pd.DataFrame, family: str) -> list[str]:
-    """Methods of a family that are complete and have a row under every condition of an arm."""
-    rows = table[table["family"] == family]
-    n_conditions = table["condition"].nunique()
-    seen = rows.groupby("method")["condition"].nunique()
-    return [m for m in keep_complete(rows) if seen[m] == n_conditions]
+    return order_of(n_rows.index[n_rows >= 0.9 * n_rows.max()])

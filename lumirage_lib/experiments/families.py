@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import pandas as pd
-
 from ..methods import family_of, order_of
 from ..methods.display import split_method
 from .entry import Entry
@@ -67,7 +65,8 @@ ALL = Families(
     ("syn-full", "greedy", "fireants-greedy", "fireants-syn"),
 )
 CORE = Families(("lapirn-disp", "clapirn"), ("greedy", "fireants-greedy"))
-# The only families that no test scan can have leaked into; beside the primary ones.
+FIRST = Families(("clapirn", "vfa"), ("greedy",))
+# The only networks that no test scan can have leaked into; beside the primary ones.
 LEAK_FREE = ("lkunet", "vfa")
 
 STANDARD, AGAIN, THICK, T1W = "standard", "T1w again", "T1w thick", "T1w"
@@ -99,11 +98,33 @@ ARMS = {
             ("tight crop", "LPS not told"),
             12,
         ),
-        Arm("macaque", "macaque brains", CORE, {}, ("human size",), 10),
-        Arm("openms", "real T2w and FLAIR of 3 patients", CORE, {"T2w": T1W, "FLAIR": T1W}),
-        Arm("nichart", "the same adults at their own 2 mm", CORE, {"FLAIR": T1W}),
+        Arm("macaque", "macaque brains", CORE, {}, n_pairs=10),
+        # Each method is compared with itself on the coarser grid.
+        Arm(
+            "0.6 mm",
+            "generated brains with differences down to 1.5 mm",
+            Families((), CORE.iterative),
+            {"0.6 mm": "1 mm"},
+            ("0.6 mm",),
+            12,
+            "confirmatory",
+        ),
+        # As version 1 had them.
+        Arm("openms", "real T2w and FLAIR of 3 patients", FIRST, {"T2w": T1W, "FLAIR": T1W}),
+        Arm("nichart", "the same adults at 2 mm", FIRST, {"FLAIR": T1W}),
     )
 }
+N_PRIMARY = sum(len(arm.primary) for arm in ARMS.values())
+
+
+def name_claim(arm: str, condition: str) -> str:
+    """What the claim on a condition of an arm is called: "oasis", "synthesised: T2w"."""
+    return arm if condition in (STANDARD, arm) else f"{arm}: {condition}"
+
+
+def is_primary(name: str) -> bool:
+    """Whether the claim of this name counts on the scoreboard."""
+    return any(name_claim(arm.name, c) == name for arm in ARMS.values() for c in arm.primary)
 
 
 def choose_families(arm: str, methods: Iterable[str]) -> Families:
@@ -128,15 +149,3 @@ def is_awaited(entry: Entry) -> bool:
         return False
     needed = {*arm.primary, *(arm.references.get(c) for c in arm.primary)}
     return entry.condition in needed
-
-
-def count_lacking(entries: Iterable[Entry], registrations: pd.DataFrame) -> dict[str, int]:
-    """Method -> registrations that are planned and not there; only those that lack any."""
-    have = set(
-        zip(registrations["arm"], registrations["condition"], registrations["key"], strict=True)
-    )
-    lacking: dict[str, int] = {}
-    for e in entries:
-        if (e.arm, e.condition, e.task.key) not in have:
-            lacking[e.task.method] = lacking.get(e.task.method, 0) + 1
-    return lacking

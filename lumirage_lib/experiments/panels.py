@@ -4,15 +4,46 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.collections import LineCollection
 
 from ..methods import name_of, order_of
+from ..runs.store import read_slices
 from .style import use_style
 
 FIXED_COLOUR, MOVED_COLOUR = "#56B4E9", "#E69F00"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Packed slices and Dice by method, of one pair."""
+
+    pair: str
+    slices: dict[str, bytes]
+    dice: dict[str, float]
+
+
+def find_panel(rows: pd.DataFrame, store: Path) -> Panel | None:
+    """Slices of the pair that most methods have them for; None if none were kept.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Registrations under one condition.
+    store : Path
+    """
+    found: dict[str, Panel] = {}
+    for row in rows[rows["status"] == "ok"].itertuples():
+        blob = read_slices(store, row.key)
+        if blob is not None:
+            panel = found.setdefault(pair := f"{row.moving} → {row.fixed}", Panel(pair, {}, {}))
+            panel.slices[row.method], panel.dice[row.method] = blob, row.dice
+    return max(found.values(), key=lambda panel: len(panel.slices), default=None)
 
 
 def load_slices(blob: bytes) -> dict[str, np.ndarray]:
@@ -21,32 +52,29 @@ def load_slices(blob: bytes) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def plot_panel(slices: Mapping[str, bytes], dice: Mapping[str, float], plane: str = "coronal"):
+def plot_panel(panel: Panel, plane: str = "coronal"):
     """Moved image of every method with label contours: of the fixed image and of the moved labels.
 
     Parameters
     ----------
-    slices : mapping
-        Method -> packed slices of the same pair.
-    dice : mapping
-        Method -> mean Dice of that pair, written above the panel.
+    panel : Panel
     plane : {"sagittal", "coronal", "axial"}
     """
     use_style()
-    methods = order_of(slices)
+    methods = order_of(panel.slices)
     columns = min(4, len(methods) + 1)
     rows = -(-(len(methods) + 1) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(2.6 * columns, 2.75 * rows), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
-    unpacked = {m: _crop(load_slices(slices[m]), plane) for m in methods}
+    unpacked = {m: _crop(load_slices(panel.slices[m]), plane) for m in methods}
     first = unpacked[methods[0]]
     _draw(axes.flat[0], first, plane, "fixed", "fixed", FIXED_COLOUR)
     axes.flat[0].set_title("fixed", fontsize=9)
     for axis, method in zip(list(axes.flat)[1:], methods, strict=False):
         _draw(axis, unpacked[method], plane, "moved", "fixed", FIXED_COLOUR)
         _draw(axis, unpacked[method], plane, None, "moved", MOVED_COLOUR)
-        axis.set_title(f"{name_of(method)}\nDice {dice[method]:.3f}", fontsize=9)
+        axis.set_title(f"{name_of(method)}\nDice {panel.dice[method]:.3f}", fontsize=9)
     return figure
 
 

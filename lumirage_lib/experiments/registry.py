@@ -62,7 +62,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "In distribution",
             plan_pairs,
             analyse_in_distribution,
-            lambda result: [result.verdict] if result.verdict else [],
+            lambda result: [result.verdict],
         ),
         Experiment(
             "02_macaque",

@@ -10,7 +10,7 @@ import pytest
 
 from lumirage_lib.cohorts import balanced_pairs, get_cohort
 from lumirage_lib.experiments import Run, charts, list_tasks
-from lumirage_lib.experiments.completeness import find_methods, keep_matched
+from lumirage_lib.experiments.completeness import find_complete, keep_matched
 from lumirage_lib.experiments.contrasts import analysis, figures
 from lumirage_lib.experiments.contrasts.plan import (
     DOSES,
@@ -28,7 +28,7 @@ PARAMETERS = {
     "real": {"openms": 6, "nichart": 18},
     "arm_methods": {},
     "n_atlases": 15,
-    "methods": ["affine", "greedy", "syn", "clapirn", "not-there"],
+    "methods": ["affine", "greedy", "syn", "clapirn", "vfa-lumir"],
     "doses": [0.0, 0.5, 1.0],
     "dose_methods": ["greedy", "clapirn"],
     "n_dose_pairs": 2,
@@ -108,6 +108,8 @@ def test_loss_that_was_put_in_is_found_and_the_control_shows_none(result):
         assert table[SYNTHESISED, condition, "clapirn"] == pytest.approx(-loss, abs=0.003)
         assert result.verdicts[f"{SYNTHESISED}: {condition}"].verdict == "supported"
     assert table[SYNTHESISED, "T1w again", "all networks"] == pytest.approx(0, abs=0.003)
+    assert result.verdicts["nichart: FLAIR"].verdict == "supported"
+    assert result.verdicts["openms: FLAIR"].verdict == "not decidable here"  # three subjects
     assert f"{SYNTHESISED}: T1w again" not in result.verdicts  # a control, not a claim
     assert set(result.verdicts) == {
         f"{SYNTHESISED}: T2w", f"{SYNTHESISED}: FLAIR", "openms: T2w", "openms: FLAIR",
@@ -129,14 +131,15 @@ def test_groups_of_structures_are_told_apart(result):
 
 
 def test_sentences_say_what_is_missing_and_what_cannot_be_seen(result, entries):
-    assert "left out: not-there" in result.state
+    assert result.state == ""
     assert "supported" in result.answer
-    assert "| nichart | FLAIR | 18 | 18 |" in result.power_text
+    (line,) = [row for row in result.power_text.splitlines() if "nichart: FLAIR" in row]
+    assert [cell.strip() for cell in line.split("|")[2:4]] == ["18", "18"]
     run = make_run([e for e in entries if e.task.method != "clapirn"])
     lonely = analysis.analyse(run, PARAMETERS)
-    assert not lonely.verdicts
+    assert {v.verdict for v in lonely.verdicts.values()} == {"incomplete"}
     assert "the question stays open" in lonely.answer
-    assert lonely.changes_table == "There is no comparison to tabulate."
+    assert lonely.changes_table == "There is nothing to tabulate."
 
 
 def test_figures_draw_what_the_tables_hold(result):
@@ -145,7 +148,7 @@ def test_figures_draw_what_the_tables_hold(result):
     assert [a.get_title() for a in figure.axes] == [SYNTHESISED, "openms", "nichart"]
     figure = charts.plot_changes(result.changes)
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
-    assert labels[:2] == [f"{SYNTHESISED}, T1w again", f"{SYNTHESISED}, T2w"]
+    assert labels[:2] == [f"{SYNTHESISED}\nT1w → T1w again", f"{SYNTHESISED}\nT1w again → T2w"]
     figure = figures.plot_group_changes(result.groups)
     assert figure.axes[0].images[0].get_array().shape[0] == 2
     figure = figures.plot_doses(result.doses)
@@ -155,7 +158,7 @@ def test_figures_draw_what_the_tables_hold(result):
 def test_means_that_are_compared_are_of_the_same_pairs(entries):
     """Half of a contrast is there: what is drawn must not mix easy pairs with hard ones."""
     run = make_run(entries)
-    whole = keep_matched(analysis.tabulate(run, PARAMETERS).query("arm == 'nichart'"))
+    whole = keep_matched(run.registrations.query("arm == 'nichart'"))
     gone = whole[(whole["condition"] == "FLAIR") & (whole["method"] == "greedy")]["key"].iloc[:5]
     part = keep_matched(whole[~whole["key"].isin(gone)])
     counts = part.groupby(["method", "condition"])["key"].nunique()
@@ -165,9 +168,53 @@ def test_means_that_are_compared_are_of_the_same_pairs(entries):
     assert "syn" not in set(keep_matched(never)["method"])
 
 
-def test_method_that_has_just_begun_is_not_counted(entries):
-    table = analysis.tabulate(make_run(entries), PARAMETERS).query("arm == 'nichart'")
+def test_method_that_lacks_a_registration_is_not_complete(entries):
+    table = make_run(entries).registrations.query("arm == 'nichart'")
+    assert find_complete(table) == ["affine", "syn", "greedy", "clapirn"]
     syn = table[table["method"] == "syn"]
-    assert find_methods(table.drop(syn.index[:3]), "iterative") == ["syn", "greedy"]
-    assert find_methods(table.drop(syn.index[4:]), "iterative") == ["greedy"]
-    assert find_methods(table[table["family"] == "deep"], "iterative") == []
+    assert find_complete(table.drop(syn.index[:1])) == ["affine", "greedy", "clapirn"]
+
+
+def test_no_verdict_while_a_registration_of_a_family_is_missing(entries):
+    """One of 18 pairs of one method under one contrast."""
+    lacking = next(
+        e for e in entries
+        if (e.arm, e.condition, e.task.method) == ("nichart", "FLAIR", "greedy")
+    )  # fmt: skip
+    run = make_run([e for e in entries if e is not lacking])
+    found = analysis.analyse(run, PARAMETERS).verdicts
+    assert found["nichart: FLAIR"].verdict == "incomplete"
+    assert "greedy 1 of" in found["nichart: FLAIR"].sentence
+    assert found[f"{SYNTHESISED}: T2w"].verdict == "supported"
+
+
+def test_synthesis_alone_is_no_loss_from_contrast():
+    """A study in which only the control's change is there: what the synthesis does is not counted."""
+    planned = plan_contrasts(
+        PARAMETERS | {"real": {}, "doses": [], "contrasts": ["T1w again", "T2w"]}
+    )
+    run = make_run(planned)
+    table = run.registrations
+    synthesised = (table["condition"] != "T1w") & (table["family"] == "deep")
+    table["dice"] += (
+        synthesised * -0.04
+        + (table["condition"] == "T2w") * (table["family"] == "deep") * LOSS["T2w"]
+    )
+    result = analysis.analyse(run, PARAMETERS)
+    changes = result.changes.set_index(["condition", "method"])["change"]
+    assert changes["T1w again", "all networks"] == pytest.approx(-0.04, abs=0.003)
+    assert result.verdicts[f"{SYNTHESISED}: T2w"].verdict == "not supported"
+
+
+def test_arm_at_one_millimetre_is_planned_at_one_millimetre():
+    planned = plan_contrasts(
+        PARAMETERS | {"real": {"nichart at 1 mm": 2}, "methods": ["greedy", "clapirn"], "doses": []}
+    )
+    mine = [e for e in planned if e.arm == "nichart at 1 mm"]
+    assert [*dict.fromkeys(e.condition for e in mine)] == ["T1w thick", "FLAIR", "T1w"]
+    (how,) = {e.task.preprocessing for e in mine}
+    assert (how.name, how.pair_steps[-1].name) == ("1 mm", "set_spacing")
+    assert analysis.find_references("nichart at 1 mm", ["T1w thick", "FLAIR", "T1w"]) == {
+        "T1w thick": "T1w", "FLAIR": "T1w thick",
+    }  # fmt: skip
+    assert len({e.task.alignment_key for e in mine}) == 2  # one a pair

@@ -20,7 +20,7 @@ LOSSES = {  # what a perturbation takes off the Dice of the method
 }
 PARAMETERS = {
     "cohort": "template", "spacing_mm": 5.0, "n_subjects": 6, "n_pairs": 6, "seed": 3,
-    "methods": [*METHODS, "vfx"], "limits": {"clapirn+io": 4}, "conditions": list(LOSSES),
+    "methods": [*METHODS, "vfa-lumir"], "limits": {"clapirn+io": 4}, "conditions": list(LOSSES),
     "margin": 0.01,
 }  # fmt: skip
 
@@ -113,7 +113,7 @@ def test_what_the_difference_rests_on_is_said_with_what_is_left():
 
 
 def test_method_that_is_not_there_is_said(result):
-    assert "vfx was asked for and left out: no method 'vfx'" in result.state
+    assert "vfa-lumir was asked for and left out: if you have the checkpoint" in result.state
     assert "not complete" not in result.state
 
 
@@ -156,6 +156,6 @@ def test_names_are_checked_and_none_means_all():
     assert len(choose_conditions([])) > 20
     with pytest.raises(InputError, match="no perturbation upside-down; there are LPS not told"):
         choose_conditions(["upside-down"])
-    known, absent = split_methods(["greedy", "vfx"])
+    known, absent = split_methods(["greedy", "vfa-lumir"])
     assert known == ["greedy"]
-    assert list(absent) == ["vfx"]
+    assert list(absent) == ["vfa-lumir"]

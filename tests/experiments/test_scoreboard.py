@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from lumirage_lib import stats
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import EXPERIMENTS
 from lumirage_lib.experiments.summary import analysis as summary
+from lumirage_lib.runs import profiles
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +43,6 @@ def decide():
     return decide
 
 
-def test_one_word_for_several_arms(decide):
-    same, other = decide(0.0), decide(0.05)
-    assert same.verdict == "supported"
-    assert summary.combine([]) == summary.NOT_RUN
-    assert summary.combine([same, same]) == "supported"
-    assert summary.combine([same, other]) == (
-        "in-distribution: supported; in-distribution: not supported"
-    )
-
-
 def test_scoreboard_has_every_claim_and_only_computed_numbers(decide):
     verdict = decide(0.05)
     result = summary.analyse({"01_in_distribution": [verdict]}, "open")
@@ -57,14 +50,35 @@ def test_scoreboard_has_every_claim_and_only_computed_numbers(decide):
     assert len(lines) == 2 + len(summary.STATEMENTS)
     assert "**not supported**" in lines[2]
     assert "01_in_distribution_open.ipynb" in lines[2]
-    assert all(f"**{summary.NOT_RUN}**" in line for line in lines[3:])
+    assert all("**not tested**" in line for line in lines[3:])
     assert verdict.sentence in result.arms_text
+    assert "1 not supported" in result.answer
     (row,) = result.arms.to_dict("records")
     assert (row["estimate"], row["low"], row["high"]) == (
         verdict.estimate,
         verdict.low,
         verdict.high,
     )
+
+
+def test_claim_is_decided_by_its_primary_arms_alone(decide):
+    primary, beside = (
+        dataclasses.replace(v, claim=dataclasses.replace(v.claim, id=name))
+        for v, name in ((decide(0.0), "synthesised: T2w"), (decide(0.05), "openms: T2w"))
+    )
+    assert summary.choose_judges([beside, primary]) == [primary]
+    assert summary.choose_judges([beside]) == [beside]  # a live page has no primary arm
+    result = summary.analyse({"03_contrasts": [primary, beside]}, "demo")
+    assert "1 supported" in result.answer
+    assert list(result.arms["primary"]) == [True, False]
+
+
+def test_what_version_1_said_stands_beside_what_replaced_it(decide):
+    text = summary.analyse({"01_in_distribution": [decide(0.0)]}, "open").changes_text
+    table = pd.read_csv(profiles.project_root() / "results" / "open" / summary.FIRST_VERDICTS)
+    assert len(text.splitlines()) == 2 + table["statement"].nunique()
+    for row in table.itertuples():
+        assert f"{row.arm} {row.verdict}" in text
 
 
 def test_every_arm_belongs_to_a_claim():

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from ... import stats
-from ...cohorts.local import LAYOUTS
-from ...errors import StoreError
 from ...methods import name_of, order_of
-from ...runs import store as results
+from ..comparison import adjust, compare_networks, judge, split_arms, tabulate_networks
+from ..completeness import find_complete
+from ..families import Families
 from ..run import Run
+from ..sentences import (
+    list_limits,
+    list_points,
+    make_table,
+    show,
+    show_interval,
+    write_design,
+    write_state,
+)
 
 CLAIM = "T1w: deep and iterative methods are equally accurate"
 
@@ -23,28 +31,21 @@ class Result:
     """Sentences, tables and figure data of the page; every number in them is computed."""
 
     answer: str
+    state: str
     design: str
     summary_text: str
     summary_table: str
     comparison_text: str
     differences: pd.DataFrame | None
-    best: tuple[str, str] | None
-    best_names: str
     structure_text: str
+    rescan_text: str
     cost_text: str
+    specifications: pd.DataFrame
+    specification_text: str
     limits: str
     pairs: pd.DataFrame
     structures: pd.DataFrame
-    verdict: stats.Verdict | None
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Packed slices and Dice by method, of one pair."""
-
-    pair: str
-    slices: dict[str, bytes]
-    dice: dict[str, float]
+    verdict: stats.Verdict
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
@@ -56,242 +57,227 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     parameters : mapping
         Of the notebook.
     """
-    margin, seed = parameters["margin"], parameters["seed"]
-    first = _first_label_set(run)
-    structures = run.structures.query(f"label_set == {first!r} and rule == 'nearest' and label > 0")
+    first = next(iter(run.tasks[0].get_cohort().label_sets))  # the labels that mean Dice is of
+    structures = run.structures.query("label_set == @first and rule == 'nearest' and label > 0")
     hd95 = structures.groupby("key")["hd95_mm"].mean()  # lost labels are NaN, counted in n_lost
     table = run.registrations.join(hd95, on="key")
     between = table[table["kind"] == "between"]
-    everywhere = _methods_on_all_pairs(between)
-    deep, iterative = (
-        [m for m in everywhere if _family(between, m) == family] for family in ("deep", "iterative")
+    ((arm, (rows, families)),) = split_arms(run).items()
+    condition = run.entries[0].condition
+    margin = parameters["margin"]
+    verdict = judge(
+        arm,
+        rows,
+        families,
+        condition,
+        says="equal",
+        text=CLAIM,
+        where="on T1w brains",
+        margin=margin,
     )
-    rows, verdict = [], None
-    if deep and iterative:
-        rows = [_compare(between, d, i, margin, seed) for d in deep for i in iterative]
-        verdict = _decide(between, deep, iterative, margin, seed)
-    best = tuple(_best(between, group) for group in (deep, iterative)) if rows else None
-    differences = _by_structure(structures, run, best) if best else None
+    (verdict,) = adjust([verdict])
+    complete = find_complete(between)
+    sides = [
+        tuple(m for m in side if m in complete) for side in (families.deep, families.iterative)
+    ]
+    differences = _compare_structures(structures, run, sides, first) if all(sides) else None
+    specifications = specify(run, verdict, complete) if all(sides) else pd.DataFrame()
+    changes = compare_networks(rows, families, condition)
+    beside = [m for m in complete if m not in families.methods and m != "affine"]
     return Result(
-        answer=_answer(between, verdict, rows, best, margin),
-        design=_design(between),
-        summary_text=_summary_text(between),
-        summary_table=_summary_table(table),
-        comparison_text=_comparison_text(rows, verdict, margin, run),
+        answer=f"**Answer.** {verdict.sentence} {_say_means(between, complete)}",
+        state=write_state(run),
+        design=f"{write_design(between)}.",
+        summary_text=_say_means(between, complete),
+        summary_table=_tabulate_means(table, complete),
+        comparison_text=f"{verdict.sentence}\n\n{tabulate_networks(changes)}\n\n"
+        + _tabulate_beside(between, families, beside, margin),
         differences=differences,
-        best=best,
-        best_names=f"{name_of(best[0])} minus {name_of(best[1])}" if best else "",
-        structure_text=_structure_text(differences, best),
-        cost_text=_cost_text(between),
-        limits=_limits(run, table),
+        structure_text=_say_structures(differences),
+        rescan_text=_say_rescans(table),
+        cost_text=_say_cost(between),
+        specifications=specifications,
+        specification_text=say_specifications(specifications),
+        limits=list_points([*list_limits(run), *_list_limits(run, table)]),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
         structures=structures.drop(columns=["label_set", "rule"]),
         verdict=verdict,
     )
 
 
-def panel(run: Run, number: int = 0) -> Panel:
-    """Slices of the pair that most methods have them for.
+# ---- numbers -------------------------------------------------------------------------------------
 
-    Raises
-    ------
-    StoreError
-        No registration of this run kept slices.
+
+def _compare_structures(
+    structures: pd.DataFrame, run: Run, sides: Sequence[tuple[str, ...]], first: str
+) -> pd.DataFrame:
+    """Mean difference of the families per structure, with its interval and Holm's p over subjects."""
+    rows = structures[structures["kind"] == "between"]
+    rows = rows[rows["method"].isin([m for side in sides for m in side])]
+    out = []
+    for label, mine in rows.assign(condition="", status="ok").groupby("label"):
+        matched = stats.match_pairs(mine, *sides)
+        found = stats.compute_interval(matched)
+        out.append(
+            {"label": label, "mean": found.estimate, "low": found.low, "high": found.high}
+            | {"n_pairs": found.n_pairs, "p": found.compute_p()}
+        )
+    table = pd.DataFrame(out).assign(p_holm=lambda t: stats.holm(t["p"]))
+    return table.merge(run.tasks[0].get_cohort().label_sets[first], on="label")
+
+
+def specify(run: Run, verdict: stats.Verdict, complete: list[str]) -> pd.DataFrame:
+    """The claim by every choice of methods, under every label set and rule.
+
+    The declared families as they are, and both families with everything that was run on all pairs.
     """
-    found: dict[str, dict] = {}
-    for row in run.registrations.query("status == 'ok'").itertuples():
-        blob = results.read_slices(run.store, row.key)
-        if blob is not None:
-            found.setdefault(f"{row.moving} → {row.fixed}", {})[row.method] = (blob, row.dice)
-    if not found:
-        raise StoreError("no display slices in the store; run with n_panels of at least 1")
-    pair = sorted(found, key=lambda p: -len(found[p]))[number]
-    return Panel(
-        pair,
-        {m: blob for m, (blob, _) in found[pair].items()},
-        {m: dice for m, (_, dice) in found[pair].items()},
+    claim = verdict.claim
+    rows = run.registrations[run.registrations["kind"] == "between"].drop(columns="dice")
+    families = rows.drop_duplicates("method").set_index("method")["family"]
+    every = [tuple(m for m in complete if families[m] == side) for side in ("deep", "iterative")]
+    declared = [tuple(m for m in who if m in complete) for who in (claim.first, claim.second or ())]
+    chosen = {"declared families": declared, "all methods": every}
+    means = (
+        run.structures.query("label > 0 and label_set != 'brain'")
+        .groupby(["label_set", "rule", "key"])["dice"]
+        .mean()
     )
+    variants = {}
+    for (labels, rule), values in means.groupby(level=[0, 1]):
+        table = rows.merge(values.droplevel([0, 1]), on="key")
+        for name, (deep, iterative) in chosen.items():
+            if deep and iterative and (name == "declared families" or every != declared):
+                one = stats.Claim(claim.id, claim.text, claim.says, deep, iterative,
+                                  condition=claim.condition, margin=claim.margin)  # fmt: skip
+                variants[f"{labels}, {rule}, {name}"] = (one, table)
+    return stats.compute_specifications(variants)
 
 
-def _first_label_set(run: Run) -> str:
-    """The labels that mean Dice is of."""
-    return next(iter(run.tasks[0].get_cohort().label_sets))
+# ---- sentences -----------------------------------------------------------------------------------
 
 
-def _family(table: pd.DataFrame, method: str) -> str:
-    return table.loc[table["method"] == method, "family"].iloc[0]
-
-
-def _methods_on_all_pairs(table: pd.DataFrame) -> list[str]:
-    counts = table["method"].value_counts()
-    return order_of(counts.index[counts == counts.max()])
-
-
-def _best(table: pd.DataFrame, methods: list[str]) -> str:
-    return table[table["method"].isin(methods)].groupby("method")["dice"].mean().idxmax()
-
-
-def _design(table: pd.DataFrame) -> str:
-    pairs = len(table[["fixed", "moving"]].drop_duplicates())
-    subjects = len({*table["fixed_subject"], *table["moving_subject"]})
-    return f"{pairs} ordered pairs of {subjects} subjects."
-
-
-def _compare(table, first: str, second: str, margin: float, seed) -> dict:
-    matched = stats.match_pairs(table, first, second)
-    effects = stats.compute_effect_sizes(matched)
-    equal = stats.tost(matched, margin)
-    return {"first": first, "second": second, "effects": effects, "equal": equal}
-
-
-def _decide(table, deep: list[str], iterative: list[str], margin: float, seed) -> stats.Verdict:
-    claim = stats.Claim(
-        "in-distribution",
-        CLAIM,
-        "equal",
-        tuple(deep),
-        tuple(iterative),
-        margin=margin,
-        where="on T1w brains",
-    )
-    return stats.decide(claim, table)
-
-
-def _answer(table: pd.DataFrame, verdict, rows: list[dict], best, margin: float) -> str:
-    if verdict is None:
-        ranking = _summary_text(table)
-        return f"**Answer.** No network could run here, so the question stays open. {ranking}"
-    (row,) = [r for r in rows if (r["first"], r["second"]) == best]
-    inside = row["equal"].interval
-    return (
-        f"**Answer.** {verdict.sentence} Best against best, {name_of(best[0])} minus "
-        f"{name_of(best[1])}: {inside.estimate:+.4f} (90 % interval {inside.low:+.4f} to "
-        f"{inside.high:+.4f}), {'within' if row['equal'].equivalent else 'not within'} ±{margin:g}."
-    )
-
-
-def _summary_text(table: pd.DataFrame) -> str:
-    means = table.query("status == 'ok'").groupby("method")["dice"].mean().sort_values()[::-1]
+def _say_means(between: pd.DataFrame, complete: list[str]) -> str:
+    done = between[(between["status"] == "ok") & between["method"].isin(complete)]
+    means = done.groupby("method")["dice"].mean().sort_values(ascending=False)
     return "Mean Dice: " + ", ".join(f"{name_of(m)} {v:.3f}" for m, v in means.items()) + "."
 
 
-def _summary_table(table: pd.DataFrame) -> str:
-    lines = [
-        "| method | family | pairs | failed | mean Dice | SD over pairs | HD95 mm | folding % "
-        "| lost labels | rescan Dice |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for method in order_of(table["method"]):
-        rows = table[table["method"] == method]
-        pairs, rescan = rows[rows["kind"] == "between"], rows[rows["kind"] == "rescan"]
-        lines.append(
-            f"| {name_of(method)} | {rows['family'].iloc[0]} | {len(pairs)} "
-            f"| {int((pairs['status'] != 'ok').sum())} | {pairs['dice'].mean():.3f} "
-            f"| {pairs['dice'].std():.3f} | {pairs['hd95_mm'].mean():.2f} "
-            f"| {pairs['ndv_percent'].mean():.3f} | {int(pairs['n_lost'].sum())} "
-            f"| {'–' if rescan.empty else format(rescan['dice'].mean(), '.3f')} |"
+def _tabulate_means(table: pd.DataFrame, complete: list[str]) -> str:
+    """All means are of the same pairs; what was not run on all of them is named below."""
+    rows = []
+    for method in complete:
+        mine = table[table["method"] == method]
+        pairs, rescan = mine[mine["kind"] == "between"], mine[mine["kind"] == "rescan"]
+        rows.append(
+            {
+                "method": name_of(method),
+                "mean Dice": show(pairs["dice"].mean()),
+                "SD over pairs": show(pairs["dice"].std()),
+                "HD95 mm": show(pairs["hd95_mm"].mean(), 2),
+                "folding %": show(pairs["ndv_percent"].mean()),
+                "lost labels": int(pairs["n_lost"].sum()),
+                "rescan Dice": show(rescan["dice"].mean()),
+                "family": mine["family"].iloc[0],
+                "pairs": len(pairs),
+                "failed": int((pairs["status"] != "ok").sum()),
+            }
         )
-    return "\n".join(lines)
+    between = table[table["kind"] == "between"]
+    counts = between["method"].value_counts()
+    few = [f"{name_of(m)} on {counts[m]}" for m in order_of(counts.index) if m not in complete]
+    said = f"\n\nOn fewer pairs, and so not in the table: {', '.join(few)}." if few else ""
+    return make_table(rows) + said
 
 
-def _comparison_text(rows: list[dict], verdict, margin: float, run: Run) -> str:
-    if not rows:
-        why = "; ".join(f"{name_of(m)}: {reason}" for m, reason in run.absent.items())
-        return f"There is no network to compare on this page ({why or 'none was asked for'})."
-    lines = [
-        f"| deep | iterative | difference in Dice | 90 % interval | within ±{margin:g} "
-        "| d_z (95 %) | d_av (95 %) |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        inside = row["equal"].interval
-        lines.append(
-            f"| {name_of(row['first'])} | {name_of(row['second'])} | {inside.estimate:+.4f} "
-            f"| {inside.low:+.4f} to {inside.high:+.4f} "
-            f"| {'yes' if row['equal'].equivalent else 'no'} "
-            f"| {_effect(row['effects'].g_z)} | {_effect(row['effects'].g_av)} |"
+def _tabulate_beside(
+    between: pd.DataFrame, families: Families, beside: list[str], margin: float
+) -> str:
+    """Complete methods that stand beside the families, against the other side's declared mean."""
+    rows = []
+    present = set(between["method"])
+    for method in beside:
+        deep = between.loc[between["method"] == method, "family"].iloc[0] == "deep"
+        against = tuple(m for m in (families.iterative if deep else families.deep) if m in present)
+        if not against:
+            continue
+        sign = 1 if deep else -1
+        found = stats.compute_interval(stats.match_pairs(between, method, against))
+        low, high = sorted((sign * found.low, sign * found.high))
+        rows.append(
+            {
+                "beside the families": name_of(method),
+                "deep − iterative, Dice (95 %)": show_interval(sign * found.estimate, low, high),
+                "word": stats.find_word(low, high, margin),
+                "pairs": found.n_pairs,
+            }
         )
-    return "\n".join(lines) + (
-        f"\n\n{verdict.sentence} The rule compares the mean over the deep methods with the mean over "
-        "the iterative ones, of those run on all pairs. d_z divides the mean difference by the "
-        "standard deviation of the differences, d_av by that of the methods themselves; both are "
-        "Hedges-corrected."
-    )
+    return make_table(rows, "")
 
 
-def _effect(interval: stats.Interval) -> str:
-    return f"{interval.estimate:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
-
-
-def _by_structure(structures: pd.DataFrame, run: Run, best: tuple[str, str]) -> pd.DataFrame:
-    """Mean difference of the two best methods per structure with its interval over pairs."""
-    rows = structures.query("kind == 'between'")
-    wide = rows[rows["method"].isin(best)].pivot_table(
-        "dice", ["label", "fixed", "moving"], "method", dropna=False
-    )
-    difference = (wide[best[0]] - wide[best[1]]).dropna().groupby("label")
-    table = pd.DataFrame({"mean": difference.mean(), "n_pairs": difference.size()})
-    half = 1.96 * difference.std() / np.sqrt(table["n_pairs"])
-    names = run.tasks[0].get_cohort().label_sets[_first_label_set(run)]
-    return (
-        table.assign(low=table["mean"] - half, high=table["mean"] + half).join(names).reset_index()
-    )
-
-
-def _structure_text(table: pd.DataFrame | None, best) -> str:
+def _say_structures(table: pd.DataFrame | None) -> str:
     if table is None:
         return "Without a network there is no comparison to draw."
-    better = int((table["low"] > 0).sum())
-    worse = int((table["high"] < 0).sum())
+    clear = table[table["p_holm"] < 0.05]
+    ahead, behind = int((clear["mean"] > 0).sum()), int((clear["mean"] < 0).sum())
     groups = table.groupby("group")["mean"].mean()
-    by_group = ", ".join(f"{group} {value:+.3f}" for group, value in groups.items())
     return (
-        f"Of {len(table)} structures, {name_of(best[0])} is ahead in {better}, {name_of(best[1])} in "
-        f"{worse}; in the others the interval contains zero. Mean difference by group: {by_group}."
+        f"Of {len(table)} structures, networks are ahead in {ahead} and iterative methods in {behind}, "
+        "after Holm's correction over structures. Mean difference by group: "
+        + ", ".join(f"{group} {show(value, sign=True)}" for group, value in groups.items())
+        + "."
     )
 
 
-def _cost_text(table: pd.DataFrame) -> str:
-    done = table.query("status == 'ok' and method != 'affine'")
+def _say_rescans(table: pd.DataFrame) -> str:
+    """Who makes two scans of one brain agree less than the affine alignment alone."""
+    rows = table[(table["kind"] == "rescan") & (table["status"] == "ok")]
+    wide = rows.pivot_table("dice", ["fixed", "moving"], "method")
+    if wide.empty or "affine" not in wide:
+        return ""
+    change = wide.drop(columns="affine").sub(wide["affine"], axis=0)
+    parts = [
+        f"{name_of(m)} {show(change[m].mean(), sign=True)} (below on {int((change[m] < 0).sum())} of "
+        f"{change[m].count()})"
+        for m in order_of(change.columns)
+    ]
+    return (
+        "Two scans of one brain have nothing to be deformed. Dice against that of the affine alignment "
+        f"alone: {'; '.join(parts)}."
+    )
+
+
+def _say_cost(between: pd.DataFrame) -> str:
+    done = between.query("status == 'ok' and method != 'affine'")
     costs = done.groupby("method")[["cpu_seconds", "method_mb"]].median().sort_values("cpu_seconds")
     items = [
-        f"{name_of(m)} {row.cpu_seconds:.0f} s and {row.method_mb:.0f} MB"
-        for m, row in costs.iterrows()
+        f"{name_of(m)} {r.cpu_seconds:.0f} s and {r.method_mb:.0f} MB" for m, r in costs.iterrows()
     ]
     return "Median per pair, processor time and memory: " + "; ".join(items) + "."
 
 
-def _limits(run: Run, table: pd.DataFrame) -> str:
-    cohort = run.tasks[0].get_cohort()
-    lines = []
-    if cohort.name == "template":
-        lines.append(
-            "- The subjects are one template under random smooth deformations: anatomy varies less "
-            "than between people, every fold of the cortex has its counterpart. This page shows that "
-            "the machinery works and is rerun in minutes; it does not measure how methods rank on people."
-        )
-    elif cohort.name.startswith("oasis"):
-        lines.append(
-            "- The networks were trained on OASIS too, some of them perhaps on these very subjects: the "
-            "authors publish no list of scans. That would favour the networks, without labels."
-        )
-    elif cohort.name in LAYOUTS:
-        lines.append(
-            f"- Mean Dice is of the {_first_label_set(run)} labels that lie beside the images. Where a "
-            "program drew them, a method is rewarded for what that program would draw."
-        )
+def say_specifications(table: pd.DataFrame) -> str:
+    """How far the estimate moves with choices that could all be defended."""
+    if table.empty:
+        return "There is nothing to choose between."
+    found = stats.summarise_specifications(table)
+    shares = "; ".join(f"{word} {100 * share:.0f} %" for word, share in found["shares"].items())
+    return (
+        f"Over {found['n']} choices of methods, labels and rules, the difference lies between "
+        f"{show(found['least'], sign=True)} and {show(found['greatest'], sign=True)}: {shares}. Shares "
+        "describe the choices; they are no probabilities."
+    )
+
+
+def _list_limits(run: Run, table: pd.DataFrame) -> list[str]:
     start = run.tasks[0].preprocessing.alignment
-    if start != "affine":
-        lines.append(
-            f"- The methods start from the alignment `{start}` alone, and the row that is otherwise "
-            "the affine shows that start."
-        )
-    lines.append(
-        "- Published networks see the images once; the iterative methods run with the settings of their "
-        "authors, not tuned on these pairs."
-    )
-    lines.append(
-        f"- Times are of {table['threads'].dropna().max():.0f} thread(s) a registration on "
-        f"{table['hardware'].dropna().iloc[0]}, no GPU where none is named."
-    )
-    return "\n".join(lines)
+    lines = [] if start == "affine" else [
+        f"The methods start from the alignment `{start}` alone, and the row that is otherwise the "
+        "affine shows that start."
+    ]  # fmt: skip
+    return [
+        *lines,
+        "Published networks see the images once; the iterative methods run with the settings of their "
+        "authors, not tuned on these pairs.",
+        f"Times are of {table['threads'].dropna().max():.0f} thread(s) a registration on "
+        f"{table['hardware'].dropna().iloc[0]}, no GPU where none is named.",
+    ]

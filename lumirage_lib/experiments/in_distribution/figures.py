@@ -49,6 +49,7 @@ def plot_dice_by_method(registrations: pd.DataFrame, measure: str = "dice"):
     labels = []
     for method in reversed(methods):
         rows = registrations[registrations["method"] == method]
+        rows = rows[rows["kind"] == "between"]
         n, failed = len(rows), int((rows["status"] != "ok").sum())
         labels.append(f"{name_of(method)} (n={n}" + (f", {failed} failed)" if failed else ")"))
     axes.set_yticks(range(len(methods)), labels)
@@ -56,8 +57,8 @@ def plot_dice_by_method(registrations: pd.DataFrame, measure: str = "dice"):
     return figure
 
 
-def plot_structure_differences(differences: pd.DataFrame, first: str, second: str, top: int = 12):
-    """Mean Dice difference `first` - `second` per structure, with its range over pairs.
+def plot_structure_differences(differences: pd.DataFrame, top: int = 12):
+    """Mean Dice difference of the families, deep minus iterative, per structure.
 
     Parameters
     ----------
@@ -89,14 +90,12 @@ def plot_structure_differences(differences: pd.DataFrame, first: str, second: st
         )
     curve.axhline(0, color="black", lw=0.8)
     curve.set_xlabel("structures, ordered")
-    curve.set_ylabel(f"Dice, {name_of(first)} − {name_of(second)}")
+    curve.set_ylabel("Dice, deep − iterative")
     curve.legend(loc="upper left")
     half = min(top // 2, len(table) // 2)
     ends = pd.concat([table.head(half), table.tail(half)])
     y = np.arange(len(ends))
-    bars.barh(
-        y, ends["mean"], color=np.where(ends["mean"] > 0, colour_of(first), colour_of(second))
-    )
+    bars.barh(y, ends["mean"], color=np.where(ends["mean"] > 0, "#0072B2", "#D55E00"))
     bars.errorbar(
         ends["mean"],
         y,
@@ -142,4 +141,32 @@ def plot_cost(registrations: pd.DataFrame):
         panel.set_xlabel(label)
     axes[0].set_ylabel("mean Dice")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
+    return figure
+
+
+def plot_specifications(table: pd.DataFrame, margin: float = 0.01):
+    """Specification curve: every choice's estimate and interval, by size.
+
+    Parameters
+    ----------
+    table : DataFrame
+        variant, choice, estimate, low, high; choice "families" of a variant "… declared families" is
+        what was declared.
+    margin : float
+        Half width of the grey band.
+    """
+    use_style()
+    figure, axes = plt.subplots(figsize=(8.2, 3.6))
+    declared = (
+        (table["choice"] == "families") & table["variant"].str.endswith("declared families")
+    ).to_numpy()
+    x = np.arange(len(table))
+    axes.axhspan(-margin, margin, color="0.92", zorder=0)
+    axes.axhline(0, color="black", lw=0.8)
+    for mask, colour, size in ((~declared, "#0072B2", 8), (declared, "black", 30)):
+        rows = table[mask]
+        axes.vlines(x[mask], rows["low"], rows["high"], color=colour, lw=0.8, alpha=0.5)
+        axes.scatter(x[mask], rows["estimate"], s=size, color=colour, zorder=3)
+    axes.set_xlabel("choices of methods, labels and label rules, in order")
+    axes.set_ylabel("deep − iterative, Dice")
     return figure

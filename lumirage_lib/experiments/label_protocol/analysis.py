@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from ...methods import name_of, order_of
+from ..completeness import find_complete
 from ..run import Run
+from ..sentences import list_points, make_table, show, write_design
 
 WORST = 0.3  # share of pairs that count as the worst, as in the challenge
 
@@ -114,8 +116,7 @@ def measure(structures: pd.DataFrame, ruler: Ruler) -> pd.Series:
 def analyse(run: Run, parameters: Mapping) -> Result:
     """Every ruler on the methods that were run on all pairs, failures left out of no mean in silence."""
     between = run.registrations.query("kind == 'between'")
-    counts = between.query("status == 'ok'")["method"].value_counts()
-    methods = order_of(counts.index[counts == counts.max()])
+    methods = find_complete(between[between["status"] == "ok"])
     names = run.tasks[0].get_cohort().label_sets["manual"]["group"]
     structures = run.structures.query("kind == 'between' and method in @methods")
     structures = structures.assign(group=structures["label"].map(names))
@@ -127,51 +128,53 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     reference = ranks["default"].idxmin()
     # A tie for the first place does not change the winner.
     winners = {n: reference if ranks.loc[reference, n] == 1 else ranks[n].idxmin() for n in ranks}
-    changed = [name for name, winner in winners.items() if winner != reference]
-    pairs = len(between[["fixed", "moving"]].drop_duplicates())
-    subjects = len({*between["fixed_subject"], *between["moving_subject"]})
     return Result(
-        answer=_answer(rulers, winners, changed),
-        design=f"{pairs} ordered pairs of {subjects} subjects, {len(methods)} methods.",
+        answer=_answer(winners),
+        design=f"{write_design(between)}, {len(methods)} methods.",
         values=values,
         ranks=ranks,
-        changes=_changes(rulers, values, ranks, winners),
-        spread=_spread(ranks),
-        limits=_limits(run, between, methods),
+        changes=_tabulate_winners(rulers, values, winners),
+        spread=_say_spread(ranks),
+        limits=list_points(_list_limits(between, methods)),
     )
 
 
-def _answer(rulers, winners: dict, changed: list[str]) -> str:
+def _answer(winners: Mapping[str, str]) -> str:
     reference = winners["default"]
+    changed = [name for name, winner in winners.items() if winner != reference]
     if not changed:
         return (
-            f"**Answer.** No: {name_of(reference)} is first under all {len(rulers)} rulers, though the "
+            f"**Answer.** No: {name_of(reference)} is first under all {len(winners)} rulers, though the "
             "places behind it move."
         )
     others = ", ".join(dict.fromkeys(name_of(winners[name]) for name in changed))
     return (
         f"**Answer.** Yes, sometimes: {name_of(reference)} is first under "
-        f"{len(rulers) - len(changed)} of {len(rulers)} rulers; {others} under the other "
+        f"{len(winners) - len(changed)} of {len(winners)} rulers; {others} under the other "
         f"{len(changed)} ({', '.join(changed)})."
     )
 
 
-def _changes(rulers, values: pd.DataFrame, ranks: pd.DataFrame, winners: dict) -> str:
-    lines = [
-        "| ruler | varies | first | its value | ahead of the second by |",
-        "|---|---|---|---|---|",
-    ]
+def _tabulate_winners(
+    rulers: Sequence[Ruler], values: pd.DataFrame, winners: Mapping[str, str]
+) -> str:
+    rows = []
     for ruler in rulers:
         column = values[ruler.name].sort_values(ascending=ruler.better == "low")
         lead = abs(column.iloc[0] - column.iloc[1]) if len(column) > 1 else np.nan
-        lines.append(
-            f"| {ruler.name} | {ruler.factor} | {name_of(winners[ruler.name])} "
-            f"| {column.iloc[0]:.4f} | {lead:.4f} |"
+        rows.append(
+            {
+                "ruler": ruler.name,
+                "first": name_of(winners[ruler.name]),
+                "its value": show(column.iloc[0], 4),
+                "ahead of the second by": show(lead, 4),
+                "varies": ruler.factor,
+            }
         )
-    return "\n".join(lines)
+    return make_table(rows)
 
 
-def _spread(ranks: pd.DataFrame) -> str:
+def _say_spread(ranks: pd.DataFrame) -> str:
     spans = (ranks.max(axis=1) - ranks.min(axis=1)).sort_values(ascending=False)
     items = [
         f"{name_of(m)} between {ranks.loc[m].min():.0f} and {ranks.loc[m].max():.0f}"
@@ -180,21 +183,18 @@ def _spread(ranks: pd.DataFrame) -> str:
     return "Places taken over all rulers: " + "; ".join(items) + "."
 
 
-def _limits(run: Run, between: pd.DataFrame, methods: list[str]) -> str:
+def _list_limits(between: pd.DataFrame, methods: list[str]) -> list[str]:
     lines = []
-    left_out = [m for m in order_of(between["method"]) if m not in methods]
+    left_out = [name_of(m) for m in order_of(between["method"]) if m not in methods]
     if left_out:
+        lines.append(f"Not ranked, because not done on every pair: {', '.join(left_out)}.")
+    if abs(between["spacing_mm"].dropna().iloc[0] - 1) < 1e-6:
         lines.append(
-            f"- Not ranked, because not done on every pair: {', '.join(map(name_of, left_out))}."
-        )
-    spacing = between["spacing_mm"].dropna().iloc[0]
-    if abs(spacing - 1) < 1e-6:
-        lines.append(
-            "- The voxels are 1 mm cubes, so HD95 in voxels and in millimetres are the same number here; "
+            "The voxels are 1 mm cubes, so HD95 in voxels and in millimetres are the same number here; "
             "on the live page with other voxels they are not."
         )
-    lines.append(
-        "- A rank hides how close two methods are: read it with the lead in the table, and the lead with "
-        "the intervals of notebook 01."
-    )
-    return "\n".join(lines)
+    return [
+        *lines,
+        "A rank hides how close two methods are: read it with the lead in the table, and the lead with "
+        "the intervals of notebook 01.",
+    ]

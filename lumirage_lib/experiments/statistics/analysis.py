@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from ... import stats
-from ...methods import name_of, order_of
+from ...methods import name_of
 from ...runs.profiles import project_root
+from ..completeness import find_complete
 from ..run import Run
+from ..sentences import make_table, show, show_interval, write_design
 
 COVERAGE = "benchmarks/coverage.csv"  # written by benchmarks/coverage.py
 
@@ -37,10 +39,8 @@ class Result:
 def analyse(run: Run, parameters: Mapping) -> Result:
     """Every pair of methods that were run on all pairs, as one family of tests."""
     alpha, seed = parameters["alpha"], parameters["seed"]
-    table = run.registrations
-    table = table[table["kind"] == "between"]
-    counts = table["method"].value_counts()
-    methods = [m for m in order_of(counts.index[counts == counts.max()]) if m != "affine"]
+    table = run.registrations[run.registrations["kind"] == "between"]
+    methods = [m for m in find_complete(table) if m != "affine"]
     table = table[table["method"].isin(methods)]
     comparisons = _compare(table, methods, alpha, seed)
     components = _components(table, methods)
@@ -49,20 +49,19 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         typical["fixed"], typical["moving"], typical["residual"], typical["covariance"]
     )
     power = stats.plan_subjects(parts, alpha=alpha)
-    pairs = len(table[["fixed", "moving"]].drop_duplicates())
-    subjects = len({*table["fixed_subject"], *table["moving_subject"]})
+    pairs, subjects = (int(comparisons[n].max()) for n in ("n_pairs", "n_subjects"))
     seen = stats.compute_detectable_effect(parts, subjects, max(1, round(pairs / subjects)))
     path = project_root() / COVERAGE
     return Result(
-        answer=_answer(comparisons, pairs, subjects, seen),
-        design=f"{pairs} ordered pairs of {subjects} subjects, {len(methods)} methods.",
+        answer=_answer(comparisons, write_design(table), seen),
+        design=f"{write_design(table)}, {len(methods)} methods.",
         comparisons=comparisons,
-        comparison_table=_comparison_table(comparisons),
+        comparison_table=_tabulate_comparisons(comparisons),
         components=components,
-        model_text=_model_text(components),
+        model_text=_tabulate_models(components),
         power=power,
-        power_table=_power_table(power),
-        summary_table=_summary_table(stats.summarise(table)),
+        power_table=_tabulate_power(power),
+        summary_table=_tabulate_summary(stats.summarise(table)),
         coverage=_coverage(pd.read_csv(path)) if Path(path).exists() else None,
     )
 
@@ -124,70 +123,71 @@ def _components(table, methods: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _answer(comparisons: pd.DataFrame, pairs: int, subjects: int, seen: float) -> str:
+def _answer(comparisons: pd.DataFrame, design: str, seen: float) -> str:
     clear = int((comparisons["p_holm"] < comparisons["alpha"]).sum())
     return (
-        f"**Answer.** With {pairs} pairs of {subjects} subjects, {clear} of {len(comparisons)} "
-        "differences between methods stand after Holm's correction; a true difference in Dice of "
-        f"{seen:.4f} would be seen four times in five."
+        f"**Answer.** With {design}, {clear} of {len(comparisons)} differences between methods stand "
+        f"after Holm's correction; a true difference in Dice of {seen:.4f} would be seen four times in "
+        "five."
     )
 
 
-def _comparison_table(comparisons: pd.DataFrame) -> str:
-    lines = [
-        "| first | second | difference in Dice | interval | p | p (Holm) |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in comparisons.itertuples():
-        lines.append(
-            f"| {name_of(row.first)} | {name_of(row.second)} | {row.difference:+.4f} "
-            f"| {row.low:+.4f} to {row.high:+.4f} | {row.p:.4f} | {row.p_holm:.4f} |"
-        )
-    return "\n".join(lines)
-
-
-def _model_text(components: pd.DataFrame) -> str:
-    lines = [
-        "| first | second | SD fixed | SD moving | SD residual | mixed model: difference | converged |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in components.itertuples():
-        fit = "no estimate"
-        if np.isfinite(row.model_estimate):
-            fit = f"{row.model_estimate:+.4f} ({row.model_low:+.4f} to {row.model_high:+.4f})"
-        lines.append(
-            f"| {name_of(row.first)} | {name_of(row.second)} | {np.sqrt(row.fixed):.4f} "
-            f"| {np.sqrt(row.moving):.4f} | {np.sqrt(row.residual):.4f} | {fit} "
-            f"| {'yes' if row.converged else 'no: ' + row.messages[:80]} |"
-        )
-    failed = int((~components["converged"]).sum())
-    lines.append(
-        f"\nThe mixed model converged in {len(components) - failed} of {len(components)} cases; "
-        "where it did not, its message stands in the table and the closed form above is what counts."
+def _tabulate_comparisons(comparisons: pd.DataFrame) -> str:
+    return make_table(
+        {
+            "first": name_of(row.first),
+            "second": name_of(row.second),
+            "difference in Dice (interval)": show_interval(row.difference, row.low, row.high, 4),
+            "p": show(row.p, 4),
+            "p (Holm)": show(row.p_holm, 4),
+        }
+        for row in comparisons.itertuples()
     )
-    return "\n".join(lines)
 
 
-def _power_table(power: pd.DataFrame) -> str:
-    lines = [
-        "| true difference in Dice | pairs per subject | subjects | registrations per method |",
-        "|---|---|---|---|",
-    ]
-    for row in power.itertuples():
-        lines.append(
-            f"| {row.effect:g} | {row.pairs_per_subject} | {row.n_subjects} | {row.n_pairs} |"
-        )
-    return "\n".join(lines)
+def _tabulate_models(components: pd.DataFrame) -> str:
+    table = make_table(
+        {
+            "first": name_of(row.first),
+            "second": name_of(row.second),
+            "SD fixed": show(np.sqrt(row.fixed), 4),
+            "SD moving": show(np.sqrt(row.moving), 4),
+            "SD residual": show(np.sqrt(row.residual), 4),
+            "mixed model: difference": show_interval(
+                row.model_estimate, row.model_low, row.model_high, 4
+            ),
+            "converged": "yes" if row.converged else f"no: {row.messages[:80]}",
+        }
+        for row in components.itertuples()
+    )
+    done = int(components["converged"].sum())
+    return (
+        f"{table}\n\nThe mixed model converged in {done} of {len(components)} cases; where it did not, "
+        "its message stands in the table and the closed form above is what counts."
+    )
 
 
-def _summary_table(summary: pd.DataFrame) -> str:
-    lines = [
-        "| method | completed | failed | median | quartiles | worst 30 % |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in summary.itertuples():
-        lines.append(
-            f"| {name_of(row.method)} | {row.n_pairs} | {row.n_failed} | {row.median:.4f} "
-            f"| {row.q1:.4f} to {row.q3:.4f} | {row.worst30:.4f} |"
-        )
-    return "\n".join(lines)
+def _tabulate_power(power: pd.DataFrame) -> str:
+    return make_table(
+        {
+            "true difference in Dice": f"{row.effect:g}",
+            "pairs per subject": row.pairs_per_subject,
+            "subjects": row.n_subjects,
+            "registrations per method": row.n_pairs,
+        }
+        for row in power.itertuples()
+    )
+
+
+def _tabulate_summary(summary: pd.DataFrame) -> str:
+    return make_table(
+        {
+            "method": name_of(row.method),
+            "median": show(row.median, 4),
+            "quartiles": f"{show(row.q1, 4)} to {show(row.q3, 4)}",
+            "worst 30 %": show(row.worst30, 4),
+            "completed": row.n_pairs,
+            "failed": row.n_failed,
+        }
+        for row in summary.itertuples()
+    )

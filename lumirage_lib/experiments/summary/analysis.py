@@ -10,9 +10,12 @@ import pandas as pd
 from ... import stats
 from ...errors import InputError
 from ...runs import profiles
+from ..comparison import adjust, list_verdicts
+from ..families import is_primary
 from ..registry import EXPERIMENTS, load, load_or_compute
+from ..sentences import make_table, show, show_interval
 
-NOT_RUN = "not run yet"
+FIRST_VERDICTS = "verdicts_v1.csv"  # beside the tables of the published run
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,13 @@ class Statement:
     """A claim of the paper, in its abstract's words, and what the challenge's authors say of it.
 
     Quotes: Jena, Chaudhari & Gee (2026), abstract; Chen et al. (arXiv 2505.24160), abstract.
+
+    Attributes
+    ----------
+    notebooks : tuple of str
+        Whose verdicts judge it; none: it is not tested.
+    replaced : str
+        Why its verdict by version 1 of the rules does not stand.
     """
 
     id: str
@@ -27,6 +37,7 @@ class Statement:
     paper: str
     challenge: str
     notebooks: tuple[str, ...]
+    replaced: str = ""
 
 
 STATEMENTS = (
@@ -37,6 +48,8 @@ STATEMENTS = (
         "images”",
         "deep networks lead the leaderboard",
         ("01_in_distribution",),
+        "its families were whatever had been run on all pairs, some of it at coarser voxels; now they are "
+        "declared by role",
     ),
     Statement(
         "macaque",
@@ -44,6 +57,8 @@ STATEMENTS = (
         "“and even on human-adjacent species (macaque)”",
         "“strong robustness to most domain shifts”",
         ("02_macaque",),
+        "three independent brains decide nothing; true size shows networks that are not told the size, "
+        "and is drawn, not judged",
     ),
     Statement(
         "contrasts",
@@ -52,6 +67,9 @@ STATEMENTS = (
         "Cohen's d scores ranging from 0.7–1.5”",
         "“the exception being a drop in performance on out-of-domain contrasts”",
         ("03_contrasts",),
+        "FLAIR compared a method at 2 mm with networks at 1 mm, and thick slices with thin ones; "
+        "synthesised contrasts were referred to images that had not been synthesised; three patients "
+        "were given a verdict",
     ),
     Statement(
         "resolution",
@@ -60,6 +78,7 @@ STATEMENTS = (
         "resolution”",
         "not addressed in the abstract",
         ("04_resolution",),
+        "it rested on one registration of one generated pair; whether iterative methods gain had no verdict",
     ),
     Statement(
         "preprocessing",
@@ -67,6 +86,14 @@ STATEMENTS = (
         "“deep methods exhibit high sensitivity to preprocessing choices”",
         "not addressed in the abstract",
         ("05_preprocessing",),
+        "it rested on two of twenty-four perturbations; the paper's own two are primary now",
+    ),
+    Statement(
+        "winner",
+        "The network that won the challenge loses accuracy on what it was not trained on",
+        "the paper's networks are those of the LUMIR challenge",
+        "“strong robustness to most domain shifts”",
+        (),
     ),
 )
 
@@ -79,13 +106,14 @@ class Result:
     scoreboard: str
     arms: pd.DataFrame
     arms_text: str
+    changes_text: str
     design: str
 
 
 def collect_verdicts(
     profile: str, chapters: Sequence[str], resolve: Callable[[str, str], Mapping]
 ) -> dict[str, list[stats.Verdict]]:
-    """Verdicts of every notebook whose run has a registration, Holm-adjusted over all of them.
+    """Verdicts of every notebook whose run has a registration, the primary ones adjusted together.
 
     What a published run lacks, its verdicts lack; a live one is computed.
 
@@ -98,7 +126,7 @@ def collect_verdicts(
     """
     live = profile in profiles.LIVE
     claimed = {name for statement in STATEMENTS for name in statement.notebooks}
-    found: dict[str, list[stats.Verdict]] = {}
+    found: list[tuple[str, stats.Verdict]] = []
     for notebook in profiles.notebooks_of(profile):
         if notebook not in claimed or notebook[:2] not in chapters:
             continue
@@ -106,18 +134,18 @@ def collect_verdicts(
         run = (load_or_compute if live else load)(notebook, parameters)
         if len(run.registrations):
             experiment = EXPERIMENTS[notebook]
-            found[notebook] = experiment.verdicts(experiment.analyse(run, parameters))
-    flat = [(name, verdict) for name, verdicts in found.items() for verdict in verdicts]
-    adjusted = stats.adjust_verdicts([verdict for _, verdict in flat])
-    out: dict[str, list[stats.Verdict]] = {name: [] for name in found}
-    for (name, _), verdict in zip(flat, adjusted, strict=True):
-        out[name].append(verdict)
+            verdicts = experiment.verdicts(experiment.analyse(run, parameters))
+            found += [(notebook, verdict) for verdict in verdicts]
+    out: dict[str, list[stats.Verdict]] = {}
+    adjusted = adjust([verdict for _, verdict in found])
+    for (notebook, _), verdict in zip(found, adjusted, strict=True):
+        out.setdefault(notebook, []).append(verdict)
     return out
 
 
-def combine(verdicts: Sequence[stats.Verdict]) -> str:
-    """One word for several arms, or each arm's own; see :func:`lumirage_lib.stats.combine`."""
-    return stats.combine(verdicts) if verdicts else NOT_RUN
+def choose_judges(verdicts: Sequence[stats.Verdict]) -> list[stats.Verdict]:
+    """Those that decide a claim: the primary ones; of a run that has none, all."""
+    return [v for v in verdicts if is_primary(v.claim.id)] or list(verdicts)
 
 
 def analyse(verdicts: Mapping[str, Sequence[stats.Verdict]], profile: str) -> Result:
@@ -136,60 +164,83 @@ def analyse(verdicts: Mapping[str, Sequence[stats.Verdict]], profile: str) -> Re
     rows = [(s, [v for n in s.notebooks for v in verdicts.get(n, [])]) for s in STATEMENTS]
     if not any(found for _, found in rows):
         raise InputError(f"profile {profile}: no run has a verdict yet; compute one first")
+    numbers = ("verdict", "word", "estimate", "low", "high", "level", "detectable", "p_value",
+               "p_adjusted", "n_pairs", "n_subjects", "n_failed")  # fmt: skip
     arms = pd.DataFrame(
         [
-            {
-                "statement": statement.id,
-                "arm": verdict.claim.id,
-                "says": verdict.claim.says,
-                "measure": verdict.claim.measure,
-                "margin": verdict.claim.margin,
-                "verdict": verdict.verdict,
-                "word": verdict.word,
-                "detectable": verdict.detectable,
-                "estimate": verdict.estimate,
-                "low": verdict.low,
-                "high": verdict.high,
-                "level": verdict.level,
-                "p_value": verdict.p_value,
-                "p_adjusted": verdict.p_adjusted,
-                "n_pairs": verdict.n_pairs,
-                "n_subjects": verdict.n_subjects,
-                "n_failed": verdict.n_failed,
-            }
+            {"statement": statement.id, "arm": v.claim.id, "primary": is_primary(v.claim.id)}
+            | {"says": v.claim.says, "measure": v.claim.measure, "margin": v.claim.margin}
+            | {name: getattr(v, name) for name in numbers}
             for statement, found in rows
-            for verdict in found
+            for v in found
         ]
     )
-    words = {s.id: combine(found) for s, found in rows}
-    counted = pd.Series(list(words.values())).value_counts()
-    spoken = ", ".join(f"{n} {word}" for word, n in counted.items())
+    words = {s.id: stats.combine(choose_judges(found)) for s, found in rows}
     return Result(
-        answer=f"**Answer.** Of the {len(rows)} claims: {spoken}.",
-        scoreboard=_scoreboard(rows, words, profile),
+        answer=_answer(rows),
+        scoreboard=_tabulate_claims(rows, words, profile),
         arms=arms,
-        arms_text=_arms_text(rows),
+        arms_text="\n\n".join(
+            f"**{s.claim}**\n\n" + list_verdicts({v.claim.id: v for v in found})
+            if found
+            else f"**{s.claim}**\n\n- {stats.NOT_TESTED.capitalize()}."
+            for s, found in rows
+        ),
+        changes_text=_tabulate_first(words, profile),
         design=f"{int(arms['n_pairs'].max())} pairs of {int(arms['n_subjects'].max())} subjects at "
         "most; the table has those of each arm.",
     )
 
 
-def _scoreboard(rows, words: Mapping[str, str], profile: str) -> str:
-    lines = ["| claim | the paper | the challenge | here | chapter |", "|---|---|---|---|---|"]
-    for statement, found in rows:
-        links = ", ".join(
-            f"[{name[:2]}]({name}_{profile}.ipynb)" for name in statement.notebooks if found
-        )
-        lines.append(
-            f"| {statement.claim} | {statement.paper} | {statement.challenge} "
-            f"| **{words[statement.id]}** | {links or '–'} |"
-        )
-    return "\n".join(lines)
+def _answer(rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]]) -> str:
+    """How many claims have which verdict; one whose arms differ is counted apart."""
+    words = [{v.verdict for v in choose_judges(found)} or {stats.NOT_TESTED} for _, found in rows]
+    single = pd.Series([w.pop() if len(w) == 1 else "different by arm" for w in words])
+    spoken = ", ".join(f"{n} {word}" for word, n in single.value_counts().items())
+    return f"**Answer.** Of the {len(rows)} claims: {spoken}."
 
 
-def _arms_text(rows) -> str:
-    parts = []
-    for statement, found in rows:
-        sentences = [f"- {verdict.sentence}" for verdict in found] or [f"- {NOT_RUN}."]
-        parts.append(f"**{statement.claim}**\n\n" + "\n".join(sentences))
-    return "\n\n".join(parts)
+def _tabulate_claims(
+    rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]],
+    words: Mapping[str, str],
+    profile: str,
+) -> str:
+    return make_table(
+        {
+            "claim": statement.claim,
+            "here": f"**{words[statement.id]}**",
+            "deep − iterative, Dice": "; ".join(
+                show_interval(v.estimate, v.low, v.high) for v in choose_judges(found)
+            )
+            or "–",
+            "pairs": "; ".join(str(v.n_pairs) for v in choose_judges(found)) or "–",
+            "the paper": statement.paper,
+            "the challenge": statement.challenge,
+            "chapter": ", ".join(
+                f"[{name[:2]}]({name}_{profile}.ipynb)" for name in statement.notebooks if found
+            )
+            or "–",
+        }
+        for statement, found in rows
+    )
+
+
+def _tabulate_first(words: Mapping[str, str], profile: str) -> str:
+    """What version 1 of the rules said of the same claims, and why that was replaced."""
+    path = profiles.project_root() / "results" / profile / FIRST_VERDICTS
+    if not path.exists():
+        return ""
+    table = pd.read_csv(path)
+    return make_table(
+        {
+            "claim": statement.claim,
+            "version 1": f"{rows['scoreboard'].iloc[0]}: "
+            + "; ".join(
+                f"{r.arm} {r.verdict} ({show(r.estimate, sign=True)})" for r in rows.itertuples()
+            ),
+            "now": words[statement.id],
+            "why it was replaced": statement.replaced,
+        }
+        for statement in STATEMENTS
+        if len(rows := table[table["statement"] == statement.id])
+    )

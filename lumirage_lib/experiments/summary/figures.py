@@ -12,34 +12,37 @@ from ..style import use_style
 VERDICTS = {
     "supported": ("#0072B2", "o"),
     "not supported": ("#D55E00", "s"),
-    "undecided": ("#7f7f7f", "D"),
+    "": ("#7f7f7f", "D"),  # every other word
 }
 
 
 def plot_verdicts(arms: pd.DataFrame):
-    """Estimate and interval of every arm, each in units of its own margin.
+    """Estimate and interval of every arm on one axis, filled where it counts for a claim.
 
     Parameters
     ----------
     arms : DataFrame
-        arm, verdict, estimate, low, high, margin; one row per arm, top to bottom.
+        arm, verdict, primary, estimate, low, high, margin; one row per arm, top to bottom. Arms
+        without an estimate are named and empty.
     """
     use_style()
     table = arms[::-1].reset_index(drop=True)
     figure, axes = plt.subplots(figsize=(7.6, 0.36 * len(table) + 1.4))
-    scale = table["margin"]
-    y = np.arange(len(table))
-    axes.axvspan(-1, 1, color="0.92", zorder=0)
+    margin = table["margin"].iloc[0]
+    axes.axvspan(-margin, margin, color="0.92", zorder=0)
     axes.axvline(0, color="black", lw=0.8)
-    for word, (colour, marker) in VERDICTS.items():
-        rows = (table["verdict"] == word).to_numpy()
-        if rows.any():
-            part, at = table[rows], y[rows]
-            unit = scale[rows]
-            axes.hlines(at, part["low"] / unit, part["high"] / unit, color=colour, lw=2)
-            axes.scatter(part["estimate"] / unit, at, color=colour, marker=marker, label=word)
-    axes.set_yticks(y, table["arm"], fontsize=8)
-    axes.set_xlabel("estimate and interval, in units of the margin")
-    axes.set_xscale("symlog", linthresh=1)
+    said = set()
+    for row in table.itertuples():
+        word = row.verdict if row.verdict in VERDICTS else ""
+        colour, marker = VERDICTS[word]
+        label = word or "no such verdict"
+        axes.hlines(row.Index, row.low, row.high, color=colour, lw=2)
+        face = colour if row.primary else "white"
+        axes.scatter(row.estimate, row.Index, marker=marker, facecolors=face, edgecolors=colour,
+                     zorder=3, label=None if label in said else label)  # fmt: skip
+        said.add(label)
+    names = [f"{row.arm}\n{row.verdict}" for row in table.itertuples()]
+    axes.set_yticks(np.arange(len(table)), names, fontsize=8)
+    axes.set_xlabel("deep − iterative, Dice; grey: within the margin")
     axes.legend(loc="best", fontsize=8)
     return figure

@@ -1,0 +1,133 @@
+"""Networks against iterative methods, arm by arm: the numbers that several chapters share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from .. import stats
+from ..methods import name_of
+from .families import ARMS, N_PRIMARY, Families, choose_families, is_primary, name_claim
+from .run import Run
+from .sentences import make_table, show, show_interval
+
+ALL = "all networks"
+
+
+def split_arms(run: Run) -> dict[str, tuple[pd.DataFrame, Families]]:
+    """Arm -> its rows between subjects and its families, by the methods that the plan asks for."""
+    asked: dict[str, dict[str, None]] = {}
+    for entry in run.entries:
+        asked.setdefault(entry.arm, {})[entry.task.method] = None
+    rows = run.registrations[run.registrations["kind"] == "between"]
+    return {
+        arm: (rows[rows["arm"] == arm], choose_families(arm, methods))
+        for arm, methods in asked.items()
+    }
+
+
+def _find_present(rows: pd.DataFrame, methods: Iterable[str], needed: set[str]) -> tuple[str, ...]:
+    """Those with a row under every condition."""
+    seen = rows.groupby("method")["condition"].agg(set)
+    return tuple(m for m in methods if m in seen and needed <= seen[m])
+
+
+def compare_networks(
+    rows: pd.DataFrame, families: Families, condition: str, reference: str | None = None
+) -> pd.DataFrame:
+    """All networks, and each alone, against the mean of the iterative methods.
+
+    Returns
+    -------
+    DataFrame
+        One row a network and `ALL`: arm, condition, reference, method, n_pairs, n_subjects, n_failed,
+        deep, iterative (means, or mean changes from the reference), change (deep minus iterative),
+        low, high (95 %, each alone). Methods that were not run are left out; no rows where a side has
+        none.
+    """
+    needed = {condition} | ({reference} if reference else set())
+    deep, iterative = (
+        _find_present(rows, side, needed) for side in (families.deep, families.iterative)
+    )
+    out = []
+    for name, who in [(ALL, deep), *((d, (d,)) for d in deep)] if deep and iterative else []:
+        claim = stats.Claim(
+            name, "", "loses", who, iterative, condition=condition, reference=reference
+        )
+        found = stats.decide(claim, rows)
+        row = {"arm": rows["arm"].iloc[0], "condition": condition, "reference": reference}
+        row |= {"method": name, "deep": found.changes[0], "iterative": found.changes[1]}
+        row |= {"change": found.estimate, "low": found.low, "high": found.high}
+        row |= {k: getattr(found, k) for k in ("n_pairs", "n_subjects", "n_failed")}
+        out.append(row)
+    return pd.DataFrame(out)
+
+
+def tabulate_networks(changes: pd.DataFrame) -> str:
+    """What :func:`compare_networks` found, as a table."""
+    return make_table(
+        {
+            "arm": row["arm"],
+            "change": f"{row['reference']} → {row['condition']}"
+            if row["reference"]
+            else row["condition"],
+            "networks": name_of(row["method"]),
+            "deep − iterative, Dice (95 %)": show_interval(row["change"], row["low"], row["high"]),
+            "networks' own": show(row["deep"], sign=bool(row["reference"])),
+            "iterative": show(row["iterative"], sign=bool(row["reference"])),
+            "pairs": row["n_pairs"],
+            "failed": row["n_failed"],
+        }
+        for row in changes.to_dict("records")
+    )
+
+
+def judge(
+    arm: str, rows: pd.DataFrame, families: Families, condition: str, *, says: str, text: str,
+    where: str, margin: float, reference: str | None = None,
+) -> stats.Verdict:  # fmt: skip
+    """The verdict on one condition of an arm, before any adjustment.
+
+    The number of pairs is that declared for the arm, where the declared families are compared.
+    "incomplete" where a member of a family was not run at all.
+    """
+    declared = ARMS.get(arm)
+    whole = declared is not None and declared.families == families
+    claim = stats.Claim(
+        name_claim(arm, condition), text, says, families.deep, families.iterative,
+        condition=condition, reference=reference, margin=margin, where=where,
+        n_pairs=declared.n_pairs if whole else None,
+    )  # fmt: skip
+    needed = {condition} | ({reference} if reference else set())
+    absent = set(families.methods) - set(_find_present(rows, families.methods, needed))
+    if absent or not families.deep or not families.iterative:
+        names = ", ".join(name_of(m) for m in families.methods if m in absent)
+        reason = (
+            f"not run yet: {names}" if absent else "a side of the comparison has no method here"
+        )
+        return replace(stats.not_tested(claim, reason), verdict=stats.INCOMPLETE)
+    return stats.decide(claim, rows)
+
+
+def adjust(verdicts: Sequence[stats.Verdict]) -> list[stats.Verdict]:
+    """Holm's correction of the primary verdicts among all declared arms; the others as they are."""
+    chosen = [k for k, v in enumerate(verdicts) if is_primary(v.claim.id)]
+    done = stats.adjust_verdicts([verdicts[k] for k in chosen], n_arms=max(N_PRIMARY, len(chosen)))
+    out = list(verdicts)
+    for k, verdict in zip(chosen, done, strict=True):
+        out[k] = verdict
+    return out
+
+
+def list_verdicts(verdicts: Mapping[str, stats.Verdict]) -> str:
+    """One point a verdict, with what it counts for."""
+    lines = []
+    for name, verdict in verdicts.items():
+        arm = ARMS.get(name.split(": ")[0])
+        kind = arm.status if arm and is_primary(name) else "exploratory"
+        lines.append(f"- **{name}** ({kind}). {verdict.sentence}")
+    return (
+        "\n".join(lines) or "No rule could be applied: a network or an iterative method is missing."
+    )

@@ -1,0 +1,79 @@
+"""Words and tables that every chapter shares; every number in them is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ..methods import name_of
+from ..stats import count
+
+if TYPE_CHECKING:
+    from .run import Run
+
+
+def show(value: float, digits: int = 3, *, sign: bool = False) -> str:
+    """A number with a true minus sign, no sign on a zero, a dash where there is none.
+
+    Examples
+    --------
+    >>> show(-0.0123), show(-0.0001), show(0.0123, sign=True), show(float("nan"))
+    ('−0.012', '0.000', '+0.012', '–')
+    """
+    if pd.isna(value):
+        return "–"
+    text = f"{abs(value):.{digits}f}"
+    if not float(text):
+        return text
+    return ("−" if value < 0 else "+" if sign else "") + text
+
+
+def show_interval(estimate: float, low: float, high: float, digits: int = 3) -> str:
+    """ "+0.012 (−0.001 to +0.025)"; without bounds, the estimate alone."""
+    text = show(estimate, digits, sign=True)
+    if pd.isna(low):
+        return text
+    return f"{text} ({show(low, digits, sign=True)} to {show(high, digits, sign=True)})"
+
+
+def make_table(
+    rows: Iterable[Mapping[str, Any]], empty: str = "There is nothing to tabulate."
+) -> str:
+    """Markdown table, one mapping a row; a sentence where there is none."""
+    table = pd.DataFrame(list(rows))
+    if table.empty:
+        return empty
+    return str(table.to_markdown(index=False, disable_numparse=True))
+
+
+def list_points(points: Iterable[str]) -> str:
+    """A Markdown list, each point once."""
+    return "\n".join(f"- {point}" for point in dict.fromkeys(points))
+
+
+def write_design(rows: pd.DataFrame) -> str:
+    """ "20 ordered pairs of 10 subjects"."""
+    pairs = len(rows[["fixed", "moving"]].drop_duplicates())
+    subjects = len({*rows["fixed_subject"], *rows["moving_subject"]})
+    return f"{count(pairs, 'ordered pair')} of {count(subjects, 'subject')}"
+
+
+def write_state(run: Run) -> str:
+    """What of the plan is not there yet; nothing where all is."""
+    have = set(run.registrations["key"])
+    lacking = pd.Series([t.method for t in run.tasks if t.key not in have], dtype=object)
+    if lacking.empty:
+        return ""
+    each = ", ".join(f"{name_of(m)} {n}" for m, n in lacking.value_counts(sort=False).items())
+    return (
+        f"This run is not complete: {len(lacking)} of {len(run.tasks)} registrations are still to be "
+        f"computed ({each}). An arm has no verdict before its families are complete on every pair."
+    )
+
+
+def list_limits(run: Run) -> list[str]:
+    """What has to be known of the images of a run, as their cohorts say it."""
+    first = {task.cohort: task for task in reversed(run.tasks)}
+    return [limit for task in first.values() for limit in task.get_cohort().limits]
