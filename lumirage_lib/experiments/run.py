@@ -16,7 +16,7 @@ from ..runs.profiles import DRAW_ONLY, LIVE, store_path
 from ..runs.store import read_registrations, read_structures
 from ..runs.task import Task
 from .entry import Entry, list_tasks
-from .families import is_awaited
+from .families import find_turn
 
 NAMES = ["key", "method", "family", "kind", "fixed", "moving", "fixed_subject", "moving_subject"]
 
@@ -94,9 +94,12 @@ def compute_run(
         lacking = len(pending(tasks, store))
         return {"reused": len(tasks) - lacking, "new": 0, "failed": 0, "skipped": lacking}
     shown = list(dict.fromkeys(t.pair for t in tasks))[: parameters["n_panels"]]
-    awaited = {entry.task.key for entry in entries if is_awaited(entry)}
+    turns: dict[str, int] = {}
+    for entry in entries:
+        key = entry.task.key
+        turns[key] = min(find_turn(entry), turns.get(key, find_turn(entry)))
     return compute(
-        sorted(tasks, key=lambda task: task.key not in awaited),  # what a verdict waits for first
+        sorted(tasks, key=lambda task: turns[task.key]),
         store,
         jobs=parameters["jobs"] or os.cpu_count(),
         slices_of=lambda task: task.pair in shown,

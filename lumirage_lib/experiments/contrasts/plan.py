@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...cohorts import balanced_pairs, get_cohort
+from ...cohorts import balanced_pairs, get_cohort, get_options
 from ...images.contrast import INVERTED
 from ...images.preprocess import STANDARD, Preprocessing
 from ...runs.task import plan
@@ -34,6 +34,10 @@ REAL = {
     "nichart at 1 mm": Real("nichart", ("T1w thick", "FLAIR", "T1w"), working_at(1.0, 2.0)),
     "nichart": Real("nichart", ("T1w", "FLAIR")),
     "openms": Real("openms", ("T1w", "T2w", "FLAIR")),
+    # On grids of their own, of about 1 mm and, as scanned, of 3 to 4 mm slices.
+    "real5": Real("real5", ("T1w", "T2w", "FLAIR"), working_at(1.0, 1.2)),
+    "openms-clinical": Real("openms-clinical", ("T1w", "FLAIR")),
+    "ls": Real("ls", ("T1w", "T2*w")),
 }
 
 
@@ -71,7 +75,8 @@ def plan_contrasts(parameters: Mapping) -> list[Entry]:
         add(SYNTHESISED, contrast, "synthetic", pairs, {**made, "contrast": real})
     for arm, n_pairs in parameters["real"].items():
         real = REAL[arm]
-        options = {"n_atlases": parameters["n_atlases"]} if real.cohort == "openms" else {}
+        known = get_options(real.cohort)
+        options = {k: parameters[k] for k in ("n_atlases",) if k in known}
         scans = get_cohort(real.cohort, **options).scans
         chosen = balanced_pairs(scans, n_pairs, parameters["seed"])
         for contrast in real.contrasts:
