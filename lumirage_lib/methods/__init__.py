@@ -12,7 +12,7 @@ from importlib import util
 
 from ..cohorts.sources import is_local
 from ..errors import InputError, WeightsError
-from . import ants, deep, fireants, greedy
+from . import ants, convexadam, deep, fireants, greedy
 from .base import EXPOSURES, FAMILIES, InputSpec, MethodSpec, Training, run_method
 from .deep import ADDABLE
 from .display import AS_GIVEN, colour_of, family_of, marker_of, name_of, order_of
@@ -41,7 +41,14 @@ __all__ = [
 ]
 
 METHODS: dict[str, MethodSpec] = {
-    spec.id: spec for spec in (*ants.SPECS, *greedy.SPECS, *fireants.SPECS, *deep.SPECS)
+    spec.id: spec
+    for spec in (
+        *ants.SPECS,
+        *greedy.SPECS,
+        *fireants.SPECS,
+        *convexadam.SPECS,
+        *deep.SPECS,
+    )
 }
 
 # Those of a user, by id, once they were named as module:attribute: rows hold the id alone.

@@ -73,6 +73,7 @@ SYN = MethodSpec(
     name="SyN (ANTs)",
     colour="#E69F00",
     package="ants",
+    smallest_grid=6,  # with 5 it returns without a move
     internal_voxels=2.0,
 )
 # The schedule of ANTs' own careful script (antsRegistrationSyN.sh: 100x70x50x20 at 1/8, 1/4, 1/2 and
@@ -83,6 +84,7 @@ SYN_FULL = replace(
     parameters={**SYN.parameters, "iterations": [100, 70, 50, 20]},
     name="SyN (ANTs, full resolution)",
     colour="#997700",
+    smallest_grid=4,
     internal_voxels=1.0,
 )
 SPECS = (AFFINE, SYN, SYN_FULL)

@@ -216,6 +216,12 @@ def run_method(spec: MethodSpec, pair: PairImages, parameters: Mapping) -> np.nd
     target = round_up(target, need.multiple_of)
     start = (shape - target) // 2
     boxed = pair_window(pair, start, target)
+    if min(target) < spec.smallest_grid:
+        raise InputError(
+            f"{spec.id}: the images are {'x'.join(map(str, shape))} voxels on the working grid, and "
+            f"it needs {spec.smallest_grid} along every axis; work at finer voxels, leave more air "
+            "around the brain, or choose another method"
+        )
     fixed, moving = (
         np.ascontiguousarray(reorient_array(image, "RAS", codes)).astype(np.float32)
         for image in (boxed.fixed, boxed.moving)

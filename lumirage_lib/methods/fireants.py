@@ -138,6 +138,7 @@ def _declare(kind: str, learning_rate: float, name: str, colour: str) -> MethodS
         name=name,
         colour=colour,
         package="fireants",
+        smallest_grid=32,  # below, its coarse levels are larger than the images
     )
 
 

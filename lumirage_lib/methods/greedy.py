@@ -74,5 +74,6 @@ GREEDY = MethodSpec(
     name="greedy",
     colour="#D55E00",
     package="picsl_greedy",
+    smallest_grid=13,  # at a quarter of the resolution its filter needs four voxels
 )
 SPECS = (GREEDY,)
