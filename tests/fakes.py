@@ -50,14 +50,24 @@ def load_labels(scan: Scan, label_set: str) -> Volume:
     return Volume(warp_labels(labels, field), AFFINE, f"{scan.id} {label_set}")
 
 
-def tiny(n_subjects: int = 3, release: str = "1") -> Cohort:
-    """Subjects that differ by a smooth deformation; four labels."""
+def tiny(n_subjects: int = 3, release: str = "1", log: str = "") -> Cohort:
+    """Subjects that differ by a smooth deformation; four labels. Reading leaves a line in `log`."""
+
+    def logged(load):
+        def wrapped(*about):
+            if log:
+                with open(log, "a") as file:
+                    file.write(f"{about}\n")
+            return load(*about)
+
+        return wrapped
+
     table = pd.DataFrame({"name": list("abcd"), "group": "cortical"}, index=[1, 2, 3, 4])
     return Cohort(
         "tiny",
         tuple(TinyScan(str(i), f"S{i}") for i in range(1, n_subjects + 1)),
-        load_image,
-        load_labels,
+        logged(load_image) if log else load_image,
+        logged(load_labels) if log else load_labels,
         {"manual": table.rename_axis("label")},
         lambda scan: f"tiny-{release}-{scan.id}",
     )
@@ -78,8 +88,23 @@ def shift(fixed, moving, affine, *, shift, seconds, log) -> np.ndarray:
     return np.full((3, *fixed.shape), np.reshape(shift, (3, 1, 1, 1)), np.float32)
 
 
+FAULTS = {
+    "vanished": FileNotFoundError(2, "No such file or directory", "brain.nii.gz"),
+    "no package": ModuleNotFoundError("No module named 'ants'"),
+    "full": OSError(28, "No space left on device"),
+}
+
+
 def misbehave(fixed, moving, affine, *, how: str) -> np.ndarray:
     field = np.zeros((3, *fixed.shape), np.float32)
+    how, _, mended = how.partition(" until ")
+    if mended and os.path.exists(mended):
+        return field
+    if how in FAULTS:
+        raise FAULTS[how]
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
     if how == "nan":
         field[1, 3, 4, 5] = np.nan
     if how == "shape":

@@ -141,13 +141,16 @@ def _ending_with_parent(connection: Connection) -> Iterator[None]:
         fcntl.fcntl(connection, fcntl.F_SETFL, flags)
 
 
-def _child(connection: Connection, payload: bytes, threads: int) -> None:
+def _child(connection: Connection, payload: bytes, environment: dict[str, str]) -> None:
+    # The server that it was forked from has that of the time when the first child was asked for.
+    os.environ.clear()
+    os.environ.update(environment)
     # A group of its own can be killed whole, and Ctrl-C in the terminal is for the parent alone.
     os.setsid()
     if LINUX:  # what it starts stays its own, also if it turns into a daemon
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with _ending_with_parent(connection):
-        outcome = _call(payload, threads)
+        outcome = _call(payload)
         try:
             answer = pickle.dumps(outcome)
         except Exception as error:
@@ -158,9 +161,7 @@ def _child(connection: Connection, payload: bytes, threads: int) -> None:
     connection.close()
 
 
-def _call(payload: bytes, threads: int) -> Outcome:
-    for name in THREAD_VARIABLES:
-        os.environ[name] = str(threads)
+def _call(payload: bytes) -> Outcome:
     # Compiled libraries print to the terminal; whoever watches has a progress bar there.
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
@@ -168,7 +169,7 @@ def _call(payload: bytes, threads: int) -> Outcome:
     try:
         import torch
 
-        torch.set_num_threads(threads)
+        torch.set_num_threads(int(os.environ[THREAD_VARIABLES[0]]))
         function, arguments = pickle.loads(payload)
         return Outcome("ok", function(*arguments))
     except BaseException as error:
@@ -232,10 +233,13 @@ def run_child(
         or the disk), which pass; or, on `stop`, "interrupted".
     """
     payload = pickle.dumps((function, arguments))
+    environment = dict.fromkeys(THREAD_VARIABLES, str(threads))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     receive, send = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(send, payload, threads), daemon=True)
+    process = context.Process(
+        target=_child, args=(send, payload, {**os.environ, **environment}), daemon=True
+    )
     with _main_hidden() if b"__main__" not in payload else contextlib.nullcontext():
         process.start()
     send.close()

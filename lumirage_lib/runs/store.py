@@ -9,35 +9,31 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
-import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from ..errors import StoreError
+from ..files import replacing
+from .tables import PRIMARY, TABLES, VERSION, check_table, make_schema
 
-VERSION = 2
-TABLES = ("registrations", "structures", "slices", "alignments")
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS registrations (
-  key TEXT PRIMARY KEY, cohort TEXT, kind TEXT, fixed TEXT, moving TEXT, fixed_subject TEXT,
-  moving_subject TEXT, preprocessing TEXT, method TEXT, family TEXT, parameters TEXT, version TEXT,
-  weights TEXT, status TEXT NOT NULL, reason TEXT, seconds REAL, cpu_seconds REAL, peak_mb REAL,
-  method_mb REAL, threads INTEGER, working_shape TEXT, spacing_mm REAL, measures TEXT,
-  ruler INTEGER, hardware TEXT, finished TEXT);
-CREATE TABLE IF NOT EXISTS structures (
-  key TEXT NOT NULL, label_set TEXT, rule TEXT, label INTEGER, n_fixed REAL, n_moved REAL,
-  dice REAL, hd95_mm REAL, hd95_voxel REAL, n_moving REAL, j_mean REAL, log_j_mean REAL,
-  log_j_sd REAL, PRIMARY KEY (key, label_set, rule, label))
-  WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS slices (key TEXT PRIMARY KEY, arrays BLOB);
-CREATE TABLE IF NOT EXISTS alignments (
-  key TEXT PRIMARY KEY, kind TEXT, fixed TEXT, moving TEXT, matrix TEXT, seconds REAL,
-  cpu_seconds REAL);
-"""
+WAIT_SECONDS = 60  # for another process that is writing
+LEASES = "CREATE TABLE IF NOT EXISTS leases (key TEXT PRIMARY KEY, owner TEXT, expires REAL)"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the store has under a key."""
+
+    status: str
+    ruler: int
+    memory_limit_mb: float | None
+    finished: str
 
 
 @contextlib.contextmanager
@@ -47,79 +43,184 @@ def open_store(path: str | Path) -> Iterator[sqlite3.Connection]:
     Raises
     ------
     StoreError
-        The file is no SQLite database or was written by another version of this library.
+        The file is no results store, was written by a newer version, or cannot be read or written
+        now: each cause with its own remedy.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+    connection = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
         connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")  # whole after a power cut, with WAL
         found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found == 1:
-            _upgrade(connection)
-        elif found not in (0, VERSION):
+        if found > VERSION:
             raise StoreError(
                 f"{path}: store version {found}, this library writes {VERSION}; "
-                "export it with the library that wrote it, or move it away"
+                "use the library that wrote it, or its export"
             )
-        if found == 0:
-            connection.executescript(f"{SCHEMA} PRAGMA user_version={VERSION};")
+        if found < VERSION:
+            _upgrade(connection)
         yield connection
-    except sqlite3.DatabaseError as error:
-        raise StoreError(f"{path}: {error}; move the file away to start afresh") from error
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {_explain(error)}") from error
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be opened ({error.strerror}); choose a folder") from error
     finally:
-        connection.close()
+        if connection is not None:
+            connection.close()
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:
-    """Give a store of version 1 the columns that came later, empty: *not measured*."""
+    """Make the tables, and give those of an older version the columns that came later, empty."""
+    with _transaction(connection):
+        if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+            for name, columns in TABLES.items():
+                connection.execute(make_schema(name))
+                there = {c[1] for c in connection.execute(f"PRAGMA table_info({name})")}
+                for column in [c for c in columns if c not in there]:
+                    connection.execute(f"ALTER TABLE {name} ADD COLUMN {column} {columns[column]}")
+            connection.execute(LEASES)
+            connection.execute(f"PRAGMA user_version={VERSION}")
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of the block or nothing."""
     connection.execute("BEGIN IMMEDIATE")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 1:  # not by another process
-        for column in ("n_moving", "j_mean", "log_j_mean", "log_j_sd"):
-            connection.execute(f"ALTER TABLE structures ADD COLUMN {column} REAL")
-        connection.execute(f"PRAGMA user_version={VERSION}")
-    connection.execute("COMMIT")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back by itself
+            connection.execute("ROLLBACK")
+        raise
 
 
-def _insert(connection, table: str, rows: Iterable[Mapping], verb: str = "REPLACE") -> None:
-    rows = list(rows)
-    if rows:
-        names = list(rows[0])
-        marks = ", ".join(f":{n}" for n in names)
-        connection.executemany(
-            f"INSERT OR {verb} INTO {table} ({', '.join(names)}) VALUES ({marks})", rows
-        )
+_CAUSES = {
+    "SQLITE_BUSY": "another process has been writing for longer than a minute; wait for it or end it",
+    "SQLITE_LOCKED": "another process has been writing for longer than a minute; wait for it or end it",
+    "SQLITE_FULL": "the disk is full; make room and give the command again",
+    "SQLITE_IOERR": "the disk could not be read or written; look whether it is full or was taken away",
+    "SQLITE_READONLY": "may not be written; give yourself the right to write it and its folder",
+    "SQLITE_CANTOPEN": "cannot be opened; look whether its folder may be read and written",
+    "SQLITE_PERM": "may not be opened; give yourself the right to read and write it",
+    "SQLITE_NOTADB": "not a results store; give the path of one, or move this file away",
+    "SQLITE_CORRUPT": "damaged; move it away and import the last export, which is whole",
+}
+
+
+def _explain(error: sqlite3.Error) -> str:
+    """Cause and remedy. Only where the file itself is at fault is it blamed."""
+    code = "_".join((getattr(error, "sqlite_errorname", None) or "").split("_")[:2])
+    if code in _CAUSES:
+        kept = "" if code in ("SQLITE_NOTADB", "SQLITE_CORRUPT") else "; what is stored is kept"
+        return f"{_CAUSES[code]} ({error}){kept}"
+    return f"refused what was to be stored ({error}); the store is as it was"
+
+
+def _insert(connection: sqlite3.Connection, name: str, table: pd.DataFrame) -> int:
+    """Add rows whose key is not there yet; returns how many. NaN becomes NULL."""
+    columns, before = [c for c in TABLES[name] if c in table], connection.total_changes
+    connection.executemany(
+        f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
+        f"ON CONFLICT ({', '.join(PRIMARY[name])}) DO NOTHING",
+        zip(*(table[c].tolist() for c in columns), strict=True),
+    )
+    return connection.total_changes - before
+
+
+def _delete(connection: sqlite3.Connection, key: str) -> None:
+    for name in ("registrations", "structures", "slices"):
+        connection.execute(f"DELETE FROM {name} WHERE key = ?", [key])
+
+
+# ---- writing -------------------------------------------------------------------------------------
 
 
 def write_registration(
-    path: str | Path, row: Mapping, structures: pd.DataFrame, slices: bytes | None = None
+    path: str | Path, row: Mapping[str, Any], structures: pd.DataFrame, slices: bytes | None = None
 ) -> None:
     """Store one registration with its structures and display slices, in one transaction.
 
-    A registration that is already there under the same key is replaced.
+    A registration that is already there under the same key is replaced; the lease of the key ends.
     """
     row = {**row, "measures": json.dumps(row.get("measures") or {})}
-    with open_store(path) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            connection.execute("DELETE FROM structures WHERE key = ?", [row["key"]])
-            _insert(connection, "registrations", [row])
-            _insert(connection, "structures", structures.assign(key=row["key"]).to_dict("records"))
-            if slices is not None:
-                _insert(connection, "slices", [{"key": row["key"], "arrays": slices}])
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+    table = structures.assign(key=row["key"])
+    if not structures.empty and table.duplicated(list(PRIMARY["structures"])).any():
+        raise StoreError(f"{path}: {row['key']}: a label stands twice; the store is as it was")
+    with open_store(path) as connection, _transaction(connection):
+        _delete(connection, row["key"])
+        connection.execute("DELETE FROM leases WHERE key = ?", [row["key"]])
+        _insert(connection, "registrations", pd.DataFrame([row], dtype=object))
+        if not table.empty:
+            _insert(connection, "structures", table)
+        if slices is not None:
+            _insert(connection, "slices", pd.DataFrame({"key": [row["key"]], "arrays": [slices]}))
 
 
-def write_alignment(path: str | Path, row: Mapping) -> None:
+def write_measures(
+    path: str | Path, key: str, measures: Mapping[str, float], structures: pd.DataFrame, ruler: int
+) -> None:
+    """Replace what was measured of a registration that is there by what a newer ruler measures."""
+    with open_store(path) as connection, _transaction(connection):
+        connection.execute("DELETE FROM structures WHERE key = ?", [key])
+        _insert(connection, "structures", structures.assign(key=key))
+        connection.execute(
+            "UPDATE registrations SET measures = ?, ruler = ? WHERE key = ?",
+            [json.dumps(measures), ruler, key],
+        )
+
+
+def write_alignment(path: str | Path, row: Mapping[str, Any]) -> None:
     """Store one linear alignment unless one is there; `row` has the columns of the table."""
     with open_store(path) as connection:
-        _insert(connection, "alignments", [row], "IGNORE")
+        _insert(connection, "alignments", pd.DataFrame([row], dtype=object))
 
 
-def read_alignment(path: str | Path, key: str) -> Mapping | None:
+# ---- leases: several processes on one store share the work ---------------------------------------
+
+
+def take_lease(path: str | Path, key: str, owner: str, seconds: float) -> bool:
+    """Whether `owner` may now compute what belongs to a key: nobody else does.
+
+    A lease that is not renewed for `seconds` is taken to be of a process that died.
+    """
+    now = time.time()
+    with open_store(path) as connection, _transaction(connection):
+        connection.execute("DELETE FROM leases WHERE expires < ?", [now])
+        before = connection.total_changes
+        connection.execute(
+            "INSERT INTO leases VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING",
+            [key, owner, now + seconds],
+        )
+        return connection.total_changes > before
+
+
+def renew_leases(path: str | Path, owner: str, seconds: float) -> None:
+    """Say that the owner is still at work."""
+    with open_store(path) as connection:
+        connection.execute(
+            "UPDATE leases SET expires = ? WHERE owner = ?", [time.time() + seconds, owner]
+        )
+
+
+def drop_leases(path: str | Path, *, owner: str | None = None, key: str | None = None) -> None:
+    """End the lease of a key, or all of an owner."""
+    with open_store(path) as connection:
+        connection.execute("DELETE FROM leases WHERE owner = ? OR key = ?", [owner, key])
+
+
+def read_owners(path: str | Path) -> list[str]:
+    """Who holds a lease."""
+    with open_store(path) as connection:
+        return [row[0] for row in connection.execute("SELECT DISTINCT owner FROM leases")]
+
+
+# ---- reading -------------------------------------------------------------------------------------
+
+
+def read_alignment(path: str | Path, key: str) -> dict[str, Any] | None:
     """The stored alignment, its matrix parsed, or None."""
     with open_store(path) as connection:
         table = pd.read_sql("SELECT * FROM alignments WHERE key = ?", connection, params=[key])
@@ -129,28 +230,33 @@ def read_alignment(path: str | Path, key: str) -> Mapping | None:
     return {**row, "matrix": json.loads(row["matrix"])}
 
 
-def read_keys(path: str | Path, ruler: int | None = None) -> dict[str, str]:
-    """Key -> status of what the store holds, only rows of that ruler version if one is given."""
+def read_answers(path: str | Path, keys: Iterable[str] | None = None) -> dict[str, Answer]:
+    """Key -> what the store has under it, all or some."""
+    query = "SELECT key, status, ruler, memory_limit_mb, finished FROM registrations"
     with open_store(path) as connection:
-        rows = connection.execute(
-            "SELECT key, status FROM registrations" + (" WHERE ruler = ?" if ruler else ""),
-            [ruler] if ruler else [],
-        ).fetchall()
-    return dict(rows)
+        if keys is None:
+            rows = connection.execute(query).fetchall()
+        else:
+            rows = [
+                row
+                for key in keys
+                for row in connection.execute(f"{query} WHERE key = ?", [key]).fetchall()
+            ]
+    return {key: Answer(*rest) for key, *rest in rows}
 
 
-def _select(connection, table: str, keys: Iterable[str] | None = None) -> pd.DataFrame:
+def _select(
+    connection: sqlite3.Connection, table: str, keys: Iterable[str] | None = None
+) -> pd.DataFrame:
     """Rows in the order of their primary key, all or those of some keys."""
-    query = f"SELECT * FROM {table}"
+    query = f"SELECT {', '.join(TABLES[table])} FROM {table}"
     if keys is not None:
         connection.execute("CREATE TEMP TABLE wanted (key TEXT PRIMARY KEY)")
         connection.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", [(k,) for k in keys])
         query += " JOIN wanted USING (key)"
-    columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
-    primary = [c[1] for c in sorted(columns, key=lambda c: c[5]) if c[5]]
-    frame = pd.read_sql(f"{query} ORDER BY {', '.join(primary)}", connection)
+    frame = pd.read_sql(f"{query} ORDER BY {', '.join(PRIMARY[table])}", connection)
     # A column of nothing but NULL would else come as objects, which no mean can be taken of.
-    return frame.astype({c[1]: float for c in columns if c[2] == "REAL"})
+    return frame.astype({c: float for c, kind in TABLES[table].items() if kind == "REAL"})
 
 
 def read_registrations(path: str | Path, keys: Iterable[str] | None = None) -> pd.DataFrame:
@@ -174,16 +280,32 @@ def read_slices(path: str | Path, key: str) -> bytes | None:
     return found[0] if found else None
 
 
-def _write_parquet(table: pd.DataFrame, path: Path) -> None:
-    handle, temporary = tempfile.mkstemp(suffix=".parquet", dir=path.parent)
-    os.close(handle)
+# ---- export and import ---------------------------------------------------------------------------
+
+
+def export_store(path: str | Path, folder: str | Path, run: Mapping[str, Any]) -> dict[str, int]:
+    """Write every table as Parquet and `run` as run.json; returns rows per table.
+
+    Rows are sorted, so that two exports of one store are the same bytes. All files are written
+    before the first takes its place: an export that breaks off leaves the former one.
+    """
+    folder = Path(folder)
+    with open_store(path) as connection, _transaction(connection):
+        tables = {name: _select(connection, name) for name in TABLES}
+    counts = {name: len(table) for name, table in tables.items()}
     try:
-        table.to_parquet(temporary, index=False, compression="zstd")
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        with contextlib.ExitStack() as files:
+            # Those entered first take their place last: run.json counts what lies beside it.
+            part = files.enter_context(replacing(folder / "run.json"))
+            part.write_text(json.dumps({**run, "rows": counts}, indent=1) + "\n")
+            for name, table in tables.items():
+                part = files.enter_context(replacing(folder / f"{name}.parquet"))
+                table.to_parquet(part, index=False, compression="zstd")
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: cannot be written ({error}); what was there is left as it was"
+        ) from error
+    return counts
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -195,51 +317,45 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         raise StoreError(f"{path}: not readable ({error}); export or copy it again") from error
 
 
-def export_store(path: str | Path, folder: str | Path, run: Mapping) -> dict[str, int]:
-    """Write every table as Parquet and `run` as run.json; returns rows per table.
-
-    Rows are sorted, so that two exports of one store are the same bytes.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    counts = {}
-    with open_store(path) as connection:
-        for name in TABLES:
-            table = _select(connection, name)
-            _write_parquet(table, folder / f"{name}.parquet")
-            counts[name] = len(table)
-    (folder / "run.json").write_text(json.dumps({**run, "rows": counts}, indent=1) + "\n")
-    return counts
-
-
 def import_store(folder: str | Path, path: str | Path) -> dict[str, int]:
     """Merge an export into a store: no duplicates, nothing lost; returns rows added per table.
 
-    A row already there stays, unless it is a failure and the export has the same registration done.
+    A row already there stays, unless the export has the same registration done where it failed
+    here, or measured by a newer ruler.
 
     Raises
     ------
     StoreError
-        The folder holds no export, or one of its files is missing or damaged.
+        The folder holds no export, or one of its files is missing, damaged or not what it should
+        be: all is checked before the first row goes in, and all goes in or nothing.
     """
-    tables = {n: _read_parquet(Path(folder) / f"{n}.parquet") for n in TABLES}
-    added = {}
-    with open_store(path) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        have = dict(connection.execute("SELECT key, status FROM registrations").fetchall())
-        new = tables["registrations"].set_index("key")["status"]
-        replaced = [k for k in new.index[new == "ok"] if have.get(k, "ok") != "ok"]
-        for key in replaced:
-            for name in ("registrations", "structures", "slices"):
-                connection.execute(f"DELETE FROM {name} WHERE key = ?", [key])
-        # Structures belong to their row: those of a row that stays are not added to.
-        stays = tables["structures"]["key"].isin(set(have) - set(replaced))
-        tables["structures"] = tables["structures"][~stays]
-        for name, table in tables.items():
-            before = connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
-            rows = table.astype(object).where(table.notna(), None).to_dict("records")
-            _insert(connection, name, rows, "IGNORE")
-            after = connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
-            added[name] = after - before
-        connection.execute("COMMIT")
-    return added
+    files = {name: Path(folder) / f"{name}.parquet" for name in TABLES}
+    tables = {name: _read_parquet(file) for name, file in files.items()}
+    for name, table in tables.items():
+        check_table(name, table, files[name])
+    registrations = tables["registrations"].set_index("key")
+    for name in ("structures", "slices"):
+        strangers = set(tables[name]["key"]) - set(registrations.index)
+        if strangers:
+            raise StoreError(
+                f"{files[name]}: {len(strangers)} keys without a registration, such as "
+                f"{min(strangers)}; the files are not of one export; nothing was imported"
+            )
+    with open_store(path) as connection, _transaction(connection):
+        rows = connection.execute("SELECT key, status = 'ok', ruler FROM registrations").fetchall()
+        mine = {key: (bool(done), ruler or 0) for key, done, ruler in rows}
+        theirs = zip(registrations["status"] == "ok", registrations["ruler"].fillna(0), strict=True)
+        better = {
+            key
+            for key, rank in zip(registrations.index, theirs, strict=True)
+            if key in mine and rank > mine[key] and rank[0]
+        }
+        for key in better:
+            _delete(connection, key)
+        stays = set(mine) - better
+        # Structures and slices belong to their row: those of a row that stays are not added to.
+        new = {
+            name: table if name == "alignments" else table[~table["key"].isin(stays)]
+            for name, table in tables.items()
+        }
+        return {name: _insert(connection, name, table) for name, table in new.items()}

@@ -4,9 +4,11 @@ import dataclasses
 import io
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fakes import QUICK
+from lumirage_lib.runs.fields import read_field
 
 from lumirage_lib import metrics
 from lumirage_lib.cohorts import Pair, balanced_pairs, get_cohort
@@ -231,16 +234,15 @@ def test_plan_refuses_what_it_does_not_know_before_anything_runs(methods, option
 
 
 @pytest.fixture
-def store(tmp_path) -> Path:
+def store(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "store" / "test.sqlite"
 
 
 def test_registration_becomes_a_row_with_structures_slices_and_a_displacement(store):
     (task,) = make_plan({"fakes:SHIFT": {"shift": [0.5, -0.25, 0.75], "seconds": 0.2}})
     rows = []
-    counts = compute(
-        [task], store, keep_displacements=True, slices_of=lambda t: True, on_row=rows.append
-    )
+    counts = compute([task], store, slices_of=lambda t: True, on_row=rows.append)
     assert counts == {"reused": 0, "new": 1, "failed": 0, "skipped": 0}
     table = stored.read_registrations(store)
     (row,) = table.to_dict("records")
@@ -253,7 +255,7 @@ def test_registration_becomes_a_row_with_structures_slices_and_a_displacement(st
     assert row["seconds"] >= 0.2
     assert row["peak_mb"] > row["method_mb"] >= 0
     # What was measured is what the displacement gives: the alignment and then the shift.
-    displacement = np.load(store.parent / "displacements" / f"{task.key}.npy")
+    displacement = read_field(task.key)
     alignment = np.array(stored.read_alignment(store, task.alignment_key)["matrix"])
     expected = alignment[:3, 3].reshape(3, 1, 1, 1) + np.reshape([0.5, -0.25, 0.75], (3, 1, 1, 1))
     np.testing.assert_allclose(
@@ -320,14 +322,38 @@ def test_second_run_computes_nothing_and_a_changed_parameter_does(store, tmp_pat
         assert connection.execute("SELECT count(*) FROM alignments").fetchone() == (3,)
 
 
-def test_rows_of_an_older_ruler_are_measured_again(store, monkeypatch):
-    tasks = make_plan(["fakes:SHIFT"])
+def test_rows_of_an_older_ruler_are_measured_again_where_the_field_is_kept(
+    store, monkeypatch, tmp_path
+):
+    log = tmp_path / "log"
+    tasks = make_plan({"fakes:SHIFT": {"log": str(log), "shift": [0.3, 1.2, -0.7]}})
     compute(tasks, store)
+    before = stored.read_registrations(store)
+    structures = stored.read_structures(store)
+    with stored.open_store(store) as connection:
+        connection.execute("DELETE FROM structures")
+        connection.execute("UPDATE registrations SET measures = '{}'")
     monkeypatch.setattr(computing, "RULER", computing.RULER + 1)
-    assert pending(tasks, store) == tasks
-    assert compute(tasks, store)["new"] == 1
     assert pending(tasks, store) == []
-    assert len(stored.read_registrations(store)) == 1
+    assert compute(tasks, store)["reused"] == 1
+    after = stored.read_registrations(store)
+    assert after["ruler"].tolist() == [computing.RULER]
+    pd.testing.assert_frame_equal(
+        after.drop(columns="ruler"), before.drop(columns="ruler"), rtol=1e-3
+    )
+    pd.testing.assert_frame_equal(stored.read_structures(store), structures, rtol=1e-3)
+    assert len(log.read_text().splitlines()) == 1  # nothing was registered again
+    # Where the field is not kept, the row stays as it is, and answers.
+    monkeypatch.setattr(computing, "RULER", computing.RULER + 1)
+    monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path / "another machine"))
+    assert compute(tasks, store) == {"reused": 1, "new": 0, "failed": 0, "skipped": 0}
+    pd.testing.assert_frame_equal(stored.read_registrations(store), after)
+
+
+def test_fields_need_not_be_kept(store):
+    (task,) = make_plan(["affine"])
+    compute([task], store, keep_fields=False)
+    assert read_field(task.key) is None
 
 
 def method_for(how: str) -> str:
@@ -356,10 +382,46 @@ def test_failing_method_is_a_row_with_a_reason_and_disturbs_no_other(store):
         assert row[["dice", "seconds", "peak_mb"]].isna().all()
         assert row["method"] == "bad"
     assert set(stored.read_structures(store)["key"]) == set(table.index[table.status == "ok"])
-    # Failures are answers too, until they are asked for again.
-    assert compute(tasks, store)["reused"] == len(tasks)
+    # Failures are answers too, until they are asked for again; but not where the cause passes.
+    assert [t.parameters for t in pending(tasks, store)] == [(("how", "kill"),)]
+    counts = {"reused": 2, "new": 0, "failed": len(ways) - 1, "skipped": 1}
+    assert computing.count_answers(tasks, store) == counts
+    assert compute(tasks, store) == {"reused": 2, "new": 0, "failed": len(ways), "skipped": 0}
     assert len(pending(tasks, store, retry_failed=True)) == len(ways)
     assert compute([bad[0]], store, retry_failed=True)["failed"] == 1
+
+
+def test_what_failed_for_want_of_memory_is_tried_again_with_more(store):
+    (task,) = make_plan({"fakes:BAD": {"how": "memory"}})
+    assert compute([task], store, memory_mb=4000)["failed"] == 1
+    assert pending([task], store, memory_mb=4000) == []
+    assert pending([task], store, memory_mb=2000) == []
+    assert pending([task], store, memory_mb=8000) == [task]
+    row = stored.read_registrations(store).iloc[0]
+    assert (row["status"], row["memory_limit_mb"]) == ("out-of-memory", 4000)
+
+
+@pytest.mark.parametrize("how", ["vanished", "no package", "full", "killed"])
+def test_after_a_fault_that_passes_the_same_command_succeeds(store, tmp_path, how):
+    mended = tmp_path / "mended"
+    tasks = make_plan({"fakes:BAD": {"how": f"{how} until {mended}"}})
+    assert compute(tasks, store)["failed"] == 1
+    status = "killed" if how == "killed" else "unavailable"
+    assert stored.read_registrations(store)["status"].tolist() == [status]
+    assert compute(tasks, store) == {"reused": 0, "new": 0, "failed": 1, "skipped": 0}
+    mended.write_text("")
+    assert compute(tasks, store) == {"reused": 0, "new": 1, "failed": 0, "skipped": 0}
+    assert compute(tasks, store)["reused"] == 1
+
+
+def test_images_of_a_pair_are_read_once_for_all_its_methods(store, tmp_path):
+    log = tmp_path / "read"
+    options = {"log": str(log)}
+    tasks = make_plan(["affine", "fakes:SHIFT", "fakes:SHIFT_2"], 2, cohort_options=options)
+    assert compute(tasks, store)["new"] == 6
+    # A pair: two images to align, and two images and two label maps for all three methods.
+    assert len(log.read_text().splitlines()) == 2 * (2 + 4)
+    assert list(Path(tempfile.gettempdir()).glob(f"lumirage-run-{os.getpid()}-*")) == []
 
 
 def test_alignment_that_fails_is_a_reason_for_every_method_of_the_pair(store):
@@ -385,7 +447,7 @@ def test_error_of_the_one_who_watches_ends_the_run_and_what_is_done_stays(store)
 
     with pytest.raises(KeyboardInterrupt):
         compute(make_plan(["fakes:SHIFT"], 6), store, on_row=watch)
-    done = stored.read_keys(store)
+    done = stored.read_answers(store)
     assert 1 <= len(done) < 6
     assert compute(make_plan(["fakes:SHIFT"], 6), store)["reused"] == len(done)
 
@@ -426,7 +488,7 @@ def all_tasks(log) -> list[Task]:
 
 def wait_for_rows(store: Path, n: int, process: subprocess.Popen) -> None:
     deadline = time.monotonic() + 300
-    while not store.exists() or len(stored.read_keys(store)) < n:
+    while not store.exists() or len(stored.read_answers(store)) < n:
         assert process.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -478,12 +540,25 @@ def test_interrupted_run_ends_at_once_and_no_row_is_made_of_what_was_in_flight(s
     assert process.wait(20) != 0
     fakes.wait_until(lambda: all(map(fakes.has_ended, running)), seconds=10)
     assert_whole(store)
-    assert len(stored.read_keys(store)) == 6
+    assert len(stored.read_answers(store)) == 6
 
 
 def test_processes_share_a_store_and_lose_nothing(store, tmp_path):
     log = tmp_path / "log"
-    processes = [start(store, log, m, 1) for m in ("fakes:SHIFT", "fakes:SHIFT_2", "fakes:SHIFT")]
+    processes = [start(store, log, jobs=1) for _ in range(3)]
     assert [p.wait(300) for p in processes] == [0, 0, 0]
     assert_whole(store)
-    assert set(stored.read_keys(store)) == {t.key for t in all_tasks(log)}
+    tasks = all_tasks(log)
+    assert set(stored.read_answers(store)) == {t.key for t in tasks}
+    assert len(log.read_text().splitlines()) == len(tasks)  # each was computed by one of them
+    assert stored.read_owners(store) == []
+
+
+def test_work_of_a_process_that_died_is_taken_over(store):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    tasks = make_plan(["fakes:SHIFT"], 2)
+    for key in (tasks[0].key, tasks[1].alignment_key):
+        assert stored.take_lease(store, key, f"{platform.node()}:{dead.pid}:x", 1000)
+    assert compute(tasks, store)["new"] == 2
+    assert stored.read_owners(store) == []

@@ -3,26 +3,34 @@ from __future__ import annotations
 import itertools
 import json
 import multiprocessing
+import resource
 import sqlite3
+import time
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lumirage_lib.errors import StoreError
+from lumirage_lib.runs import store as results
 from lumirage_lib.runs.store import (
-    TABLES,
+    drop_leases,
     export_store,
     import_store,
     open_store,
     read_alignment,
-    read_keys,
+    read_answers,
+    read_owners,
     read_registrations,
     read_slices,
     read_structures,
+    renew_leases,
+    take_lease,
     write_alignment,
     write_registration,
 )
+from lumirage_lib.runs.tables import LATER, TABLES
 
 
 def make_row(key: str, status: str = "ok", **changes) -> dict:
@@ -77,6 +85,10 @@ def make_structures(n: int = 4, dice: float = 0.5, label_set: str = "manual") ->
             "log_j_sd": 0.25,
         }
     )
+
+
+def read_keys(path) -> dict[str, str]:
+    return {key: answer.status for key, answer in read_answers(path).items()}
 
 
 ALIGNMENT = {
@@ -138,11 +150,15 @@ def test_empty_store_reads_as_empty_tables(store):
     assert read_alignment(store, "a1") is None
 
 
-def test_rows_of_an_older_ruler_are_not_among_the_newer(store):
+def test_answers_say_ruler_and_memory_limit(store):
     fill(store, ["old"], ruler=1)
-    fill(store, ["new"], ruler=2)
-    assert set(read_keys(store, 2)) == {"new"}
-    assert set(read_keys(store)) == {"old", "new"}
+    fill(store, ["new"], ruler=2, memory_limit_mb=500.0)
+    answers = read_answers(store)
+    assert {key: (a.ruler, a.memory_limit_mb) for key, a in answers.items()} == {
+        "old": (1, None),
+        "new": (2, 500.0),
+    }
+    assert set(read_answers(store, ["old", "none"])) == {"old"}
 
 
 def test_same_key_replaces_and_leaves_no_structure_of_the_former(store):
@@ -231,7 +247,7 @@ def test_store_of_another_version_is_refused_and_left_alone(store):
     with sqlite3.connect(store) as connection:
         connection.execute("PRAGMA user_version=99")
     connection.close()
-    with pytest.raises(StoreError, match=r"open\.sqlite: store version 99, this library writes 2"):
+    with pytest.raises(StoreError, match=r"open\.sqlite: store version 99, this library writes 3"):
         read_keys(store)
     with sqlite3.connect(store) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (99,)
@@ -243,7 +259,9 @@ def test_file_that_is_no_store_is_refused_and_left_alone(store):
     store.parent.mkdir()
     content = b"this is no SQLite database at all, but a text of some length" * 20
     store.write_bytes(content)
-    with pytest.raises(StoreError, match=r"open\.sqlite: .*not a database.*move the file away"):
+    with pytest.raises(
+        StoreError, match=r"open\.sqlite: not a results store; .*move this file away"
+    ):
         read_keys(store)
     assert store.read_bytes() == content
 
@@ -381,7 +399,7 @@ def test_export_that_breaks_off_leaves_the_former_tables(store, tmp_path, monkey
         raise OSError("No space left on device")
 
     monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StoreError, match=r"export: .*No space left.*left as it was"):
         export_store(store, folder, {})
     assert read_folder(folder) == before
 
@@ -389,4 +407,178 @@ def test_export_that_breaks_off_leaves_the_former_tables(store, tmp_path, monkey
 def test_tables_are_those_of_the_schema(store):
     with open_store(store) as connection:
         found = connection.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall()
-    assert {name for (name,) in found} == set(TABLES)
+    assert {name for (name,) in found} == {*TABLES, "leases"}
+
+
+# ---- each cause its own sentence, and the good store is never blamed
+
+
+def test_store_that_another_process_writes_is_waited_for_and_then_said(store, monkeypatch):
+    fill(store, ["k1"])
+    monkeypatch.setattr(results, "WAIT_SECONDS", 0.2)
+    with open_store(store) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match=r"another process has been writing.*stored is kept$"):
+            fill(store, ["k2"])
+        other.execute("ROLLBACK")
+    fill(store, ["k2"])
+    assert set(read_keys(store)) == {"k1", "k2"}
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("SQLITE_FULL", "the disk is full; make room"),
+        ("SQLITE_IOERR_WRITE", "the disk could not be read or written"),
+        ("SQLITE_READONLY_DBMOVED", "may not be written; give yourself the right"),
+        ("SQLITE_CANTOPEN", "cannot be opened; look whether its folder"),
+        ("SQLITE_CONSTRAINT_NOTNULL", "refused what was to be stored"),
+    ],
+)
+def test_no_cause_but_damage_blames_the_file(store, name, sentence):
+    error = sqlite3.OperationalError("as SQLite says it")
+    error.sqlite_errorname = name
+
+    def fail():
+        with open_store(store):
+            raise error
+
+    with pytest.raises(StoreError, match=sentence) as caught:
+        fail()
+    assert "move" not in str(caught.value)
+
+
+def limit_file_size(path) -> str:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+    try:
+        fill(path, [f"k{i}" for i in range(2000)])
+    except StoreError as error:
+        return str(error)
+    return "nothing was said"
+
+
+def test_full_disk_is_said_and_what_was_stored_is_kept(store):
+    fill(store, ["k1"])
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        said = pool.submit(limit_file_size, store).result(100)
+    assert "disk" in said
+    assert "what is stored is kept" in said
+    assert "k1" in read_keys(store)
+    fill(store, ["afterwards"])
+    assert "afterwards" in read_keys(store)
+
+
+def test_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be opened"):
+        read_keys(tmp_path / "file" / "open.sqlite")
+
+
+# ---- what an import refuses
+
+
+def spoil(column, value):
+    def change(table):
+        return table.assign(**{column: value})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "complaint"),
+    [
+        ("registrations", lambda t: t.drop(columns="status"), "status"),
+        ("registrations", spoil("status", None), "status"),
+        ("registrations", spoil("status", 3), "status.*expected text"),
+        ("registrations", spoil("seconds", "long"), "seconds.*expected real"),
+        ("registrations", spoil("threads", 1.5), "threads.*expected integer"),
+        ("registrations", spoil("key", "k1"), "key"),
+        ("registrations", spoil("measures", "{broken"), "measures.*JSON object of numbers"),
+        ("registrations", spoil("measures", "[" * 100_000), "measures.*JSON object of numbers"),
+        ("registrations", spoil("measures", '{"dice": {"a": 1}}'), "measures.*JSON object"),
+        ("registrations", spoil("parameters", "7"), "parameters.*JSON object"),
+        (
+            "registrations",
+            spoil("reason) SELECT * FROM alignments; DROP TABLE registrations; --", 1),
+            "DROP TABLE.*is unknown",
+        ),
+        ("structures", spoil("label", ["one"] * 4 + ["two"] * 4), "label"),
+        ("structures", spoil("label_set", None), "label_set"),
+        ("structures", lambda t: pd.concat([t, t]), "not unique"),
+        (
+            "structures",
+            spoil("key", "of nobody"),
+            "without a registration, such as of nobody|unique",
+        ),
+        ("slices", spoil("arrays", "text"), "arrays.*expected blob"),
+        ("slices", spoil("key", ["of", "nobody"]), "2 keys without a registration"),
+        ("alignments", spoil("matrix", "[[1, 0], [0, 1]]"), "matrix.*4 x 4 finite numbers"),
+        ("alignments", spoil("matrix", "[[NaN]]"), "matrix.*4 x 4 finite numbers"),
+        ("alignments", lambda t: t.rename(columns={"matrix": "Matrix"}), "atrix"),
+    ],
+)
+def test_table_that_is_not_ours_is_refused_before_the_first_row(
+    store, tmp_path, name, change, complaint
+):
+    fill(store, ["mine"])
+    other = tmp_path / "other.sqlite"
+    fill(other, ["k1", "k2"])
+    write_alignment(other, ALIGNMENT)
+    export_store(other, tmp_path / "export", {})
+    before = dump(store)
+    path = tmp_path / "export" / f"{name}.parquet"
+    change(pd.read_parquet(path)).to_parquet(path, index=False)
+    with pytest.raises(StoreError, match=rf"{name}\.parquet: (.|\n)*({complaint})"):
+        import_store(tmp_path / "export", store)
+    assert dump(store) == before
+
+
+def test_export_without_the_columns_that_came_later_is_taken(store, tmp_path):
+    other = tmp_path / "other.sqlite"
+    fill(other, ["k1"])
+    export_store(other, tmp_path / "export", {})
+    for name, columns in LATER.items():
+        path = tmp_path / "export" / f"{name}.parquet"
+        pd.read_parquet(path).drop(columns=list(columns)).to_parquet(path, index=False)
+    import_store(tmp_path / "export", store)
+    assert read_registrations(store)["internal_mm"].isna().all()
+    assert len(read_structures(store)) == 4
+
+
+def test_rows_measured_by_a_newer_ruler_replace_older_ones(store, tmp_path):
+    other = tmp_path / "other.sqlite"
+    fill(store, ["k1"], ruler=1, hardware="mine")
+    fill(other, ["k1"], ruler=2, hardware="theirs")
+    export_store(other, tmp_path / "export", {})
+    assert import_store(tmp_path / "export", store)["registrations"] == 1
+    assert read_registrations(store)["hardware"].tolist() == ["theirs"]
+    export_store(store, tmp_path / "export", {})
+    fill(other, ["k1"], ruler=1, hardware="older")
+    export_store(other, tmp_path / "older", {})
+    assert import_store(tmp_path / "older", store)["registrations"] == 0
+
+
+# ---- leases
+
+
+def test_lease_is_one_owners_until_it_ends_or_expires(store):
+    assert take_lease(store, "k1", "a", 60)
+    assert not take_lease(store, "k1", "b", 60)
+    assert not take_lease(store, "k1", "a", 60)  # another thread of the same process
+    assert take_lease(store, "k2", "b", 0.05)
+    assert sorted(read_owners(store)) == ["a", "b"]
+    time.sleep(0.1)
+    assert take_lease(store, "k2", "a", 60)
+    drop_leases(store, key="k1")
+    assert take_lease(store, "k1", "b", 0.05)
+    renew_leases(store, "b", 60)
+    time.sleep(0.1)
+    assert not take_lease(store, "k1", "a", 60)
+    drop_leases(store, owner="b")
+    assert take_lease(store, "k1", "a", 60)
+
+
+def test_row_that_is_written_ends_the_lease_of_its_key(store):
+    assert take_lease(store, "k1", "a", 60)
+    fill(store, ["k1"])
+    assert read_owners(store) == []

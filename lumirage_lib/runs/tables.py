@@ -1,0 +1,182 @@
+"""The tables of the store and of its exports: columns, what they may hold, and the check of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from ..errors import StoreError
+
+VERSION = 3  # raised when a column is added; a store of an older version is given it, empty
+# Column -> SQLite type. NULL is *not measured*; key columns and those NOT NULL never are.
+TABLES: dict[str, dict[str, str]] = {
+    "registrations": {
+        "key": "TEXT NOT NULL",
+        **dict.fromkeys(
+            (
+                *("cohort", "kind", "fixed", "moving", "fixed_subject", "moving_subject"),
+                *("preprocessing", "method", "family", "parameters", "version", "weights"),
+            ),
+            "TEXT",
+        ),
+        "status": "TEXT NOT NULL",
+        "reason": "TEXT",
+        **dict.fromkeys(("seconds", "cpu_seconds", "peak_mb", "method_mb"), "REAL"),
+        "threads": "INTEGER",
+        "working_shape": "TEXT",
+        "spacing_mm": "REAL",
+        "measures": "TEXT",
+        "ruler": "INTEGER",
+        "hardware": "TEXT",
+        "finished": "TEXT",
+        "internal_mm": "REAL",
+        "memory_limit_mb": "REAL",
+    },
+    "structures": {
+        **dict.fromkeys(("key", "label_set", "rule"), "TEXT NOT NULL"),
+        "label": "INTEGER NOT NULL",
+        **dict.fromkeys(
+            (
+                *("n_fixed", "n_moved", "dice", "hd95_mm", "hd95_voxel"),
+                *("n_moving", "j_mean", "log_j_mean", "log_j_sd"),
+            ),
+            "REAL",
+        ),
+    },
+    "slices": {"key": "TEXT NOT NULL", "arrays": "BLOB NOT NULL"},
+    "alignments": {
+        "key": "TEXT NOT NULL",
+        **dict.fromkeys(("kind", "fixed", "moving"), "TEXT"),
+        "matrix": "TEXT NOT NULL",
+        **dict.fromkeys(("seconds", "cpu_seconds"), "REAL"),
+        "threads": "INTEGER",
+    },
+}
+PRIMARY = dict.fromkeys(TABLES, ("key",)) | {"structures": ("key", "label_set", "rule", "label")}
+# What came after version 1: an export made before has no such column.
+LATER = {
+    "registrations": {"internal_mm", "memory_limit_mb"},
+    "structures": {"n_moving", "j_mean", "log_j_mean", "log_j_sd"},
+    "slices": set(),
+    "alignments": {"threads"},
+}
+
+
+def make_schema(name: str) -> str:
+    """The SQL that makes a table; with its primary key."""
+    columns = ", ".join(f"{column} {kind}" for column, kind in TABLES[name].items())
+    end = " WITHOUT ROWID" if len(PRIMARY[name]) > 1 else ""
+    return f"CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY ({', '.join(PRIMARY[name])})){end}"
+
+
+# ---- the check of what is imported ---------------------------------------------------------------
+
+
+def check_table(name: str, table: pd.DataFrame, where: object) -> None:
+    """Refuse a table that is not of this store, before any of its rows goes in.
+
+    Parameters
+    ----------
+    name : str
+        Of the table.
+    table : DataFrame
+        As read from the file.
+    where : object
+        The file, for the message.
+
+    Raises
+    ------
+    StoreError
+        A column is missing, unknown or holds another kind of value, a key stands twice, or a text
+        that should be JSON is none.
+    """
+    import pandera.pandas as pa
+
+    schema = pa.DataFrameSchema(
+        {
+            column: pa.Column(
+                nullable="NOT NULL" not in kind,
+                required=column not in LATER[name],
+                checks=pa.Check(_KINDS[kind.split()[0]], error=f"expected {kind.lower()}"),
+            )
+            for column, kind in TABLES[name].items()
+        },
+        strict=True,
+        unique=list(PRIMARY[name]),
+    )
+    for column, check in _CONTENT.get(name, {}).items():
+        schema.columns[column].checks.append(check())
+    try:
+        schema.validate(table, lazy=False)
+    except (pa.errors.SchemaError, pa.errors.SchemaErrors) as error:
+        first = getattr(error, "schema_errors", [error])[0]
+        said = " ".join(str(first).split())
+        if first.reason_code is pa.errors.SchemaErrorReason.COLUMN_NOT_IN_SCHEMA:
+            said = f"column {first.failure_cases!r} is unknown"
+        raise StoreError(
+            f"{where}: not a table {name} of an export, {said[:300]}; nothing was imported"
+        ) from error
+
+
+def _all_of(kind: type) -> Callable[[pd.Series], bool]:
+    return lambda values: bool(values.dropna().map(lambda value: isinstance(value, kind)).all())
+
+
+def _is_real(values: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(values.dtype) or bool(values.isna().all())
+
+
+def _is_integer(values: pd.Series) -> bool:
+    return _is_real(values) and bool((pd.to_numeric(values.dropna()) % 1 == 0).all())
+
+
+_KINDS: dict[str, Callable[[pd.Series], bool]] = {
+    "TEXT": _all_of(str),
+    "BLOB": _all_of(bytes),
+    "REAL": _is_real,
+    "INTEGER": _is_integer,
+}
+
+
+def _holds(predicate: Callable[[Any], bool], meaning: str) -> Callable[[], Any]:
+    def passes(text: str) -> bool:
+        try:
+            return predicate(json.loads(text))
+        except (ValueError, RecursionError):
+            return False
+
+    def check() -> Any:
+        import pandera.pandas as pa
+
+        return pa.Check(
+            lambda values: bool(values.dropna().map(passes).all()), error=f"expected {meaning}"
+        )
+
+    return check
+
+
+def _is_measures(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(v, int | float) for v in value.values())
+
+
+def _is_matrix(value: object) -> bool:
+    rows = value if isinstance(value, list) and len(value) == 4 else []
+    return len(rows) == 4 and all(
+        isinstance(row, list)
+        and len(row) == 4
+        and all(isinstance(v, int | float) and math.isfinite(v) for v in row)
+        for row in rows
+    )
+
+
+_CONTENT = {
+    "registrations": {
+        "measures": _holds(_is_measures, "a JSON object of numbers"),
+        "parameters": _holds(lambda value: isinstance(value, dict), "a JSON object"),
+    },
+    "alignments": {"matrix": _holds(_is_matrix, "4 x 4 finite numbers as JSON")},
+}
