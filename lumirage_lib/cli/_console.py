@@ -17,6 +17,16 @@ ProfileOption = Annotated[
     typer.Option("--profile", "-p", help="Column of experiments.yml: smoke, demo, open, paper."),
 ]
 
+RetryOption = Annotated[
+    bool, typer.Option("--retry-failed", help="Compute again what failed for a reason that lasts.")
+]
+MemoryOption = Annotated[
+    float | None,
+    typer.Option(
+        "--memory", metavar="MB", min=200, help="A registration may take; default 90 % of all."
+    ),
+]
+
 
 def parse_given(items: list[str] | None) -> dict[str, str]:
     given = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +10,27 @@ from typing import Annotated
 import typer
 
 from ..runs import profiles
-from ._console import ProfileOption, console, errors, parse_given, show_progress
+from ._console import (
+    MemoryOption,
+    ProfileOption,
+    RetryOption,
+    console,
+    errors,
+    parse_given,
+    show_progress,
+)
 
 app = typer.Typer()
 
 
-def fill_store(notebook: str, parameters: dict, fetch: bool) -> None:
+def fill_store(
+    notebook: str,
+    parameters: dict,
+    fetch: bool,
+    *,
+    retry_failed: bool = False,
+    memory_mb: float | None = None,
+) -> None:
     """Fill the store for one notebook, with a bar, and say what was reused, new and failed."""
     from .. import experiments
     from ..cohorts.sources import fetch_all, is_local
@@ -23,13 +39,14 @@ def fill_store(notebook: str, parameters: dict, fetch: bool) -> None:
     if notebook not in experiments.EXPERIMENTS:
         return
     tasks = experiments.list_tasks(experiments.plan_notebook(notebook, parameters))
-    todo = pending(tasks, profiles.store_path(parameters["profile"]))
-    counts = {"reused": len(tasks), "new": 0, "failed": 0, "skipped": 0}
-    if todo:
-        if fetch:
-            fetch_all([s for s in needs(todo) if not is_local(s)])
-        with show_progress(len(todo), f"{notebook} {parameters['profile']}") as on_row:
-            counts = experiments.compute_notebook(notebook, parameters, on_row)
+    how = {"retry_failed": retry_failed, "memory_mb": memory_mb}
+    todo = pending(tasks, profiles.store_path(parameters["profile"]), **how)
+    if fetch and todo:
+        fetch_all([s for s in needs(todo) if not is_local(s)])
+    title = f"{notebook} {parameters['profile']}"
+    quiet = contextlib.nullcontext(lambda row: None)
+    with show_progress(len(todo), title) if todo else quiet as on_row:
+        counts = experiments.compute_notebook(notebook, parameters, on_row, **how)
     console.print(", ".join(f"{value} {name}" for name, value in counts.items()))
     if counts["skipped"]:
         console.print("skipped: to be computed by `lumirage run`, with what it needs (--fetch)")
@@ -47,12 +64,14 @@ def run(
     ] = None,
     compute_only: Annotated[bool, typer.Option(help="Fill the store, draw no page.")] = False,
     fetch: Annotated[bool, typer.Option(help="Download public images and weights first.")] = False,
+    retry_failed: RetryOption = False,
+    memory: MemoryOption = None,
 ) -> None:
     """Compute what a notebook lacks (resumable) and execute it by papermill."""
     from ..book import notebooks
 
     parameters = notebooks.resolve_parameters(notebook, profile, parse_given(parameter))
-    fill_store(notebook, parameters, fetch)
+    fill_store(notebook, parameters, fetch, retry_failed=retry_failed, memory_mb=memory)
     if not compute_only:
         folder = profiles.project_root() / "book" / "experiments"
         page = output or folder / f"{notebook}_{profile}.ipynb"
@@ -66,7 +85,8 @@ def book(
 ) -> None:
     """Execute the notebooks whose pages are out of date and build the book into _build/html."""
     from .. import book as builder
+    from ..runs.profiles import DRAW_ONLY
 
-    os.environ[profiles.DRAW_ONLY] = "1"
+    os.environ[DRAW_ONLY] = "1"
     index = builder.build(profiles.split(","), recompute=recompute, console=errors, run=run)
     console.print(f"book: {index}")

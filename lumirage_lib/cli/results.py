@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..runs import profiles
-from ._console import ProfileOption, console
+from ._console import MemoryOption, ProfileOption, RetryOption, console
 from .pages import fill_store
 
 app = typer.Typer(no_args_is_help=True, help="The results store and its exports.")
@@ -35,13 +35,18 @@ def results_status(profile: ProfileOption = "open") -> None:
 
 
 @app.command("compute")
-def results_compute(profile: ProfileOption = "open") -> None:
+def results_compute(
+    profile: ProfileOption = "open",
+    retry_failed: RetryOption = False,
+    memory: MemoryOption = None,
+) -> None:
     """Compute what the notebooks of a profile still lack, resumably, fetching what they need."""
     from ..book import notebooks
 
     for notebook in profiles.notebooks_of(profile):
         console.print(notebook)
-        fill_store(notebook, notebooks.resolve_parameters(notebook, profile), fetch=True)
+        parameters = notebooks.resolve_parameters(notebook, profile)
+        fill_store(notebook, parameters, True, retry_failed=retry_failed, memory_mb=memory)
 
 
 @app.command("export")

@@ -120,10 +120,13 @@ def plan_notebook(notebook: str, parameters: Parameters) -> list[Entry]:
 
 
 def compute_notebook(
-    notebook: str, parameters: Parameters, on_row: Callable[[dict], None] = lambda row: None
+    notebook: str,
+    parameters: Parameters,
+    on_row: Callable[[dict], None] = lambda row: None,
+    **how,
 ) -> dict[str, int]:
-    """Compute what a notebook's run still lacks; returns the counts."""
-    return compute_run(plan_notebook(notebook, parameters), parameters, on_row)
+    """Compute what a notebook's run still lacks; returns the counts, see `compute_run`."""
+    return compute_run(plan_notebook(notebook, parameters), parameters, on_row, **how)
 
 
 def load(notebook: str, parameters: Parameters) -> Run:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..methods import ADDABLE, get_method, missing
-from ..runs.compute import compute, pending
+from ..runs.compute import compute, count_answers
 from ..runs.profiles import DRAW_ONLY, LIVE, store_path
 from ..runs.store import read_registrations, read_structures
 from ..runs.task import Task
@@ -78,21 +78,23 @@ def read_run(entries: Sequence[Entry], parameters: Mapping) -> Run:
     absent = {m: why for m, why in absent.items() if why and m not in done}
     asked = set(parameters.get("methods", [])) - {t.method for t in tasks}
     absent |= {m: ADDABLE[m] for m in sorted(asked & set(ADDABLE))}
-    counts = {"reused": len(rows), "new": 0, "failed": 0, "skipped": len(tasks) - len(rows)}
-    return Run(table, structures, counts, absent, entries, store)
+    return Run(table, structures, count_answers(tasks, store), absent, entries, store)
 
 
 def compute_run(
-    entries: Sequence[Entry], parameters: Mapping, on_row: Callable[[dict], None] = lambda row: None
+    entries: Sequence[Entry],
+    parameters: Mapping,
+    on_row: Callable[[dict], None] = lambda row: None,
+    **how,
 ) -> dict[str, int]:
     """Compute what a plan still lacks; returns the counts of :func:`lumirage_lib.runs.compute.compute`.
 
-    Where the book is built, published runs are drawn as they are and what they lack is skipped.
+    `how` is handed on to it: memory_mb, keep_fields, retry_failed. Where the book is built, published
+    runs are drawn as they are and what they lack is skipped.
     """
     tasks, store = list_tasks(entries), store_path(parameters["profile"])
     if os.environ.get(DRAW_ONLY) and parameters["profile"] not in LIVE:
-        lacking = len(pending(tasks, store))
-        return {"reused": len(tasks) - lacking, "new": 0, "failed": 0, "skipped": lacking}
+        return count_answers(tasks, store)
     shown = list(dict.fromkeys(t.pair for t in tasks))[: parameters["n_panels"]]
     turns: dict[str, int] = {}
     for entry in entries:
@@ -104,4 +106,5 @@ def compute_run(
         jobs=parameters["jobs"] or os.cpu_count(),
         slices_of=lambda task: task.pair in shown,
         on_row=on_row,
+        **how,
     )

@@ -11,7 +11,6 @@ import tempfile
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
@@ -47,6 +46,7 @@ from .task import Task
 from .work import align_pair, measure_kept, prepare_scan, register_pair
 
 MEMORY_SHARE = 0.9  # of the machine's memory that one child may take
+PAIRS_AT_HAND = 6  # whose volumes lie in the scratch folder, some 300 MB each at 1 mm
 LEASE_SECONDS = 60.0  # without a sign of life, then the work of a process is taken over
 WAIT_SECONDS = 0.25
 
@@ -66,6 +66,8 @@ class _Session:
         default_factory=lambda: f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     )
     stop: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    recent: list[Path] = field(default_factory=list)
 
     def run(
         self, function: Callable[..., Any], *arguments: Any, seconds: float = 7200, threads: int = 1
@@ -84,7 +86,13 @@ class _Session:
         return outcome
 
     def folder_of(self, task: Task) -> Path:
-        return self.scratch / hash_of(task.images)
+        """Where the children of a pair share what they read; those of pairs before are removed."""
+        folder = self.scratch / hash_of(task.images)
+        with self.lock:
+            self.recent[:] = [f for f in self.recent if f != folder] + [folder]
+            while len(self.recent) > PAIRS_AT_HAND:
+                shutil.rmtree(self.recent.pop(0), ignore_errors=True)
+        return folder
 
 
 # ---- what there is and what is lacking -----------------------------------------------------------
@@ -251,19 +259,14 @@ def _compute_all(
     session: _Session, pool: ThreadPoolExecutor, tasks: list[Task]
 ) -> Iterator[tuple[str, dict[str, Any] | None]]:
     """ "new" or "failed" with its row, or "reused", for every task as it ends."""
-    of_pair = Counter(map(session.folder_of, tasks))
     while tasks:
         futures = {pool.submit(_one, session, task): task for task in tasks}
         tasks = []
         for future in as_completed(futures):
-            task, (how, row) = futures[future], future.result()
+            how, row = future.result()
             if how == "leased":  # another process is at it
-                tasks.append(task)
+                tasks.append(futures[future])
                 continue
-            folder = session.folder_of(task)
-            of_pair[folder] -= 1
-            if not of_pair[folder]:
-                shutil.rmtree(folder, ignore_errors=True)
             yield how, row
         if tasks:
             time.sleep(WAIT_SECONDS)

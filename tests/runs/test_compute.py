@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from fakes import QUICK
-from lumirage_lib.runs.fields import read_field
 
 from lumirage_lib import metrics
 from lumirage_lib.cohorts import Pair, balanced_pairs, get_cohort
@@ -31,6 +30,7 @@ from lumirage_lib.runs import compute as computing
 from lumirage_lib.runs import store as stored
 from lumirage_lib.runs import task as tasks_module
 from lumirage_lib.runs.compute import compute, pending
+from lumirage_lib.runs.fields import read_field
 from lumirage_lib.runs.scoring import score
 from lumirage_lib.runs.task import Task, plan
 from lumirage_lib.runs.work import align_pair
