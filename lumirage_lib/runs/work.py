@@ -74,14 +74,7 @@ def register_pair(
         Whether slices for the panels are cut.
     """
     cohort, matrix = recalling(task.get_cohort(), scratch), np.array(alignment)
-    images = _prepare(cohort, task, matrix, scratch)
-    spec, parameters = get_method(task.method), task.full_parameters()
-    if spec.weights is not None:
-        parameters["weights"] = str(fetch(spec.weights, quiet=True))
-    with measure() as usage:
-        field = run_method(spec, images, parameters)
-    shape = cohort.load_image(task.pair.fixed).shape
-    native = to_native(field, images.to_fixed, images.to_moving, shape)
+    native, usage, images = compute_displacement(cohort, task, matrix, scratch)
     if keep:
         with contextlib.suppress(OSError):  # a full cache costs the field, not the result
             keep_field(task.key, native, matrix)
@@ -90,6 +83,20 @@ def register_pair(
     working_shape = "x".join(map(str, images.fixed.shape))
     spacing_mm = float(np.prod(images.spacing_mm) ** (1 / 3))
     return Registered(done.measures, done.structures, usage, working_shape, spacing_mm, slices)
+
+
+def compute_displacement(
+    cohort: Cohort, task: Task, alignment: np.ndarray, scratch: Path
+) -> tuple[np.ndarray, Usage, PairImages]:
+    """Native displacement of a pair, what it took, and the pair as the method was given it."""
+    images = _prepare(cohort, task, alignment, scratch)
+    spec, parameters = get_method(task.method), task.full_parameters()
+    if spec.weights is not None:
+        parameters["weights"] = str(fetch(spec.weights, quiet=True))
+    with measure() as usage:
+        field = run_method(spec, images, parameters)
+    shape = cohort.load_image(task.pair.fixed).shape
+    return to_native(field, images.to_fixed, images.to_moving, shape), usage, images
 
 
 def measure_kept(task: Task, scratch: Path) -> Measured | None:

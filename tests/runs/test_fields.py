@@ -82,13 +82,13 @@ def test_nothing_is_kept_beyond_the_budget(cache):
 
 @pytest.mark.mirror
 @pytest.mark.slow
-def test_a_real_registration_measures_the_same_once_kept():
+def test_a_real_registration_measures_the_same_once_kept(tmp_path):
     cohort = get_cohort("oasis")
     pair = Pair(cohort.scan("1005"), cohort.scan("1018"))
     (task,) = plan("oasis", [pair], ["vfa"])
     alignments = pd.read_parquet(PUBLISHED / "alignments.parquet").set_index("key")
     matrix = np.array(json.loads(alignments.loc[task.alignment_key, "matrix"]))
-    displacement, *_ = compute_displacement(task, matrix)
+    displacement, *_ = compute_displacement(cohort, task, matrix, tmp_path)
     content = encode_field(displacement, matrix)
     assert len(content) < displacement.nbytes / 4
     measures, structures = score(cohort, pair, displacement)
