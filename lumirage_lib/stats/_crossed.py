@@ -69,11 +69,13 @@ class Estimator:
         """
         pairs = values.shape[-1]
         residuals = values - values.mean(-1, keepdims=True)
+        unit = np.abs(residuals).max(-1, keepdims=True)  # fourth powers are taken below
+        residuals = np.divide(residuals, unit, out=np.zeros_like(residuals), where=unit > 0)
         quadratic = np.tensordot(self.weights, self.quadratics, 1)
         variance = np.einsum("...p,pq,...q->...", residuals, quadratic, residuals, optimize=True)
         alone = (residuals**2).sum(-1) / (pairs * (pairs - 1))
         freedom = self.compute_freedom(self.estimate_components(residuals))
-        return np.sqrt(np.maximum(variance, alone)), freedom
+        return unit[..., 0] * np.sqrt(np.maximum(variance, alone)), freedom
 
     def compute_freedom(self, components: Floats) -> Floats:
         """Degrees of freedom of the variance if R, A and C are these; shapes (..., k) and (...)."""

@@ -80,9 +80,9 @@ def sign_flip_subjects(
     Returns
     -------
     float
-        Share of all sets of signs that are at least as extreme, if there are at most 2^13, so that
-        it is never less than 2 / 2^n; else (1 + replicates at least as extreme) / (1 + n_resamples).
-        NaN with fewer than three subjects.
+        Share of all sets of signs that are at least as extreme, if there are at most 2^13; else
+        (1 + replicates at least as extreme) / (1 + n_resamples). Never less than 2 / 2^n, which is
+        what the signs of n subjects allow. NaN with fewer than three subjects.
 
     Examples
     --------
@@ -117,9 +117,13 @@ def sign_flip_subjects(
     n = columns.shape[1]
     if n <= MOST_SIGNS:
         signs = np.array(list(product((-1.0, 1.0), repeat=n)))
-        return float(np.mean(studentise(signs @ columns.T) >= observed))
-    signs = np.random.default_rng(rng).choice([-1.0, 1.0], (n_resamples, n))
-    return float((1 + (studentise(signs @ columns.T) >= observed).sum()) / (1 + n_resamples))
+        extreme = studentise(signs @ columns.T) >= observed
+        extreme[[0, -1]] = True  # the data themselves, and turned round
+        p = np.mean(extreme)
+    else:
+        signs = np.random.default_rng(rng).choice([-1.0, 1.0], (n_resamples, n))
+        p = (1 + (studentise(signs @ columns.T) >= observed).sum()) / (1 + n_resamples)
+    return float(max(p, 2 / 2**design.n_subjects))
 
 
 def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
