@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import InputError
+from ...images.brain import find_brain
 from ...images.volumes import load_volume
 from ..base import Pair
 from .layout import Entry, Layout, require_same_grid
@@ -61,11 +62,11 @@ def _check_entry(layout: Layout, entry: Entry, quick: bool) -> tuple[list[str], 
         if quick:
             require_same_grid(entry.image, entry.image)
             return [], True
-        if not (load_volume(entry.image).data > 0).any():
-            raise InputError(f"{entry.image}: no voxel above 0; the image is empty")
+        image = load_volume(entry.image)
+        find_brain(image)
         if entry.mask:
             load_volume(entry.mask)
-        notes = []
+        notes = [f"{entry.image.parent}: {note}" for note in image.notes]
         for name, path in entry.labels.items():
             found = set(np.unique(load_volume(path, labels=True).data).tolist()) - {0}
             known = set(layout.label_sets[name].index)

@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 
 from ...errors import InputError
+from ...images.reading import SAME_MM, read_header
 from ...images.volumes import Volume, load_volume, reorient
 from ..base import Cohort, Pair, Scan, balanced_pairs
 from ..cache import hash_file, hash_json
 
-SAME_MM = 1e-2  # affines that differ by less in every entry are the same grid
 ENDINGS = (".nii.gz", ".nii")
 MASK = "mask"  # in place of a label set: the brain mask
 
@@ -206,22 +205,13 @@ def require_same_grid(labels: Path, image: Path) -> None:
     InputError
         Another shape or affine, or one of the two has no readable header.
     """
-    grids = []
-    for path in (labels, image):
-        try:
-            header = nib.load(path)
-        except Exception as error:  # nibabel raises many kinds for broken files
-            raise InputError(
-                f"{path}: not a readable NIfTI image ({error}); copy or download it again"
-            ) from error
-        grids.append((header.shape[:3], header.affine))
-    (shape, affine), (wanted, wanted_affine) = grids
-    if shape != wanted:
+    here, wanted = read_header(labels), read_header(image)
+    if here.shape != wanted.shape:
         raise InputError(
-            f"{labels}: grid {shape}, but its image {image.name} has {wanted}; "
+            f"{labels}: grid {here.shape}, but its image {image.name} has {wanted.shape}; "
             "resample the map onto the image by nearest neighbour"
         )
-    if not np.allclose(affine, wanted_affine, atol=SAME_MM):
+    if not np.allclose(here.affine, wanted.affine, atol=SAME_MM):
         raise InputError(
             f"{labels}: its affine is not that of its image {image.name}; resample the map onto the "
             "image, or copy the header if the voxels are known to agree"

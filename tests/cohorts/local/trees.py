@@ -31,7 +31,9 @@ def save(path: Path, array: np.ndarray, codes: str = "RAS", spacing_mm=SPACING_M
     """Write an array given in RAS with its axes in another order."""
     path.parent.mkdir(parents=True, exist_ok=True)
     volume = reorient(Volume(array, grid_affine("RAS", spacing_mm)), codes)
-    nib.save(nib.Nifti1Image(volume.data, volume.affine), path)
+    image = nib.Nifti1Image(volume.data, volume.affine)
+    image.header.set_xyzt_units("mm")
+    nib.save(image, path)
     return path
 
 
