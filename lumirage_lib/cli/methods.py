@@ -153,11 +153,19 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("training"),
     hours: Annotated[float | None, typer.Option(help="Stop after; default: the recipe's.")] = None,
     iterations: Annotated[int | None, typer.Option(help="Stop at this iteration.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="End this call after so long; the same call goes on.")
+    ] = None,
     seed: int = 0,
-    resume: Annotated[bool, typer.Option(help="Go on from the folder's checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option(help="Go on from the folder's checkpoint; where there is none, begin.")
+    ] = False,
     threads: Annotated[int, typer.Option(help="0: as many as there are cores.")] = 0,
 ) -> None:
-    """Train a network on the OASIS training scans; interrupted, it goes on with --resume."""
+    """Train a network on the OASIS training scans; interrupted, it goes on with --resume.
+
+    In calls of ten minutes: `lumirage train --recipe gpu-1mm --resume --minutes 9.5`, again and again.
+    """
     import torch
 
     from ..cohorts import get_cohort
@@ -174,6 +182,7 @@ def train(
         seed=seed,
         hours=hours,
         iterations=iterations,
+        minutes=minutes,
         resume=resume,
         report=lambda line: console.print(line, highlight=False, soft_wrap=True),
     )

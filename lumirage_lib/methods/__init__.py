@@ -16,6 +16,7 @@ from . import ants, convexadam, deep, fireants, greedy
 from .base import EXPOSURES, FAMILIES, InputSpec, MethodSpec, Training, run_method
 from .deep import ADDABLE
 from .display import AS_GIVEN, colour_of, family_of, marker_of, name_of, order_of
+from .exposure import Exposure, judge_exposure
 from .instance import refine_method
 from .local import find_faults, find_local
 
@@ -25,6 +26,7 @@ __all__ = [
     "EXPOSURES",
     "FAMILIES",
     "METHODS",
+    "Exposure",
     "InputSpec",
     "MethodSpec",
     "Training",
@@ -32,6 +34,7 @@ __all__ = [
     "family_of",
     "find_faults",
     "get_method",
+    "judge_exposure",
     "list_methods",
     "marker_of",
     "missing",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 
@@ -65,8 +65,8 @@ class Training:
     evidence : str
         Where that is written down.
     datasets : mapping of str to str
-        Public data sets among them: "seen", or "very probably seen" where images of it were used but
-        not which.
+        Citation key of a public data set -> one of :data:`EXPOSURES`: "very probably seen" where images
+        of it were used but not which, "unknown" where it may hold such images.
     complete : bool
         Whether `datasets` names all there were: then any other data set is "not seen".
     unseen : tuple of str
@@ -79,22 +79,6 @@ class Training:
     datasets: Mapping[str, str] = field(default_factory=dict)
     complete: bool = True
     unseen: tuple[str, ...] = ()
-
-    def judge(self, cohort: str, datasets: Sequence[str]) -> str:
-        """Whether images of a cohort were seen: one of :data:`EXPOSURES`.
-
-        Parameters
-        ----------
-        cohort : str
-        datasets : sequence of str
-            Public data sets its images come from; none: unknown.
-        """
-        if cohort in self.unseen:
-            return "not seen"
-        if not datasets:
-            return "unknown"
-        words = [self.datasets.get(d, "not seen" if self.complete else "unknown") for d in datasets]
-        return min(words, key=EXPOSURES.index)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from lumirage_lib.errors import InputError, WeightsError
 from lumirage_lib.images.preprocess import PairImages
 from lumirage_lib.images.volumes import reorient_array
 from lumirage_lib.images.warp import warp_image
-from lumirage_lib.methods import METHODS, get_method, run_method
+from lumirage_lib.methods import EXPOSURES, METHODS, get_method, run_method
 from lumirage_lib.methods.deep import PUBLISHED, run_network
 from lumirage_lib.methods.networks import build
 
@@ -79,7 +79,7 @@ def test_every_network_says_what_it_was_trained_on_and_how_that_is_known(name):
     assert training.data
     assert training.evidence
     assert training.datasets
-    assert set(training.datasets.values()) <= {"seen", "very probably seen"}
+    assert set(training.datasets.values()) <= set(EXPOSURES)
 
 
 @pytest.mark.mirror

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -20,7 +19,6 @@ from lumirage_lib.methods import (
     name_of,
     order_of,
 )
-from lumirage_lib.methods.base import Training
 
 DEEP = [m for m in METHODS if family_of(m) == "deep"]
 
@@ -105,16 +103,6 @@ def test_method_that_is_not_here_is_shown_as_it_is_called():
     assert marker_of("gone:METHOD") == "X"
     with pytest.raises(InputError, match="gone"):
         family_of("gone:METHOD")
-
-
-def test_what_was_seen_follows_from_the_data_sets_of_the_cohort():
-    training = Training("some", "their paper", {"A": "very probably seen", "B": "seen"})
-    assert training.judge("c", ["A"]) == "very probably seen"
-    assert training.judge("c", ["C", "B"]) == "seen"
-    assert training.judge("c", ["C"]) == "not seen"
-    assert training.judge("c", []) == "unknown"
-    assert replace(training, unseen=("c",)).judge("c", ["B"]) == "not seen"
-    assert Training("some", "their paper", {}, complete=False).judge("c", ["C"]) == "unknown"
 
 
 def test_finest_voxels_are_the_coarsest_of_what_is_given_and_what_it_works_at():

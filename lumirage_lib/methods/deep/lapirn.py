@@ -10,12 +10,12 @@ WRAPPER = 1  # raised when the networks or their use change what comes out, and 
 LAPIRN = Training(
     "OASIS-1 T1w, skull-stripped, affinely aligned: 255 of 425 scans",
     "Mok & Chung, MICCAI 2020, section 3: 425 scans of OASIS, 255 of them for training, not listed",
-    {"OASIS-1": "very probably seen"},
+    {"marcus2007": "very probably seen"},
 )
 CONDITIONAL = Training(
     "OASIS-1 T1w, up to 414 scans, as preprocessed by neurite-oasis (skull-stripped, affine)",
     "the authors' training script reads every OASIS_OAS1_* folder it finds; the paper says 255 of 414",
-    {"OASIS-1": "very probably seen"},
+    {"marcus2007": "very probably seen", "hoopes2021": "very probably seen"},
 )
 
 SPECS = (

@@ -26,7 +26,7 @@ SPECS = (
             "403 T1w scans of IXI, prepared by FreeSurfer; one atlas is an image of every pair",
             "the authors' training script reads the Train folder of the IXI data published with "
             "TransMorph, 403 of its 576 scans",
-            {"IXI": "very probably seen"},
+            {"ixi": "very probably seen", "chen2025lumir": "unknown"},
         ),
         intensity=IXI_P99,
     ),

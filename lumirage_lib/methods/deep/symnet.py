@@ -22,7 +22,7 @@ SPECS = (
         Training(
             "OASIS-1 T1w, up to 414 scans, as preprocessed by neurite-oasis (skull-stripped, affine)",
             "the name of the checkpoint says neurite_oasis; which of its scans is not stated",
-            {"OASIS-1": "very probably seen"},
+            {"marcus2007": "very probably seen", "hoopes2021": "very probably seen"},
         ),
     ),
 )

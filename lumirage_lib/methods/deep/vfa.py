@@ -20,8 +20,8 @@ ADDABLE = {
 OURS = Training(
     "13 T1w scans of OASIS-1, the training group of the cohort oasis; no label map",
     "the model card beside the weights lists every scan",
-    {"OASIS-1": "seen"},
-    unseen=("oasis", "synthetic"),
+    {"marcus2007": "seen"},
+    unseen=("oasis", "synthetic", "atrophy"),
 )
 
 

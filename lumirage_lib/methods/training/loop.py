@@ -7,6 +7,7 @@ killed and training n more gives, bit for bit, what 2 n iterations give.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -40,6 +41,8 @@ CHECKPOINT, HISTORY, WEIGHTS, FRAME = (
     "frame.json",
 )
 
+SECONDS_TO_WRITE = 20.0  # kept free at the end of a call of limited length
+
 
 @dataclass
 class State:
@@ -61,6 +64,7 @@ def train(
     seed: int = 0,
     hours: float | None = None,
     iterations: int | None = None,
+    minutes: float | None = None,
     resume: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> State:
@@ -75,17 +79,22 @@ def train(
         Training time at which to stop, that of earlier parts included; default: the recipe's.
     iterations : int, optional
         Iteration at which to stop, if that comes first.
+    minutes : float, optional
+        Of this call, its reading of the scans included, where a machine is lent for that long: it
+        stops in time to write, and the same call goes on.
+    resume : bool
+        Go on from the folder's checkpoint, where there is one.
 
     Raises
     ------
     InputError
-        `out` holds a run already and `resume` is not asked for; or it holds none, or one of another
-        recipe, seed or torch device, and it is.
+        `out` holds a run already and `resume` is not asked for; or one of another recipe or seed, and
+        it is.
     """
-    out = Path(out)
+    out, called = Path(out), time.monotonic()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     state = start(recipe, seed, device)
-    if resume:
+    if resume and (out / CHECKPOINT).exists():
         read_checkpoint(out / CHECKPOINT, state, recipe, seed)
     elif (out / CHECKPOINT).exists():
         raise InputError(f"{out} holds a run already; add --resume, or choose another folder")
@@ -100,7 +109,12 @@ def train(
     fitted, held_out = split(brains, recipe.n_held_out)
     begun = saved = time.monotonic()
     before, limit = state.seconds, 3600 * (recipe.hours if hours is None else hours)
-    while state.seconds < limit and (iterations is None or state.iteration < iterations):
+    end = math.inf if minutes is None else called + 60 * minutes - SECONDS_TO_WRITE
+    while (
+        state.seconds < limit
+        and (iterations is None or state.iteration < iterations)
+        and time.monotonic() < end
+    ):
         row = step(state, fitted, recipe, seed)
         if state.iteration % recipe.validate_every == 0:
             finest = value_at(recipe.finest, state.iteration - 1)
@@ -263,8 +277,6 @@ def write_checkpoint(out: Path, state: State, recipe: Recipe, seed: int, shape: 
 
 def read_checkpoint(path: Path, state: State, recipe: Recipe, seed: int) -> None:
     """Fill `state` from a checkpoint of the same recipe and seed, or raise InputError."""
-    if not path.is_file():
-        raise InputError(f"expected a checkpoint at {path}, found none; leave --resume away")
     content = torch.load(path, map_location="cpu", weights_only=True)
     asked = {**recipe.as_dict(), "seed": seed}
     given = {**content["recipe"], "seed": content["seed"]}

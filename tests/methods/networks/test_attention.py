@@ -26,7 +26,7 @@ def pair():
 
 @pytest.mark.parametrize("tile_voxels", [1, 30, 10**6])
 def test_tiles_give_what_the_definition_gives(pair, tile_voxels, monkeypatch):
-    monkeypatch.setattr(attention, "TILE_VOXELS", tile_voxels)
+    monkeypatch.setitem(attention.TILE_VOXELS, "cpu", tile_voxels)
     ours, plain = attend(*pair), attend_plainly(*pair)
     assert torch.allclose(ours, plain, atol=1e-12)
     towards = torch.linspace(-1, 1, plain.numel(), dtype=torch.float64).view_as(plain)

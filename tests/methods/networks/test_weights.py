@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import pickle
 import re
 
 import pytest
@@ -60,6 +62,42 @@ def test_unexpected_key(module, tmp_path):
 def test_wrong_shape(module, tmp_path):
     torch.save({**module.state_dict(), "0.bias": torch.zeros(4)}, tmp_path / "a.pth")
     refuse(module, tmp_path / "a.pth", r"0\.bias .* shape \(3,\), but a\.pth has \(4,\)")
+
+
+class Call:
+    """What a hostile pickle does on loading: call a function."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+def save_raw(content, path, protocol):
+    path.write_bytes(pickle.dumps(content, protocol=protocol))
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        torch.save,
+        lambda c, p: torch.save(c, p, _use_new_zipfile_serialization=False),
+        *(lambda c, p, n=n: save_raw(c, p, n) for n in range(6)),
+    ],
+)
+def test_checkpoint_that_would_execute_code_is_refused_and_told_apart(module, tmp_path, save):
+    """Never "truncated": who fetches it again gets the same."""
+    flag = tmp_path / "executed"
+    for call in (Call(os.mkdir, str(flag)), Call(eval, f"__import__('os').mkdir({str(flag)!r})")):
+        save({"state_dict": module.state_dict(), "extra": call}, tmp_path / "a.pth")
+        refuse(module, tmp_path / "a.pth", "could execute code on loading, so it was not loaded")
+        assert not flag.exists()
+
+
+def test_scripted_module_is_refused_as_one(module, tmp_path):
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "a.pth")
+    refuse(module, tmp_path / "a.pth", "is a TorchScript archive, which could execute code")
 
 
 def test_pickle_of_objects_is_not_executed(module, tmp_path):

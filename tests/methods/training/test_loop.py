@@ -70,8 +70,6 @@ def test_another_seed_is_another_run(cohort, recipe, tmp_path):
 
 
 def test_a_run_is_not_overwritten_nor_mixed_with_another(cohort, recipe, tmp_path):
-    with pytest.raises(InputError, match="found none; leave --resume away"):
-        train(cohort, recipe, tmp_path, resume=True)
     train(cohort, recipe, tmp_path, iterations=1)
     with pytest.raises(InputError, match="holds a run already; add --resume"):
         train(cohort, recipe, tmp_path, iterations=2)
@@ -158,3 +156,11 @@ def test_card_says_what_was_used_and_curves_are_drawn(cohort, recipe, tmp_path):
     figure = plot_training(pd.DataFrame(state.history))
     shown = [line.get_ydata() for line in figure.axes[0].lines]
     assert list(shown[2]) == [r["held_out_correlation"] for r in state.history[1::2]]
+
+
+def test_one_call_begins_goes_on_and_ends_in_its_time(cohort, recipe, tmp_path, monkeypatch):
+    """`--resume --minutes`: the same call again and again, on a machine lent for a while."""
+    monkeypatch.setattr(loop, "SECONDS_TO_WRITE", 0.0)
+    assert train(cohort, recipe, tmp_path, iterations=1, resume=True).iteration == 1
+    assert train(cohort, recipe, tmp_path, minutes=0.0, resume=True).iteration == 1
+    assert train(cohort, recipe, tmp_path, iterations=2, minutes=5.0, resume=True).iteration == 2
