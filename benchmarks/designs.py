@@ -48,5 +48,5 @@ def find_designs(table: pd.DataFrame) -> dict[str, np.ndarray]:
         "perturbations, exploratory": pairs_of(few),
         "0.6 mm": ring,
         "openms-clinical": all_ordered(4),
-        "macaque": all_ordered(3),
+        "macaque": pairs_of(table[table["cohort"] == "macaque"]),
     }
