@@ -88,9 +88,9 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "05_preprocessing",
             "Preprocessing",
-            lambda p: enter(plan_preprocessing(p)),
+            plan_preprocessing,
             analyse_preprocessing,
-            lambda result: [result.verdicts[n] for n in ("deep", "more") if n in result.verdicts],
+            lambda result: list(result.verdicts.values()),
         ),
         Experiment(
             "06_label_protocol",

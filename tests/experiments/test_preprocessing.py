@@ -1,88 +1,129 @@
-"""Notebook 05: from a table of registrations to drops, a verdict and sentences."""
+"""Notebook 05: from a table of registrations to drops, verdicts and sentences."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats as scipy_stats
 
 from lumirage_lib.errors import InputError
+from lumirage_lib.experiments import Run, list_tasks
 from lumirage_lib.experiments.choice import split_methods
 from lumirage_lib.experiments.preprocessing.analysis import _gain_text, analyse
-from lumirage_lib.experiments.preprocessing.plan import choose_conditions, plan_preprocessing
+from lumirage_lib.experiments.preprocessing.figures import plot_differences, plot_drops, plot_worst
+from lumirage_lib.experiments.preprocessing.plan import (
+    EXPLORED,
+    PRIMARY,
+    choose_conditions,
+    plan_preprocessing,
+)
+from lumirage_lib.methods import family_of
 
-METHODS = {"greedy": "iterative", "clapirn": "deep", "clapirn+io": "deep"}
+METHODS = ["greedy", "clapirn", "clapirn+io"]
 LOSSES = {  # what a perturbation takes off the Dice of the method
-    "LIA not told": {"greedy": 0.0, "clapirn": 0.06, "clapirn+io": 0.03},
+    "LPS not told": {"greedy": 0.0, "clapirn": 0.06, "clapirn+io": 0.03},
+    "tight crop": {"greedy": 0.02, "clapirn": 0.02, "clapirn+io": 0.01},
     "noise": {"greedy": 0.02, "clapirn": 0.03, "clapirn+io": 0.01},
+    "gamma": {"greedy": 0.03, "clapirn": 0.0, "clapirn+io": 0.0},
+    "8 bit": {"greedy": 0.0, "clapirn": 0.0, "clapirn+io": 0.0},
+    "smoothed": {"greedy": 0.0, "clapirn": 0.2, "clapirn+io": 0.0},
 }
 PARAMETERS = {
-    "cohort": "template", "spacing_mm": 5.0, "n_subjects": 6, "n_pairs": 6, "seed": 3,
-    "methods": [*METHODS, "vfa-lumir"], "limits": {"clapirn+io": 4}, "conditions": list(LOSSES),
-    "margin": 0.01,
+    "profile": "smoke", "cohort": "template", "spacing_mm": 5.0, "n_subjects": 6, "n_pairs": 6,
+    "seed": 3, "methods": [*METHODS, "vfa-lumir"], "limits": {"clapirn+io": 4},
+    "conditions": list(LOSSES), "primary": ["tight crop", "LPS not told"],
+    "explored_pairs": 5, "explored_methods": [], "margin": 0.01,
 }  # fmt: skip
 
 
-def make_run(drop_rows=()) -> SimpleNamespace:
+def make_run(leave_out=lambda row: False) -> Run:
+    """What the plan asks for, each Dice the level of its pair less the loss, and a little noise."""
+    entries = plan_preprocessing(PARAMETERS)
     rng = np.random.default_rng(1)
-    rows = []
-    for pair in range(6):
-        level = 0.6 + rng.normal(0, 0.02)
-        for condition in ("standard", *LOSSES):
-            for method, family in METHODS.items():
-                if method == "clapirn+io" and pair >= 4:
-                    continue
-                loss = LOSSES.get(condition, {}).get(method, 0.0)
-                rows.append(
-                    {
-                        "condition": condition,
-                        "method": method,
-                        "family": family,
-                        "fixed": f"{pair}",
-                        "moving": f"{(pair + 1) % 6}",
-                        "fixed_subject": f"S{pair}",
-                        "moving_subject": f"S{(pair + 1) % 6}",
-                        "status": "ok",
-                        "dice": level - loss + rng.normal(0, 0.0005),
-                    }
-                )
-    table = pd.DataFrame(rows).drop(index=list(drop_rows))
-    tasks = plan_preprocessing(PARAMETERS)
-    assert len(tasks) == len(rows)
-    return SimpleNamespace(registrations=table, tasks=tasks)
+    levels, rows = {}, {}
+    for task in list_tasks(entries):
+        level = levels.setdefault(task.pair, 0.6 + rng.normal(0, 0.02))
+        loss = LOSSES.get(task.preprocessing.name, {}).get(task.method, 0.0)
+        rows[task.key] = {
+            "key": task.key,
+            "kind": "between",
+            "cohort": task.cohort,
+            "preprocessing": task.preprocessing.name,
+            "method": task.method,
+            "family": family_of(task.method),
+            "fixed": task.pair.fixed.id,
+            "moving": task.pair.moving.id,
+            "fixed_subject": task.pair.fixed.subject,
+            "moving_subject": task.pair.moving.subject,
+            "status": "ok",
+            "dice": level - loss + rng.normal(0, 0.0005),
+        }
+    table = pd.DataFrame(
+        [
+            {**rows[e.task.key], "arm": e.arm, "condition": e.condition, "dose": None}
+            for e in entries
+        ]
+    )
+    table = table[~table.apply(leave_out, axis=1)].reset_index(drop=True)
+    return Run(table, pd.DataFrame(), {}, {}, entries, Path("none"))
 
 
 @pytest.fixture(scope="module")
-def result():
-    return analyse(make_run(), PARAMETERS)
+def run():
+    return make_run()
+
+
+@pytest.fixture(scope="module")
+def result(run):
+    return analyse(run, PARAMETERS)
 
 
 def test_drops_are_those_put_in(result):
     for row in result.drops.itertuples():
         assert row.drop == pytest.approx(LOSSES[row.condition][row.method], abs=0.002)
         assert row.low < LOSSES[row.condition][row.method] < row.high
-    assert set(result.drops["kind"]) == {"orientation", "quality"}
     worst = result.summary.set_index("method")
-    assert worst.loc["clapirn", "worst_condition"] == "LIA not told"
-    assert worst.loc["greedy", "worst_condition"] == "noise"
-    assert worst.loc["clapirn", "mean"] == pytest.approx(0.045, abs=0.002)
+    assert worst.loc["clapirn", "worst_condition"] == "smoothed"
+    assert worst.loc["greedy", "worst_condition"] == "gamma"
+    assert worst.loc["clapirn", "mean"] == pytest.approx(0.31 / 6, abs=0.002)
     assert worst.loc["clapirn+io", "n_pairs"] == 4
 
 
-def test_verdict_is_of_the_networks_as_trained_and_stands_beside_the_others(result):
-    verdicts = result.verdicts
-    assert {k: v.verdict for k, v in verdicts.items()} == {
-        "deep": "supported", "iterative": "loses, size open", "refined": "supported",
-        "more": "supported",
-    }  # fmt: skip
-    assert verdicts["deep"].claim.first == ("clapirn",)
-    assert verdicts["refined"].claim.first == ("clapirn+io",)
-    # Difference in differences, mean over perturbations: (0.06 + 0.03) / 2 - (0 + 0.02) / 2.
-    assert verdicts["more"].estimate == pytest.approx(-0.035, abs=0.002)
-    assert verdicts["deep"].sentence in result.answer
-    assert "LIA not told" in result.worst_text
+def test_each_primary_condition_has_a_verdict_of_networks_as_trained(run, result):
+    assert set(result.verdicts) == {"preprocessing: tight crop", "preprocessing: LPS not told"}
+    lps = result.verdicts["preprocessing: LPS not told"]
+    crop = result.verdicts["preprocessing: tight crop"]
+    assert (lps.verdict, lps.word) == ("supported", "loses, and it matters")
+    assert (crop.verdict, crop.word) == ("not supported", "equal within the margin")
+    assert (lps.claim.first, lps.claim.second) == (("clapirn",), ("greedy",))
+    # The estimate, from the table by hand.
+    wide = run.registrations.query("arm == @PRIMARY").pivot_table(
+        "dice", ["fixed", "moving"], ["condition", "method"]
+    )
+    change = lambda m: wide["LPS not told"][m] - wide["standard"][m]  # noqa: E731
+    by_hand = (change("clapirn") - change("greedy")).mean()
+    assert lps.estimate == pytest.approx(by_hand, abs=1e-12)
+    assert lps.n_pairs == 6
+    assert lps.sentence in result.answer
+
+
+def test_others_are_explored_with_their_false_discovery_rate(run, result):
+    explored = result.explored.set_index("condition")
+    assert set(explored.index) == {"noise", "gamma", "8 bit", "smoothed"}
+    assert set(explored["n_pairs"]) == {5}
+    for condition, row in explored.iterrows():
+        loss = LOSSES[condition]
+        assert row["change"] == pytest.approx(loss["greedy"] - loss["clapirn"], abs=0.002)
+    np.testing.assert_allclose(
+        explored["q"], scipy_stats.false_discovery_control(explored["p"]), rtol=1e-9
+    )
+    assert "networks lose more under 2 (smoothed and noise), less under 1 (gamma)" in result.answer
+    # Without the two where they lose most, gamma and 8 bit are left: (-0.03 + 0) / 2.
+    assert "without smoothed and noise, where they lose most, −0.015" in result.explored_text
+    assert "| smoothed" in result.explored_table
 
 
 def test_what_suits_a_method_better_than_the_standard_is_said(result):
@@ -90,26 +131,8 @@ def test_what_suits_a_method_better_than_the_standard_is_said(result):
     better = result.drops.assign(high=-result.drops["low"], low=-result.drops["high"])
     better["drop"] = -better["drop"]
     said = _gain_text(better)
-    assert "conditional LapIRN with LIA not told by 0.060 (" in said
+    assert "conditional LapIRN with LPS not told by 0.060 (" in said
     assert "greedy with noise" in said
-
-
-def test_what_the_difference_rests_on_is_said_with_what_is_left():
-    assert (
-        analyse(make_run(), PARAMETERS).carried_text == ""
-    )  # two perturbations: nothing would be left
-    run = make_run()
-    table = run.registrations
-    for name, loss in (("gamma", 0.2), ("8 bit", 0.0), ("smoothed", 0.001)):
-        rows = table[table["condition"] == "standard"].assign(condition=name)
-        rows["dice"] -= loss * (rows["family"] == "deep")
-        table = pd.concat([table, rows], ignore_index=True)
-    run.registrations = table
-    said = analyse(run, PARAMETERS).carried_text
-    assert "by 0.200 with gamma and 0.060 with LIA not told" in said
-    # noise 0.01, 8 bit 0 and smoothed 0.001 are left
-    assert "under the other 3" in said.lower()
-    assert "difference in differences −0.0037" in said
 
 
 def test_method_that_is_not_there_is_said(result):
@@ -117,39 +140,59 @@ def test_method_that_is_not_there_is_said(result):
     assert "not complete" not in result.state
 
 
-def test_partial_run_says_so_and_uses_what_it_has():
-    # The last pair has only its first condition; a method has nothing but the standard.
-    table = make_run().registrations
-    late = table[(table["fixed"] == "5") & (table["condition"] != "standard")].index
-    only = table[(table["method"] == "clapirn+io") & (table["condition"] != "standard")].index
-    result = analyse(make_run({*late, *only}), PARAMETERS)
+def test_partial_run_has_no_verdict_and_says_what_it_lacks(run):
+    first = run.registrations.iloc[0]
+    gone = lambda row: (  # noqa: E731
+        row["method"] == "clapirn"
+        and row["condition"] == "LPS not told"
+        and row["fixed"] == first["fixed"]
+    )
+    result = analyse(make_run(gone), PARAMETERS)
     assert "not complete" in result.state
-    assert "(greedy 16 of 18, conditional LapIRN 16 of 18 and" in result.state
-    assert set(result.drops["method"]) == {"greedy", "clapirn"}
-    assert set(result.drops["n_pairs"]) == {5}
-    assert "refined" not in result.verdicts
+    assert result.verdicts["preprocessing: LPS not told"].verdict == "incomplete"
+    assert result.verdicts["preprocessing: tight crop"].verdict == "not supported"
 
 
 def test_empty_run_leaves_the_question_open():
-    run = make_run()
-    run.registrations = run.registrations.iloc[:0].drop(columns="dice")
+    run = make_run(lambda row: True)
     result = analyse(run, PARAMETERS)
-    assert "the question stays open" in result.answer
+    assert "incomplete" in result.answer.lower() or "stays open" in result.answer
     assert result.drops.empty
-    assert "0 of" in result.state
+    assert result.explored.empty
+    assert "not complete" in result.state
+
+
+def test_figures_are_drawn(result):
+    plot_drops(result.drops)
+    plot_worst(result.summary)
+    figure = plot_differences(result.verdicts.values(), result.explored, 0.05)
+    labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+    assert labels[-2:] == ["LPS not told", "tight crop"] or labels[-2:] == [
+        "tight crop",
+        "LPS not told",
+    ]
 
 
 # ---- the plan
 
 
-def test_every_condition_is_planned_on_one_pair_before_the_next():
-    tasks = plan_preprocessing(PARAMETERS)
-    first = [t for t in tasks if t.pair == tasks[0].pair]
-    assert tasks[: len(first)] == first
-    assert [t.method for t in first[:3]] == list(METHODS)
-    names = list(dict.fromkeys(t.preprocessing.name for t in first))
-    assert names == ["standard", *LOSSES]
-    assert len({t.key for t in tasks}) == len(tasks)
+def test_primary_arm_comes_first_and_every_condition_is_seen_on_one_pair_before_the_next():
+    entries = plan_preprocessing(PARAMETERS)
+    arms = [e.arm for e in entries]
+    assert list(dict.fromkeys(arms)) == [PRIMARY, EXPLORED]
+    assert arms == sorted(arms, key=[PRIMARY, EXPLORED].index)
+    for arm, n_pairs, names in (
+        (PRIMARY, 6, ["standard", "LPS not told", "tight crop"]),
+        (EXPLORED, 5, ["standard", *choose_conditions(LOSSES)]),
+    ):
+        mine = [e for e in entries if e.arm == arm]
+        assert len({e.task.pair for e in mine}) == n_pairs
+        first = [e for e in mine if e.task.pair == mine[0].task.pair]
+        assert mine[: len(first)] == first
+        assert list(dict.fromkeys(e.condition for e in first)) == names
+        assert [e.task.method for e in first[:3]] == METHODS
+    # What both arms need is registered once.
+    assert len(list_tasks(entries)) < len(entries)
 
 
 def test_names_are_checked_and_none_means_all():

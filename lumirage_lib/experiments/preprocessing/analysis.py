@@ -1,9 +1,9 @@
-"""Notebook 05: what does a change of the preprocessing cost each method?"""
+"""Notebook 05: what does a change of the preprocessing cost, and whom more?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,16 @@ from ...images.preprocess import PERTURBATIONS, STANDARD
 from ...methods import name_of, order_of
 from ...stats import count, join
 from ..choice import split_methods
-from ..completeness import keep_complete
+from ..comparison import compare_networks, judge, list_verdicts, split_arms, tabulate_networks
+from ..families import Families, name_claim
 from ..run import Run
+from ..sentences import list_limits, make_table, show, show_interval, write_design, write_state
+from .plan import EXPLORED, PRIMARY
 
-CLAIM = "Deep methods are sensitive to preprocessing"
+CLAIM = "networks are more sensitive to preprocessing than iterative methods"
 REFERENCE = STANDARD.name
-N_CARRYING = 2  # perturbations that are left out to see what the difference rests on
+FALSE_SHARE = 0.05  # of the findings among the explored conditions that may be false
+N_CARRYING = 2  # perturbations that are left out to see what a mean over all rests on
 SUMMARY = ["method", "mean", "worst", "low", "high", "worst_condition"]  # what is read of one
 
 
@@ -28,19 +32,22 @@ class Result:
 
     answer: str
     design: str
+    verdicts: dict[str, stats.Verdict]
+    verdict_text: str
+    networks_table: str
     drops: pd.DataFrame
-    summary: pd.DataFrame
-    summary_table: str
     heat_text: str
     gain_text: str  # what suits a method better than the standard
+    explored: pd.DataFrame
+    explored_table: str
+    explored_text: str
+    summary: pd.DataFrame
+    summary_table: str
     worst_text: str
-    rules_text: str
-    carried_text: str  # which perturbations the difference between the sides rests on
+    shift_text: str
     state: str
     limits: str
     pairs: pd.DataFrame
-    families: dict[str, str]
-    verdicts: dict[str, stats.Verdict]
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
@@ -50,43 +57,66 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     ----------
     run : Run
     parameters : mapping
-        Of the notebook: methods, conditions, margin, seed.
+        Of the notebook.
     """
     table = run.registrations
     if "dice" not in table:  # nothing done yet, or all of it failed
         table = table.assign(dice=np.nan)
-    seed = parameters["seed"]
-    drops = measure_drops(table, seed)
+    arms = split_arms(run)
+    verdicts = _decide(arms, parameters["margin"])
+    drops = measure_drops(table)
+    explored = explore(*arms[EXPLORED], [v.claim.condition for v in verdicts.values()])
     summary = stats.summarise_drops(drops) if len(drops) else pd.DataFrame(columns=SUMMARY)
-    verdicts = _decide(table, parameters["margin"], seed)
     return Result(
-        answer=_answer(verdicts, summary),
+        answer=_answer(verdicts, explored),
         design=_design(table),
+        verdicts=verdicts,
+        verdict_text=list_verdicts(verdicts),
+        networks_table=_networks_table(arms),
         drops=drops,
-        summary=summary,
-        summary_table=_summary_table(table, summary),
         heat_text=_heat_text(drops),
         gain_text=_gain_text(drops),
+        explored=explored,
+        explored_table=_explored_table(explored),
+        explored_text=_explored_text(explored),
+        summary=summary,
+        summary_table=_summary_table(table, summary),
         worst_text=_worst_text(summary),
-        rules_text=_rules_text(verdicts),
-        carried_text=_carried_text(table, drops, verdicts.get("more"), seed),
-        state=_state(run, table, parameters),
+        shift_text=_shift_text(drops),
+        state=_state(run, parameters),
         limits=_limits(run),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
-        families=dict(zip(table["method"], table["family"], strict=True)),
-        verdicts=verdicts,
     )
 
 
-def measure_drops(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+# ---- numbers -------------------------------------------------------------------------------------
+
+
+def _decide(arms: Mapping, margin: float) -> dict[str, stats.Verdict]:
+    """Each primary condition alone, by the families declared for the arm; unadjusted."""
+    if PRIMARY not in arms:
+        return {}
+    rows, families = arms[PRIMARY]
+    conditions = [c for c in PERTURBATIONS if c in set(rows["condition"])]
+    return {
+        name_claim(PRIMARY, condition): judge(
+            PRIMARY, rows, families, condition, reference=REFERENCE, says="loses", text=CLAIM,
+            where=f"with {condition}", margin=margin,
+        )
+        for condition in conditions
+    }  # fmt: skip
+
+
+def measure_drops(table: pd.DataFrame) -> pd.DataFrame:
     """Drop in mean Dice by method and condition, see :func:`lumirage_lib.stats.compute_drops`.
 
-    Only conditions under which a method was tried on a pair that it also has the standard for;
-    `kind` of the perturbation is added. No rows where there is none.
+    Of either arm what it has most pairs of; only conditions under which a method was tried on a pair
+    that it also has the standard for; `kind` of the perturbation is added. No rows where there is none.
     """
+    table = table.drop_duplicates("key")
     rows = []
     for method in order_of(table["method"]):
-        conditions = _tried(table, method)
+        conditions = _find_tried(table, method)
         if conditions:
             rows.append(
                 stats.compute_drops(table, [method], reference=REFERENCE, conditions=conditions)
@@ -97,7 +127,7 @@ def measure_drops(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     return drops.assign(kind=[PERTURBATIONS[name].kind for name in drops["condition"]])
 
 
-def _tried(table: pd.DataFrame, method: str) -> list[str]:
+def _find_tried(table: pd.DataFrame, method: str) -> list[str]:
     rows = table[table["method"] == method]
     pairs = {
         c: set(zip(g["fixed"], g["moving"], strict=True)) for c, g in rows.groupby("condition")
@@ -106,129 +136,136 @@ def _tried(table: pd.DataFrame, method: str) -> list[str]:
     return [name for name in PERTURBATIONS if standard & pairs.get(name, set())]
 
 
-def _groups(table: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """Complete methods by side: iterative, deep as trained, deep refined on the pair."""
-    refined = table["method"].str.endswith("+io")
-    sides = {
-        "deep": table[(table["family"] == "deep") & ~refined],
-        "iterative": table[table["family"] == "iterative"],
-        "refined": table[refined],
-    }
-    return {side: tuple(keep_complete(rows)) for side, rows in sides.items()}
+def explore(rows: pd.DataFrame, families: Families, decided: Sequence[str]) -> pd.DataFrame:
+    """Networks against iterative methods under every condition that both sides have been tried under.
 
+    Parameters
+    ----------
+    decided : sequence of str
+        Conditions with a verdict of their own, which are left out.
 
-def _decide(table: pd.DataFrame, margin: float, seed) -> dict[str, stats.Verdict]:
-    """The rule for each side alone, and for the deep side against the iterative one."""
-    groups = {k: methods for k, methods in _groups(table).items() if methods}
-    where = "under perturbed preprocessing"
-    verdicts = {}
-    for name, methods in groups.items():
-        conditions = _shared(table, methods)
-        if conditions:
-            claim = stats.Claim(
-                f"preprocessing-{name}", CLAIM, "loses", methods, condition=conditions,
-                reference=REFERENCE, margin=margin, where=where,
-            )  # fmt: skip
-            verdicts[name] = stats.decide(claim, table)
-    both = (*groups.get("deep", ()), *groups.get("iterative", ()))
-    if {"deep", "iterative"} <= groups.keys() and _shared(table, both):
-        claim = stats.Claim(
-            "preprocessing-more", CLAIM, "loses", groups["deep"], groups["iterative"],
-            condition=_shared(table, both), reference=REFERENCE, margin=margin, where=where,
-        )  # fmt: skip
-        verdicts["more"] = stats.decide(claim, table)
-    return verdicts
-
-
-def _shared(table: pd.DataFrame, methods: Sequence[str]) -> tuple[str, ...]:
-    tried = [_tried(table, m) for m in methods]
-    return tuple(name for name in PERTURBATIONS if all(name in one for one in tried))
+    Returns
+    -------
+    DataFrame
+        condition, kind, deep, iterative (changes from the standard), change (their difference), low,
+        high (95 %, each alone), p, q (Benjamini & Hochberg over the conditions), n_pairs, n_subjects,
+        n_failed.
+    """
+    shared = set.intersection(
+        set(PERTURBATIONS), *(set(_find_tried(rows, m)) for m in families.methods)
+    )
+    out = []
+    if families.deep and families.iterative:
+        for condition in [c for c in PERTURBATIONS if c in shared - set(decided)]:
+            matched = stats.match_changes(
+                rows, families.deep, families.iterative, condition=condition, reference=REFERENCE
+            )
+            if not matched.n_pairs:
+                continue
+            found = stats.compute_interval(matched)
+            row = {"condition": condition, "kind": PERTURBATIONS[condition].kind}
+            row |= {"deep": matched.first.mean(), "iterative": matched.second.mean()}
+            row |= {"change": found.estimate, "low": found.low, "high": found.high}
+            row |= {"p": found.compute_p(), "n_pairs": found.n_pairs}
+            out.append(row | {"n_subjects": found.n_subjects, "n_failed": found.n_failed})
+    table = pd.DataFrame(out)
+    return table if table.empty else table.assign(q=stats.control_false_discoveries(table["p"]))
 
 
 # ---- sentences -----------------------------------------------------------------------------------
 
 
 def _design(table: pd.DataFrame) -> str:
-    pairs = len(table[["fixed", "moving"]].drop_duplicates())
-    subjects = len({*table["fixed_subject"], *table["moving_subject"]})
-    n = table.loc[table["condition"] != REFERENCE, "condition"].nunique()
-    return f"{count(pairs, 'ordered pair')} of {count(subjects, 'subject')}, {count(n, 'perturbation')}."
+    parts = []
+    for arm, rows in table.groupby("arm", sort=False):
+        n = rows.loc[rows["condition"] != REFERENCE, "condition"].nunique()
+        which = "decided" if arm == PRIMARY else "explored"
+        parts.append(f"{write_design(rows)} for the {count(n, 'condition')} that are {which}")
+    return "; ".join(parts) + "." if parts else "No pairs, no subjects."
 
 
-def _answer(verdicts: dict[str, stats.Verdict], summary: pd.DataFrame) -> str:
-    if "deep" not in verdicts:
-        return "**Answer.** No network could run here, so the question stays open. " + _worst_text(
-            summary
-        )
-    text = f"**Answer.** {verdicts['deep'].sentence}"
-    if "iterative" in verdicts:
-        text += (
-            f" The same rule for the iterative methods: {_lower(verdicts['iterative'].sentence)}"
-        )
-    if "more" in verdicts:
-        text += f" Deep against iterative, mean over the perturbations: {_lower(verdicts['more'].sentence)}"
-    return text
+def _answer(verdicts: Mapping[str, stats.Verdict], explored: pd.DataFrame) -> str:
+    said = " ".join(verdict.sentence for verdict in verdicts.values())
+    if not said:
+        said = "No network stands beside an iterative method here, so the question stays open."
+    return f"**Answer.** {said} {_explored_text(explored)}".strip()
 
 
-def _say(value: float) -> str:
-    if np.isnan(value):
-        return "–"
-    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")  # adding 0 takes the sign off a zero
-
-
-def _lower(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
-
-
-def _rules_text(verdicts: dict[str, stats.Verdict]) -> str:
-    titles = {
-        "deep": "Networks as trained",
-        "iterative": "Iterative methods",
-        "refined": "Networks, refined on the pair",
-        "more": "Deep against iterative",
-    }
-    lines = [f"- {titles[name]}: {_lower(v.sentence)}" for name, v in verdicts.items()]
-    return "\n".join(lines) or "No method was run under a perturbation."
-
-
-def _carried_text(table, drops: pd.DataFrame, verdict: stats.Verdict | None, seed) -> str:
-    """The two perturbations that add most to the difference between the sides, and what is left."""
-    if verdict is None:
+def _networks_table(arms: Mapping) -> str:
+    """Every network of the primary arm alone, those beside the declared family included."""
+    if PRIMARY not in arms:
         return ""
-    claim = verdict.claim
-    wide = drops.pivot(index="condition", columns="method", values="drop")
-    gap = wide[list(claim.first)].mean(axis=1) - wide[list(claim.second)].mean(axis=1)
-    gap = gap.reindex(list(claim.condition)).sort_values(ascending=False)
-    if len(gap) < 2 * N_CARRYING or gap.isna().any():
-        return ""
-    most = list(gap.index[:N_CARRYING])
-    rest = tuple(c for c in claim.condition if c not in most)
-    without = stats.decide(
-        replace(claim, condition=rest, where=f"under the other {len(rest)}"), table
+    rows, families = arms[PRIMARY]
+    deep = order_of(rows.loc[rows["family"] == "deep", "method"])
+    everyone = Families(tuple(deep), families.iterative)
+    conditions = [c for c in PERTURBATIONS if c in set(rows["condition"])]
+    found = [compare_networks(rows, everyone, c, REFERENCE) for c in conditions]
+    return tabulate_networks(pd.concat(found)) if found else ""
+
+
+def _explored_table(explored: pd.DataFrame) -> str:
+    return make_table(
+        (
+            {
+                "condition": row["condition"],
+                "networks lose more by (95 %)": show_interval(
+                    -row["change"], -row["high"], -row["low"]
+                ),
+                "networks' own loss": show(-row["deep"]),
+                "iterative": show(-row["iterative"]),
+                "q": show(row["q"]),
+                "pairs": row["n_pairs"],
+                "failed": row["n_failed"],
+            }
+            for row in explored.sort_values("change").to_dict("records")
+        )
+        if len(explored)
+        else (),
+        "No condition was tried by both sides.",
     )
-    each = [f"{_say(gap[name])} with {name}" for name in most]
+
+
+def _explored_text(explored: pd.DataFrame) -> str:
+    """How many conditions stand after control of the false-discovery rate, and what a mean rests on."""
+    if explored.empty:
+        return ""
+    stand = explored[explored["q"] <= FALSE_SHARE].sort_values("change")
+    worse, better = stand[stand["change"] < 0], stand[stand["change"] > 0]
+    text = (
+        f"Explored, of {count(len(explored), 'condition')} (false-discovery rate {FALSE_SHARE:.0%}): "
+        f"networks lose more under {_name(worse)}, less under {_name(better)}."
+    )
+    if len(explored) < 2 * N_CARRYING:
+        return text
+    ordered = explored.sort_values("change")
+    most, rest = ordered.iloc[:N_CARRYING], ordered.iloc[N_CARRYING:]
     return (
-        f"Where the sides differ most, networks lose more than iterative methods by {join(each)}. "
-        f"Without these {N_CARRYING}, which were picked after seeing the result: "
-        f"{_lower(without.sentence)}"
+        f"{text} Over all of them networks lose {show(-ordered['change'].mean())} more on average; "
+        f"without {join(most['condition'])}, where they lose most, "
+        f"{show(-rest['change'].mean())}."
     )
+
+
+def _name(rows: pd.DataFrame) -> str:
+    return f"{len(rows)} ({join(rows['condition'])})" if len(rows) else "none"
 
 
 def _summary_table(table: pd.DataFrame, summary: pd.DataFrame) -> str:
     standard = table[(table["condition"] == REFERENCE) & (table["status"] == "ok")]
-    dice = standard.groupby("method")["dice"].mean()
-    lines = [
-        "| method | Dice, standard | mean drop | worst drop | simultaneous 95 % | worst with "
-        "| perturbations | pairs | failed |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in summary.itertuples():
-        lines.append(
-            f"| {name_of(row.method)} | {_say(dice.get(row.method, np.nan))} | {_say(row.mean)} "
-            f"| {_say(row.worst)} | {_say(row.low)} to {_say(row.high)} | {row.worst_condition} "
-            f"| {row.n_conditions} | {row.n_pairs} | {row.n_failed} |"
-        )
-    return "\n".join(lines)
+    dice = standard.drop_duplicates("key").groupby("method")["dice"].mean()
+    return make_table(
+        {
+            "method": name_of(row.method),
+            "Dice, standard": show(dice.get(row.method, np.nan)),
+            "mean drop": show(row.mean),
+            "worst drop (simultaneous 95 %)": show_interval(row.worst, row.low, row.high),
+            "worst with": row.worst_condition,
+            "perturbations": row.n_conditions,
+            "pairs, at least": row.n_pairs,
+            "failed": row.n_failed,
+        }
+        for row in summary.itertuples()
+    )
 
 
 def _heat_text(drops: pd.DataFrame) -> str:
@@ -237,7 +274,7 @@ def _heat_text(drops: pd.DataFrame) -> str:
         return "No registration under a perturbation was completed."
     by_kind = seen.pivot_table("drop", "kind", "method", sort=False)
     parts = [
-        f"{kind}: " + ", ".join(f"{name_of(m)} {_say(row[m])}" for m in row.dropna().index)
+        f"{kind}: " + ", ".join(f"{name_of(m)} {show(row[m])}" for m in row.dropna().index)
         for kind, row in by_kind[order_of(by_kind.columns)].iterrows()
     ]
     return "Mean drop in Dice by kind of perturbation. " + "; ".join(parts) + "."
@@ -249,8 +286,8 @@ def _gain_text(drops: pd.DataFrame) -> str:
     if clear.empty:
         return "No perturbation clearly helps a method: no interval lies below zero."
     parts = [
-        f"{name_of(row.method)} with {row.condition} by {_say(-row.drop)} "
-        f"({_say(-row.high)} to {_say(-row.low)})"
+        f"{name_of(row.method)} with {row.condition} by {show(-row.drop)} "
+        f"({show(-row.high)} to {show(-row.low)})"
         for row in clear.itertuples()
     ]
     return f"Clearly better than under the standard: {join(parts)}."
@@ -258,41 +295,41 @@ def _gain_text(drops: pd.DataFrame) -> str:
 
 def _worst_text(summary: pd.DataFrame) -> str:
     parts = [
-        f"{name_of(row.method)} loses {_say(row.mean)} on average and {_say(row.worst)} at worst "
+        f"{name_of(row.method)} loses {show(row.mean)} on average and {show(row.worst)} at worst "
         f"({row.worst_condition})"
         for row in summary.dropna(subset="worst").itertuples()
     ]
     return "; ".join(parts) + "." if parts else "No drop could be measured."
 
 
-def _state(run: Run, table: pd.DataFrame, parameters: Mapping) -> str:
-    """How much of the plan is there, and which methods are not and why."""
-    done = len(table)
-    lines = []
-    if done < len(run.tasks):
-        planned = pd.Series([task.method for task in run.tasks]).value_counts(sort=False)
-        there = table["method"].value_counts()
-        each = [f"{name_of(m)} {there.get(m, 0)} of {n}" for m, n in planned.items() if n]
-        lines.append(
-            f"This run is not complete: {done} of {len(run.tasks)} registrations are in ({join(each)})."
-        )
-    for method, why in split_methods(parameters["methods"])[1].items():
-        lines.append(f"{name_of(method)} was asked for and left out: {why}.")
-    return " ".join(lines)
+def _shift_text(drops: pd.DataFrame) -> str:
+    """Which workflow the shift stands for."""
+    if "moving shifted by 20 mm" not in set(drops["condition"]):
+        return ""
+    return (
+        "The shift of 20 mm comes after the affine: it stands for a workflow whose linear alignment "
+        "failed, or in which images were re-centred between it and the deformable step. Where the "
+        "affine is estimated after the shift, it takes the shift out whole, and what is left is the "
+        "standard."
+    )
+
+
+def _state(run: Run, parameters: Mapping) -> str:
+    asked: Sequence[str] = [*parameters["methods"], *parameters["explored_methods"]]
+    absent = split_methods(dict.fromkeys(asked))[1]
+    lines = [f"{name_of(m)} was asked for and left out: {why}." for m, why in absent.items()]
+    return " ".join([write_state(run), *lines]).strip()
 
 
 def _limits(run: Run) -> str:
-    lines = []
-    if run.tasks and run.tasks[0].cohort == "template":
-        lines.append(
-            "- The subjects are one template under random smooth deformations; drops on people differ."
-        )
     start = run.tasks[0].preprocessing.alignment if run.tasks else STANDARD.alignment
-    lines += [
-        f"- The start (`{start}`) is estimated on the clean images, once for all conditions but the one "
+    lines = [
+        *list_limits(run),
+        f"The start (`{start}`) is estimated on the clean images, once for all conditions but the one "
         "without it. A pipeline that estimates it on perturbed images can lose more.",
-        "- *Rim left* stands for a careless skull-strip: these images are stripped already, so a "
+        "*Rim left* stands for a careless skull-strip: these images are stripped already, so a "
         "shell of textured noise replaces the tissue that would have been left.",
-        "- Perturbations come one at a time and in one strength; in practice they come together.",
+        "Perturbations come one at a time and in one strength; in practice they come together.",
+        "Which perturbations are explored was our choice. A mean over them is a mean over that list.",
     ]
-    return "\n".join(lines)
+    return "\n".join(f"- {line}" for line in lines)

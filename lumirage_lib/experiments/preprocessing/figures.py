@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +12,7 @@ from scipy import ndimage
 from ...cohorts import get_cohort
 from ...images.preprocess import PERTURBATIONS, STANDARD, prepare_pair
 from ...methods import colour_of, marker_of, name_of, order_of
+from ...stats import Verdict
 from ..style import use_style
 from .plan import choose_conditions
 
@@ -51,15 +52,13 @@ def plot_drops(drops: pd.DataFrame, cap: float = 0.15):
     return figure
 
 
-def plot_worst(summary: pd.DataFrame, families: Mapping[str, str]):
+def plot_worst(summary: pd.DataFrame):
     """Mean and worst drop of every method; the worst with its simultaneous interval.
 
     Parameters
     ----------
     summary : DataFrame
         method, mean, worst, low, high, worst_condition.
-    families : mapping
-        Method -> family, for the symbols.
     """
     use_style()
     table = summary.set_index("method").loc[order_of(summary["method"])[::-1]]
@@ -82,6 +81,41 @@ def plot_worst(summary: pd.DataFrame, families: Mapping[str, str]):
     axes.set_yticks(range(len(table)), [name_of(m) for m in table.index])
     axes.set_ylim(-0.6, len(table) - 0.3)
     axes.set_xlabel("drop in mean Dice against the standard preprocessing")
+    return figure
+
+
+def plot_differences(verdicts: Iterable[Verdict], explored: pd.DataFrame, false_share: float):
+    """By how much networks lose more than iterative methods, under every condition.
+
+    Parameters
+    ----------
+    verdicts : iterable of Verdict
+        Of the conditions that are decided, drawn on top as diamonds.
+    explored : DataFrame
+        condition, change (networks minus iterative methods), low, high, q; filled where q is at most
+        `false_share`.
+    """
+    use_style()
+    rows = [
+        (v.claim.condition, -v.estimate, -v.high, -v.low, True, "D")
+        for v in verdicts
+        if np.isfinite(v.estimate)
+    ]
+    rows += [
+        (r.condition, -r.change, -r.high, -r.low, r.q <= false_share, "o")
+        for r in (explored.sort_values("change").itertuples() if len(explored) else ())
+    ]
+    figure, axes = plt.subplots(figsize=(7.2, 0.27 * len(rows) + 1.1))
+    for y, (_, estimate, low, high, filled, marker) in enumerate(reversed(rows)):
+        if np.isfinite([low, high]).all():
+            axes.plot([low, high], [y, y], color="0.4", lw=1.5)
+        face = "#0072B2" if filled else "white"
+        axes.scatter(
+            estimate, y, marker=marker, s=36, facecolors=face, edgecolors="#0072B2", zorder=3
+        )
+    axes.axvline(0, color="black", lw=0.8)
+    axes.set_yticks(range(len(rows)), [row[0] for row in reversed(rows)])
+    axes.set_xlabel("Dice that networks lose more than iterative methods")
     return figure
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ...cohorts import balanced_pairs, get_cohort
 from ...errors import InputError
 from ...images.preprocess import PERTURBATIONS, STANDARD
-from ...runs.task import Task, plan
+from ...runs.task import plan
 from ..choice import split_methods
-from ..pairs import cohort_options
+from ..entry import Entry, enter
+from ..pairs import choose_pairs, cohort_options
 from ..paper import CENTRE, is_paper_data, plan_paper
+
+PRIMARY, EXPLORED = "preprocessing", "preprocessing, explored"  # arms
 
 
 def choose_conditions(names: Iterable[str]) -> list[str]:
@@ -31,28 +33,58 @@ def choose_conditions(names: Iterable[str]) -> list[str]:
     return [name for name in PERTURBATIONS if not names or name in names]
 
 
-def plan_preprocessing(parameters: Mapping) -> list[Task]:
-    """Pair by pair, the standard preprocessing first, then every perturbation, by all methods.
+def plan_preprocessing(parameters: Mapping) -> list[Entry]:
+    """The arm that is decided, then the one that explores; either pair by pair.
 
-    The order is that of the use: after the first pair every condition has been seen once. Of a
-    method with a limit, the first pairs alone.
+    The former has the conditions named `primary` on all pairs by all methods; the latter all
+    conditions on `explored_pairs` by `explored_methods`. Within a pair the standard comes first: after
+    the first pair every condition has been seen once. Of a method with a limit, the first pairs alone.
 
     The paper's own data start under every condition as its authors' registrations do.
+
+    Raises
+    ------
+    InputError
+        A name that is no perturbation.
     """
     names = choose_conditions(parameters["conditions"])
-    conditions = [STANDARD, *(PERTURBATIONS[name].preprocessing for name in names)]
+    primary = [name for name in choose_conditions(parameters["primary"]) if name in names]
     if is_paper_data(parameters):
-        same = [c for c in conditions if c.alignment == STANDARD.alignment]
-        return plan_paper(parameters, [replace(c, alignment=CENTRE) for c in same])
-    options = cohort_options(parameters)
-    cohort = get_cohort(parameters["cohort"], **options)
-    scans = [s for s in cohort.scans if s.group == "test"]
-    methods, _ = split_methods(parameters["methods"])
-    tasks = []
-    for number, pair in enumerate(balanced_pairs(scans, parameters["n_pairs"], parameters["seed"])):
-        now = [m for m in methods if number < parameters["limits"].get(m, number + 1)]
-        for condition in conditions:
-            tasks += plan(
-                cohort.name, [pair], now, cohort_options=options, preprocessing=[condition]
+        return _plan_paper_arms(parameters, names, primary)
+    n_explored = parameters["explored_pairs"] or parameters["n_pairs"]
+    explorers = parameters["explored_methods"] or parameters["methods"]
+    return [
+        *_plan_arm(parameters, PRIMARY, primary, parameters["n_pairs"], parameters["methods"]),
+        *_plan_arm(parameters, EXPLORED, names, n_explored, explorers),
+    ]
+
+
+def _list_conditions(names: Sequence[str]) -> list:
+    return [STANDARD, *(PERTURBATIONS[name].preprocessing for name in names)] if names else []
+
+
+def _plan_arm(parameters: Mapping, arm: str, names, n_pairs: int, methods) -> list[Entry]:
+    known, _ = split_methods(methods)
+    entries = []
+    for number, pair in enumerate(choose_pairs({**parameters, "n_pairs": n_pairs})):
+        now = [m for m in known if number < parameters["limits"].get(m, number + 1)]
+        for condition in _list_conditions(names):
+            tasks = plan(
+                parameters["cohort"],
+                [pair],
+                now,
+                cohort_options=cohort_options(parameters),
+                preprocessing=[condition],
             )
-    return tasks
+            entries += enter(tasks, arm)
+    return entries
+
+
+def _plan_paper_arms(parameters: Mapping, names, primary) -> list[Entry]:
+    entries = []
+    for arm, chosen in ((PRIMARY, primary), (EXPLORED, names)):
+        same = [c for c in _list_conditions(chosen) if c.alignment == STANDARD.alignment]
+        if same:
+            tasks = plan_paper(parameters, [replace(c, alignment=CENTRE) for c in same])
+            entries += enter(tasks, arm)
+    return entries
