@@ -27,6 +27,7 @@ from lumirage_lib.methods.networks.sampling import convert_unit_to_voxels, conve
 from lumirage_lib.methods.networks.vfa import VFA, compose, upsample
 from lumirage_lib.runs import memory
 from lumirage_lib.runs.child import measure, run_child
+from lumirage_lib.stats import count
 
 Shape = tuple[int, int, int]
 
@@ -157,6 +158,16 @@ def merge(rows: list[dict]) -> pd.DataFrame:
     return table.reset_index().sort_values("run", key=lambda r: r.map(order), ignore_index=True)
 
 
+def say_share(ratio: float, of: str) -> str:
+    """ "48 % of the memory", "39 times the memory"."""
+    return f"{ratio:.0%} of {of}".replace("%", " %") if ratio < 1.5 else f"{ratio:.0f} times {of}"
+
+
+def say_voxels(difference: float) -> str:
+    """A length in voxels without an exponent: "0.02 voxel", "less than 0.0001 voxel"."""
+    return f"{difference:.1g} voxel" if difference >= 1e-4 else "less than 0.0001 voxel"
+
+
 def summarise(table: pd.DataFrame) -> str:
     """The ratios in sentences, then the rows."""
     lines = []
@@ -165,11 +176,12 @@ def summarise(table: pd.DataFrame) -> str:
         for name, reference in REFERENCES.items():
             if {name, reference} <= set(known.index):
                 ratio = known.loc[name, MEASURES] / known.loc[reference, MEASURES]
+                mean, most = known.loc[name, ["mean_difference", "difference_voxel"]]
                 lines.append(
-                    f"On {shape} with {threads} threads, {name} takes {ratio['cpu_seconds']:.2f} of "
-                    f"the processor time and {ratio['peak_mb']:.2f} of the memory of {reference}; the "
-                    f"fields differ by {known.loc[name, 'mean_difference']:.1g} voxel on average and "
-                    f"{known.loc[name, 'difference_voxel']:.1g} at most."
+                    f"- On {shape.replace('x', ' × ')} with {count(int(threads), 'thread')}, *{name}* "
+                    f"takes {say_share(ratio['cpu_seconds'], 'the processor time')} and "
+                    f"{say_share(ratio['peak_mb'], 'the memory')} of *{reference}*; the fields differ "
+                    f"by {say_voxels(mean)} on average and {say_voxels(most)} at most."
                 )
     lines += ["", "| run | grid | threads | CPU s | peak MB |", "|---|---|---|---|---|"]
     for row in table.itertuples():

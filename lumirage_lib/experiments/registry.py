@@ -10,7 +10,7 @@ from ..stats import Verdict
 from .contrasts.analysis import analyse as analyse_contrasts
 from .contrasts.plan import plan_contrasts
 from .effect_sizes.analysis import analyse as analyse_effect_sizes
-from .entry import Entry, enter
+from .entry import Entry
 from .in_distribution.analysis import analyse as analyse_in_distribution
 from .label_protocol.analysis import analyse as analyse_label_protocol
 from .macaque.analysis import analyse as analyse_macaque
@@ -81,9 +81,9 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "04_resolution",
             "Resolution",
-            lambda p: enter(plan_resolution(p)),
+            plan_resolution,
             analyse_resolution,
-            lambda result: result.verdicts,
+            lambda result: list(result.verdicts.values()),
         ),
         Experiment(
             "05_preprocessing",

@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats as scipy_stats
 
-from lumirage_lib import experiments
 from lumirage_lib.book import notebooks
 from lumirage_lib.errors import InputError
-from lumirage_lib.experiments.resolution import analysis as resolution
-from lumirage_lib.experiments.resolution import figures
-from lumirage_lib.experiments.resolution import memory as memory_wall
-from lumirage_lib.experiments.resolution.plan import plan_resolution, working_at
+from lumirage_lib.experiments import Run, list_tasks, plan_notebook
+from lumirage_lib.experiments.pairs import working_at
+from lumirage_lib.experiments.resolution import analysis, figures, memory
+from lumirage_lib.experiments.resolution.plan import plan_resolution
 from lumirage_lib.images.preprocess import STANDARD, PairImages, prepare_pair
 from lumirage_lib.images.volumes import Volume
-from lumirage_lib.methods import get_method
+from lumirage_lib.methods import family_of, get_method
 
-DEFAULTS = notebooks.resolve_parameters("04_resolution", "smoke")
+SMOKE = notebooks.resolve_parameters("04_resolution", "smoke")
+OPEN = notebooks.resolve_parameters("04_resolution", "open")
+ARM = "fine 1.5 mm"
+
+
+# ---- the plan
 
 
 def test_rows_at_native_resolution_are_those_of_notebook_01():
-    open_ = notebooks.resolve_parameters("04_resolution", "open")
     first = notebooks.resolve_parameters("01_in_distribution", "open")
-    known = {e.task.key for e in experiments.plan_notebook("01_in_distribution", first)}
-    mine = [t for t in plan_resolution(open_) if t.cohort == "oasis"]
-    native = [t for t in mine if t.preprocessing == STANDARD and t.method in ("greedy", "clapirn")]
-    assert len(native) == 2 * open_["oasis_pairs"]
+    known = {t.key for t in list_tasks(plan_notebook("01_in_distribution", first))}
+    mine = [e for e in plan_resolution(OPEN) if e.arm == "oasis"]
+    native = [
+        e.task for e in mine if e.condition == "1 mm" and e.task.method in ("greedy", "clapirn")
+    ]
+    assert len(native) == 2 * OPEN["oasis_pairs"]
+    assert {t.preprocessing for t in native} == {STANDARD}
     assert {t.key for t in native} <= known
-    assert not {t.key for t in mine if t.preprocessing != STANDARD} & known
+    assert not {e.task.key for e in mine if e.condition != "1 mm"} & known
+
+
+def test_primary_arm_is_twelve_brains_in_a_circle_that_differ_down_to_its_scale():
+    entries = [e for e in plan_resolution(OPEN) if e.arm == ARM]
+    pairs = {e.task.pair for e in entries}
+    assert len(pairs) == 12
+    for role in ("fixed", "moving"):
+        assert len({getattr(p, role).subject for p in pairs}) == 12
+    assert {(e.condition, e.dose) for e in entries} == {("0.6 mm", 1.5), ("1 mm", 1.5)}
+    assert all(dict(e.task.cohort_options)["fine_mm"] == 1.5 for e in entries)
+    scales = {e.arm: e.dose for e in plan_resolution(OPEN)}
+    assert {a: d for a, d in scales.items() if a != "oasis"} == {
+        ARM: 1.5, "fine 3 mm": 3.0, "template": 0.0,
+    }  # fmt: skip
 
 
 def test_working_resolution_keeps_the_way_back():
@@ -49,77 +72,191 @@ def test_network_on_any_grid_is_a_method_of_its_own():
         get_method("greedy@grid")
 
 
+# ---- the gain
+
+
+def make_run(gains=None, leave_out=(), noise=0.0005) -> Run:
+    """The published plan of the primary arm; each method gains so much from 1 to 0.6 mm."""
+    gains = {"greedy": 0.02, "fireants-greedy": 0.03} if gains is None else gains
+    entries = [e for e in plan_resolution(OPEN) if e.arm == ARM]
+    rng = np.random.default_rng(1)
+    levels, rows = {}, []
+    for e in entries:
+        level = levels.setdefault(e.task.pair, 0.8 + rng.normal(0, 0.02))
+        if (e.task.method, e.condition) in leave_out:
+            continue
+        gain = gains.get(e.task.method, 0.0) * (e.condition == "0.6 mm")
+        rows.append(
+            {
+                "key": e.task.key, "kind": "between", "arm": e.arm, "condition": e.condition,
+                "dose": e.dose, "cohort": e.task.cohort, "method": e.task.method,
+                "family": family_of(e.task.method), "fixed": e.task.pair.fixed.id,
+                "moving": e.task.pair.moving.id, "fixed_subject": e.task.pair.fixed.subject,
+                "moving_subject": e.task.pair.moving.subject, "status": "ok",
+                "dice": level + gain + rng.normal(0, noise),
+            }
+        )  # fmt: skip
+    return Run(pd.DataFrame(rows), pd.DataFrame(), {}, {}, entries, Path("none"))
+
+
+def test_verdict_is_the_mean_gain_of_the_declared_iterative_methods():
+    run = make_run()
+    (verdict,) = analysis.decide(run, 0.01).values()
+    assert (verdict.verdict, verdict.word) == ("supported", "gains, and it matters")
+    assert verdict.claim.first == ("greedy", "fireants-greedy")
+    assert (verdict.n_pairs, verdict.n_subjects) == (12, 12)
+    # By hand: mean over the two methods of Dice at 0.6 minus Dice at 1 mm, mean over pairs.
+    wide = run.registrations.pivot_table("dice", ["fixed", "moving"], ["condition", "method"])
+    mine = ["greedy", "fireants-greedy"]
+    by_hand = (wide["0.6 mm"][mine].mean(axis=1) - wide["1 mm"][mine].mean(axis=1)).mean()
+    assert verdict.estimate == pytest.approx(by_hand, abs=1e-12)
+    assert verdict.estimate == pytest.approx(0.025, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("gains", "leave_out", "said"),
+    [
+        ({}, (), "not supported"),
+        ({"greedy": -0.03, "fireants-greedy": -0.03}, (), "not supported"),
+        (None, {("fireants-greedy", "0.6 mm")}, "incomplete"),
+        (None, {("clapirn@grid", "0.6 mm")}, "supported"),  # stands beside, not in the family
+    ],
+)
+def test_verdict_needs_the_whole_family_and_says_equality(gains, leave_out, said):
+    run = make_run(gains, leave_out)
+    (verdict,) = analysis.decide(run, 0.01).values()
+    assert verdict.verdict == said
+    result = analysis.analyse(run, OPEN)
+    assert verdict.sentence in result.answer
+    assert "GB" in result.answer
+
+
+def test_no_verdict_without_the_arm():
+    assert (
+        analysis.decide(Run(pd.DataFrame(), pd.DataFrame(), {}, {}, [], Path("none")), 0.01) == {}
+    )
+
+
 @pytest.fixture
 def registrations() -> pd.DataFrame:
-    """Two pairs, native and at 8 mm; greedy loses 0.1 there, the network fails once."""
+    """Three pairs at 5 and 8 mm; greedy loses 0.1 there, the network fails once."""
     rows = [
-        ("greedy", "standard", "a", 0.60, "ok"),
-        ("greedy", "standard", "b", 0.70, "ok"),
+        ("greedy", "5 mm", "a", 0.60, "ok"),
+        ("greedy", "5 mm", "b", 0.70, "ok"),
+        ("greedy", "5 mm", "d", 0.68, "ok"),
         ("greedy", "8 mm", "a", 0.52, "ok"),
         ("greedy", "8 mm", "b", 0.58, "ok"),
-        ("clapirn", "standard", "a", np.nan, "out-of-memory"),
-        ("clapirn", "standard", "b", 0.65, "ok"),
+        ("greedy", "8 mm", "d", 0.58, "ok"),
+        ("clapirn", "5 mm", "a", np.nan, "out-of-memory"),
+        ("clapirn", "5 mm", "b", 0.65, "ok"),
         ("clapirn", "8 mm", "a", 0.65, "ok"),
         ("clapirn", "8 mm", "b", 0.65, "ok"),
     ]
-    table = pd.DataFrame(rows, columns=["method", "preprocessing", "moving", "dice", "status"])
-    return table.assign(cohort="template", fixed="c", fixed_subject="c", moving_subject="a")
+    table = pd.DataFrame(rows, columns=["method", "condition", "moving", "dice", "status"])
+    table = table.assign(cohort="template", arm="template", dose=0.0, fixed="c", key=range(10))
+    table["family"] = table["method"].map(family_of)
+    return table.assign(fixed_subject="c", moving_subject=table["moving"])
 
 
 def test_gain_is_read_off_at_native_labels(registrations):
-    pairs = resolution.add_working_mm(registrations, DEFAULTS)
+    pairs = analysis.add_working_mm(registrations)
     assert sorted(pairs["working_mm"].unique()) == [5.0, 8.0]
-    gain = resolution.summarise_gain(pairs).set_index(["method", "working_mm"])
-    assert set(gain["measure"]) == {"dice"}
-    row = gain.loc[("greedy", 5.0)]
-    assert (row["mean"], row["low"], row["high"]) == pytest.approx((0.65, 0.6, 0.7))
-    row = gain.loc[("clapirn", 5.0)]
+    levels = analysis.summarise_levels(pairs).set_index(["method", "working_mm"])
+    assert set(levels["measure"]) == {"dice"}
+    row = levels.loc[("greedy", 5.0)]
+    assert (row["mean"], row["low"], row["high"]) == pytest.approx((0.66, 0.6, 0.7))
+    row = levels.loc[("clapirn", 5.0)]
     assert (row["mean"], row["n_pairs"], row["n_failed"]) == (0.65, 1, 1)
-    text = resolution._gain_text(pairs, margin=0.01)
-    assert "greedy on template gains +0.100 (+0.080 to +0.120) from 8 to 5 mm" in text
-    assert "conditional LapIRN on template keeps +0.000" in text  # only the pair it has at both
+    gain = analysis.compute_gain(pairs).set_index("method")
+    assert gain.loc["greedy", "gain"] == pytest.approx(0.1)
+    half = scipy_stats.t.ppf(0.975, 2) * np.std([0.08, 0.12, 0.1], ddof=1) / np.sqrt(3)
+    # One common fixed subject: the moving ones are what was sampled.
+    assert gain.loc["greedy", "high"] - 0.1 == pytest.approx(half, rel=0.35)
+    assert gain.loc["clapirn", ["gain", "n_pairs", "n_failed"]].tolist() == [0.0, 1, 1]
+    text = analysis._gain_text(gain.reset_index())
+    assert "template, from 8 to 5 mm: greedy +0.100 (" in text
+    assert "conditional LapIRN 0.000" in text  # only the pair it has at both, no interval
+
+
+def test_page_of_an_empty_run_has_its_sentences(registrations):
+    pairs = analysis.add_working_mm(registrations.iloc[:0])
+    levels, gain = analysis.summarise_levels(pairs), analysis.compute_gain(pairs)
+    assert levels.empty
+    assert gain.empty
+    assert "no gain can be said" in analysis._gain_text(gain)
+    assert analysis._design(pairs, SMOKE) == "No pairs, no subjects."
+    assert "No network was run" in memory.say_ran(None, pairs)
+    figures.plot_levels(levels)
+    figures.plot_gain_by_scale(gain, 1.0, 0.6)
+
+
+def test_gain_is_drawn_against_the_scale_of_deformation():
+    pairs = analysis.add_working_mm(make_run().registrations)
+    coarse = pairs.assign(arm="template", dose=0.0)
+    figure = figures.plot_gain_by_scale(analysis.compute_gain(pd.concat([pairs, coarse])), 1.0, 0.6)
+    assert set(figure.axes[0].get_xticks()) == {1.5, 9.0}
+
+
+# ---- memory
 
 
 @pytest.mark.parametrize(
     ("whole", "slabs", "said"),
     [
-        ((30, 12), (14, 6), "in 24 GB when they compute in slabs, and need 80 GB"),
-        ((90, 12), (14, 6), "need more than any budget here when they convolve whole"),
-        ((7, 5), (6, 4), "neither a law nor an implementation"),
-        ((200, 12), (100, 6), "there it is a law"),
+        ((30, 12), (14, 6), "in slabs, all in 16 GB; as whole volumes, 1 in 16 GB and all in 48 GB"),
+        ((90, 12), (14, 6), "as whole volumes, 1 in 16 GB (1 fit none of these)"),
+        ((200, 120), (100, 90), "computing in slabs, none (2 fit none of these)"),
     ],
-)
-def test_verdict_follows_the_numbers(whole, slabs, said):
+)  # fmt: skip
+def test_what_fits_follows_the_numbers(whole, slabs, said):
     rows = [
         (network, form, 0.6, 1024.0 * gb)
         for form, values in (("whole", whole), ("slabs", slabs))
         for network, gb in zip(("vfa", "clapirn"), values, strict=True)
     ]
     wall = pd.DataFrame(rows, columns=["network", "form", "spacing_mm", "predicted_mb"])
-    conclusion, counts = memory_wall.decide(wall, [80, 8, 24])
-    assert said in conclusion
-    n_whole, n_slabs = (sum(v <= 24 for v in values) for values in (whole, slabs))
-    assert f"| 24 GB | {n_whole} of 2 | {n_slabs} of 2 |" in counts
+    assert said in memory.say_fit(wall, [80, 16, 24, 48])
+    table = memory.tabulate_fit(wall, [80, 16, 24, 48])
+    assert "VFA (official channels)" in table
+    line = next(x for x in table.splitlines() if "VFA" in x)
+    assert f"{whole[0]:.1f}" in line
+    if whole[0] == 30:
+        assert "48 GB" in line
+
+
+def test_committed_table_gives_a_number_for_every_network_and_form():
+    wall = memory.read_wall()
+    need = wall[np.isclose(wall["spacing_mm"], 0.6)].set_index(["network", "form"])
+    assert len(need) == 12
+    fits = (need["predicted_mb"] / 1024 <= 16).groupby("form").sum()
+    said = memory.say_fit(wall, [16, 24, 48, 80])
+    slabs = "all" if fits["slabs"] == 6 else fits["slabs"]
+    assert f"computing in slabs, {slabs} in 16 GB" in said
+    assert f"as whole volumes, {fits['whole']} in 16 GB" in said
+    # VFA in slabs was really run on the whole brain's grid, and as predicted.
+    vfa = need.loc[("vfa", "slabs")]
+    assert vfa["status"] == "ok"
+    assert vfa["measured_mb"] == pytest.approx(vfa["predicted_mb"], rel=0.05)
 
 
 def test_what_was_run_is_said(registrations):
-    pairs = resolution.add_working_mm(registrations, DEFAULTS)
+    pairs = analysis.add_working_mm(registrations)
     none = "No network was run that fine; the numbers are predictions."
-    assert memory_wall.say_ran(None, pairs) == none
+    assert memory.say_ran(None, pairs) == none
     fine = pairs.assign(working_mm=0.6, method="clapirn@grid", status="ok")
-    said = memory_wall.say_ran(None, fine)
-    assert "Registered at 0.6 mm on this page: conditional LapIRN (as given) on 2 pairs." in said
+    said = memory.say_ran(None, fine)
+    assert "Registered at 0.6 mm on this page: conditional LapIRN (as given) on 3 pairs." in said
     assert "For that network at least, failing to run at 0.6 mm is no law." in said
-    failed = memory_wall.say_ran(None, fine.assign(status="out-of-memory"))
+    failed = memory.say_ran(None, fine.assign(status="out-of-memory"))
     assert (
         failed == f"Tried there and failed: conditional LapIRN (as given) (out-of-memory). {none}"
     )
     resampled = fine.assign(method="clapirn")  # to the voxels of its training
-    assert memory_wall.say_ran(None, resampled) == none
+    assert memory.say_ran(None, resampled) == none
 
 
 def test_what_was_measured_is_said(registrations):
-    pairs = resolution.add_working_mm(registrations, DEFAULTS)
+    pairs = analysis.add_working_mm(registrations)
     rows = [
         ("clapirn", "slabs", 0.6, "ok", 4500.0, 70.0, 4400.0, -2.2, 4950.0),
         ("clapirn", "whole", 0.6, "out-of-memory", np.nan, np.nan, 7800.0, np.nan, np.nan),
@@ -129,84 +266,17 @@ def test_what_was_measured_is_said(registrations):
     columns = ["network", "form", "spacing_mm", "status", "measured_mb", "cpu_seconds"]
     wall = pd.DataFrame(rows, columns=[*columns, "predicted_mb", "error_percent", "default_mb"])
     wall["shape"] = "352x352x256"
-    said = memory_wall.say_ran(wall, pairs)
+    said = memory.say_ran(wall, pairs)
     assert "grid of 0.6 mm, 352 × 352 × 256" in said
     assert "each: conditional LapIRN in slabs, 4.4 GB in 70 s." in said
     assert "failed: conditional LapIRN whole (out-of-memory)." in said
     assert "VFA" not in said
-    error = memory_wall.say_error(wall)
+    error = memory.say_error(wall)
     assert "2 inferences of 1 network down to 0.6 mm were really run" in error
     assert "at most 2.2 % (slabs)" in error
     assert "2 inferences of these took 10 to 10 % more" in error
 
 
-@pytest.mark.parametrize(
-    ("n_pairs", "gain", "verdict"),
-    [
-        (1, 0.02, "not decidable here"),  # one registration once decided the claim
-        (6, 0.02, "supported"),
-        (6, 0.0, "not supported"),
-    ],
-)
-def test_scoreboard_asks_whether_iterative_methods_gain_at_the_grid_of_the_claim(
-    n_pairs, gain, verdict, rng
-):
-    """Template at 0.6, 1 and 2 mm, as the open run has it; networks do not enter."""
-    rows = [
-        {
-            "cohort": "template",
-            "preprocessing": f"{mm:g} mm",
-            "method": name,
-            "family": family,
-            "fixed": f"s{k}",
-            "moving": f"s{(k + 1) % n_pairs}" if n_pairs > 1 else "s1",
-            "fixed_subject": f"s{k}",
-            "moving_subject": f"s{(k + 1) % n_pairs}" if n_pairs > 1 else "s1",
-            "status": "ok",
-            "dice": 0.7 + gain * (mm == 0.6) * (family == "iterative") + rng.normal(0, 1e-4),
-        }
-        for k in range(n_pairs)
-        for name, family in (("greedy", "iterative"), ("clapirn@grid", "deep"))
-        for mm in (0.6, 1.0, 2.0)
-    ]
-    parameters = notebooks.resolve_parameters("04_resolution", "open")
-    pairs = resolution.add_working_mm(pd.DataFrame(rows), parameters)
-    (found,) = resolution.decide(pairs)
-    assert (found.verdict, found.n_pairs) == (verdict, n_pairs)
-    assert sorted(pairs["working_mm"].unique()) == [0.6, 1.0, 2.0]
-    assert resolution.decide(pairs[pairs["preprocessing"] != "0.6 mm"]) == []
-
-
-@pytest.mark.parametrize(
-    ("method", "status", "runs"),
-    [
-        ("clapirn@grid", "ok", True),
-        ("clapirn@grid", "out-of-memory", False),
-        ("clapirn", "ok", False),  # resampled to the voxels of its training: never saw 0.6 mm
-    ],
-)
-def test_only_a_network_that_ran_on_the_grid_of_the_claim_is_said_to(method, status, runs):
-    rows = [
-        {"cohort": "template", "preprocessing": f"{mm:g} mm", "method": method, "family": "deep"}
-        | {"status": status, "dice": 0.7, "fixed": "a", "moving": "b"}
-        for mm in (0.6, 1.0)
-    ]
-    parameters = notebooks.resolve_parameters("04_resolution", "open")
-    pairs = resolution.add_working_mm(pd.DataFrame(rows), parameters)
-    assert ("is no law" in memory_wall.say_ran(None, pairs)) == runs
-
-
 def test_missing_table_is_said():
-    assert "missing" in memory_wall.decide(None, [8])[0]
-    assert "benchmarks/memory.py" in memory_wall.say_need(None)
-
-
-def test_page_of_an_empty_run_has_its_sentences(registrations):
-    pairs = resolution.add_working_mm(registrations.iloc[:0], DEFAULTS)
-    gain = resolution.summarise_gain(pairs)
-    assert gain.empty
-    assert "no gain can be said" in resolution._gain_text(pairs, 0.01)
-    assert resolution._gain_table(gain).count("\n") == 1
-    assert resolution._design(pairs) == "No pairs, no subjects."
-    assert "No network was run" in memory_wall.say_ran(None, pairs)
-    figures.plot_gain(gain)
+    for said in (memory.say_fit(None, [16]), memory.say_need(None)):
+        assert "benchmarks/memory.py" in said

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from ... import stats
-from ...images.preprocess import STANDARD
 from ...methods import name_of, order_of
-from ...stats import count
 from ..choice import split_methods
+from ..families import ARMS, choose_families, name_claim
 from ..run import Run
+from ..sentences import list_limits, make_table, show, show_interval, write_design, write_state
 from . import memory
-from .plan import studies
+from .plan import TEMPLATE, name_fine
+
+PRIMARY = name_fine(1.5)
+FINE, USUAL = f"{memory.FINE_MM:g} mm", "1 mm"
+CLAIM = f"iterative methods gain from {USUAL} to {FINE}"
+MEASURES = ("dice", "true_error_mm")
 
 
 @dataclass(frozen=True)
@@ -27,13 +33,18 @@ class Result:
     design: str
     wall: pd.DataFrame | None
     wall_text: str
-    wall_table: str
+    need_table: str
+    fit_text: str
+    fit_table: str
     error_text: str
+    ran_text: str
+    levels: pd.DataFrame
+    levels_table: str
     gain: pd.DataFrame
     gain_text: str
     gain_table: str
+    verdicts: dict[str, stats.Verdict]
     verdict_text: str
-    verdicts: list[stats.Verdict]
     limits: str
     tables: dict[str, pd.DataFrame]
 
@@ -47,164 +58,217 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     parameters : mapping
         Of the notebook.
     """
-    wall = memory.read_wall()
-    pairs = add_working_mm(run.registrations, parameters)
-    gain = summarise_gain(pairs)
-    gain_text = _gain_text(pairs, parameters["margin"])
-    conclusion, counts = memory.decide(wall, parameters["budgets_gb"])
-    ran = memory.say_ran(wall, pairs)
-    tables = {"gain": gain, "pairs": pairs.drop(columns=["hardware", "reason"], errors="ignore")}
+    wall, budgets = memory.read_wall(), parameters["budgets_gb"]
+    pairs = add_working_mm(run.registrations)
+    levels, gain = summarise_levels(pairs), compute_gain(pairs)
+    verdicts = decide(run, parameters["margin"])
+    fit_text, gain_text = memory.say_fit(wall, budgets), _gain_text(gain)
+    ran_text = memory.say_ran(wall, pairs)
+    decided = " ".join(v.sentence for v in verdicts.values())
+    tables = {"gain": gain, "levels": levels}
+    tables["pairs"] = pairs.drop(columns=["hardware", "reason"], errors="ignore")
     return Result(
-        answer=f"**Answer.** {conclusion} {ran} {gain_text}",
-        state=_state(run, pairs, parameters),
-        design=_design(pairs),
+        answer=f"**Answer.** {fit_text} {decided or gain_text}",
+        state=_state(run, parameters),
+        design=_design(pairs, parameters),
         wall=wall,
         wall_text=memory.say_need(wall),
-        wall_table=memory.tabulate_need(wall),
+        need_table=memory.tabulate_need(wall),
+        fit_text=fit_text,
+        fit_table=memory.tabulate_fit(wall, budgets),
         error_text=memory.say_error(wall),
+        ran_text=ran_text,
+        levels=levels,
+        levels_table=_levels_table(levels),
         gain=gain,
         gain_text=gain_text,
         gain_table=_gain_table(gain),
-        verdict_text=f"{counts} {conclusion} {ran}".strip(),
-        verdicts=decide(pairs),
-        limits=_limits(pairs),
+        verdicts=verdicts,
+        verdict_text=decided
+        or f"This run has no arm of generated brains that differ down to {PRIMARY}: no verdict.",
+        limits=_limits(run),
         tables=tables if wall is None else {"memory": wall, **tables},
     )
-
-
-def decide(pairs: pd.DataFrame) -> list[stats.Verdict]:
-    """Whether iterative methods gain from 1 mm to the grid of the claim, on generated brains.
-
-    Whether a network runs there is a number of GB, not a verdict.
-    """
-    fine, usual = f"{memory.FINE_MM:g} mm", "1 mm"
-    table = pairs[pairs["cohort"] == "template"].rename(columns={"preprocessing": "condition"})
-    if not {fine, usual} <= set(table.loc[table["family"] == "iterative", "condition"]):
-        return []
-    claim = stats.Claim(
-        "resolution",
-        f"iterative methods gain from {usual} to {fine}",
-        "gains",
-        "iterative",
-        condition=fine,
-        reference=usual,
-        where=f"from {usual} to {fine} on generated brains",
-    )
-    return [stats.decide(claim, table)]
 
 
 # ---- the gain ------------------------------------------------------------------------------------
 
 
-def add_working_mm(registrations: pd.DataFrame, parameters: Mapping) -> pd.DataFrame:
-    """`native_mm` and `working_mm` of every registration, failed ones included."""
-    native = {cohort.name: mm for cohort, _, _, mm in studies(parameters)}
-    table = registrations.assign(native_mm=registrations["cohort"].map(native))
-    named = pd.to_numeric(table["preprocessing"].str.removesuffix(" mm"), errors="coerce")
-    at_native = table["preprocessing"] == STANDARD.name
-    return table.assign(working_mm=named.where(~at_native, table["native_mm"]))
+def add_working_mm(registrations: pd.DataFrame) -> pd.DataFrame:
+    """`working_mm` of every registration, failed ones included; measures nobody has are NaN."""
+    working = registrations["condition"].str.removesuffix(" mm").astype(float)
+    absent = {m: np.nan for m in MEASURES if m not in registrations}
+    return registrations.assign(working_mm=working, **absent)
 
 
-def summarise_gain(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Mean and range over pairs, of each measure, by cohort, method and working voxel size.
+def decide(run: Run, margin: float) -> dict[str, stats.Verdict]:
+    """Whether iterative methods gain from 1 mm to the grid of the claim, on generated brains.
 
-    Columns cohort, native_mm, method, working_mm, measure ("dice" or "true_error_mm"), mean, low,
-    high, n_pairs, n_failed. A measure that a cohort does not have gives no rows.
+    Whether a network runs there is a number of GB, not a verdict. Nothing where the arm is not
+    planned; unadjusted.
     """
-    keys = ["cohort", "native_mm", "method", "working_mm"]
-    measures = [m for m in ("dice", "true_error_mm") if m in pairs]
-    long = pairs.melt([*keys, "status"], measures, "measure", "value")
+    planned = [e for e in run.entries if e.arm == PRIMARY]
+    if not {FINE, USUAL} <= {e.condition for e in planned}:
+        return {}
+    families = choose_families(PRIMARY, [e.task.method for e in planned])
+    whole = ARMS[PRIMARY].families == families
+    claim = stats.Claim(
+        name_claim(PRIMARY, FINE),
+        CLAIM,
+        "gains",
+        families.iterative,
+        condition=FINE,
+        reference=USUAL,
+        margin=margin,
+        n_pairs=ARMS[PRIMARY].n_pairs if whole else None,
+        where=f"from {USUAL} to {FINE} on generated brains that differ down to 1.5 mm",
+    )
+    rows = run.registrations[run.registrations["arm"] == PRIMARY]
+    seen = set(zip(rows["method"], rows["condition"], strict=True))
+    absent = [m for m in families.iterative if not {(m, FINE), (m, USUAL)} <= seen]
+    if absent or not families.iterative:
+        reason = f"not run yet: {', '.join(map(name_of, absent)) or 'any iterative method'}"
+        verdict = replace(stats.not_tested(claim, reason), verdict=stats.INCOMPLETE)
+    else:
+        verdict = stats.decide(claim, rows)
+    return {claim.id: verdict}
+
+
+def summarise_levels(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Mean and range over pairs, of each measure, by arm, method and working voxel size.
+
+    Returns
+    -------
+    DataFrame
+        arm, dose, method, working_mm, measure ("dice" or "true_error_mm"), mean, low, high, n_pairs,
+        n_failed. A measure that an arm does not have gives no rows.
+    """
+    keys = ["arm", "method", "working_mm"]
+    long = pairs.melt([*keys, "status"], list(MEASURES), "measure", "value")
     long = long[(long["status"] != "ok") | long["value"].notna()]
     groups = long.groupby([*keys, "measure"])
     table = groups["value"].agg(["mean", "min", "max", "count"])
     table = table.set_axis(["mean", "low", "high", "n_pairs"], axis=1)
     table["n_failed"] = groups["status"].agg(lambda s: int((s != "ok").sum()))
     known = table.reset_index()
-    exact = known.loc[known["n_pairs"] > 0, ["cohort", "measure"]].drop_duplicates()
-    return known.merge(exact, on=["cohort", "measure"])
+    exact = known.loc[known["n_pairs"] > 0, ["arm", "measure"]].drop_duplicates()
+    return known.merge(exact, on=["arm", "measure"])
 
 
-def _gain_text(pairs: pd.DataFrame, margin: float) -> str:
-    """Finest against each coarser voxel size, on the same pairs."""
-    parts = []
-    for (cohort, method), rows in pairs[pairs["status"] == "ok"].groupby(["cohort", "method"]):
-        wide = rows.pivot_table("dice", ["fixed", "moving"], "working_mm")
-        both = wide.dropna()
-        if wide.shape[1] < 2 or both.empty:
-            continue
-        finest, coarsest = wide.columns.min(), wide.columns.max()
-        gain = both[finest] - both[coarsest]
-        word = "gains" if gain.mean() > margin else "loses" if gain.mean() < -margin else "keeps"
-        parts.append(
-            f"{name_of(method)} on {cohort} {word} {gain.mean():+.3f} "
-            f"({gain.min():+.3f} to {gain.max():+.3f}) from {coarsest:g} to {finest:g} mm"
-        )
-    if not parts:
+def compute_gain(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Dice at every voxel size minus Dice at the next coarser one, on the same pairs.
+
+    Returns
+    -------
+    DataFrame
+        arm, dose, method, from_mm, to_mm, gain, low, high (95 % over subjects; NaN with fewer than
+        three), n_pairs, n_subjects, n_failed.
+    """
+    out = []
+    for (arm, method), rows in pairs.groupby(["arm", "method"], sort=False):
+        sizes = sorted(rows["working_mm"].unique(), reverse=True)
+        for coarse, fine in pairwise(sizes):
+            matched = stats.match_conditions(
+                rows, method, condition=f"{fine:g} mm", reference=f"{coarse:g} mm"
+            )
+            if matched.n_pairs:
+                found = stats.compute_interval(matched)
+                row = {"arm": arm, "dose": rows["dose"].iloc[0], "method": method}
+                row |= {"from_mm": coarse, "to_mm": fine, "gain": found.estimate}
+                row |= {"low": found.low, "high": found.high}
+                counts = ("n_pairs", "n_subjects", "n_failed")
+                out.append(row | {k: getattr(found, k) for k in counts})
+    columns = ["arm", "dose", "method", "from_mm", "to_mm", "gain", "low", "high"]
+    return pd.DataFrame(out, columns=[*columns, "n_pairs", "n_subjects", "n_failed"])
+
+
+# ---- sentences -----------------------------------------------------------------------------------
+
+
+def _gain_text(gain: pd.DataFrame) -> str:
+    """The last step of every arm and method: to the finest voxel size it was registered at."""
+    if gain.empty:
         return "No pair was registered at two resolutions, so no gain can be said."
-    return (
-        f"Dice at native labels, mean and range over pairs, a change of more than {margin:g} called "
-        "a gain or a loss: " + "; ".join(parts) + "."
-    )
+    last = gain.loc[gain.groupby(["arm", "method"], sort=False)["to_mm"].idxmin()]
+    parts = [
+        f"{arm}, from {rows['from_mm'].iloc[0]:g} to {rows['to_mm'].iloc[0]:g} mm: "
+        + ", ".join(
+            f"{name_of(r.method)} {show_interval(r.gain, r.low, r.high)}" for r in rows.itertuples()
+        )
+        for (arm, _, _), rows in last.groupby(["arm", "from_mm", "to_mm"], sort=False)
+    ]
+    return f"Change in Dice at the labels of the images as taken. {'; '.join(parts)}."
 
 
 def _gain_table(gain: pd.DataFrame) -> str:
-    lines = [
-        "| cohort | method | working mm | pairs | failed | Dice | true error mm |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for cohort, mine in gain.groupby("cohort"):
+    return make_table(
+        {
+            "images": row.arm,
+            "method": name_of(row.method),
+            "from → to, mm": f"{row.from_mm:g} → {row.to_mm:g}",
+            "gain in Dice (95 %)": show_interval(row.gain, row.low, row.high),
+            "pairs": row.n_pairs,
+            "subjects": row.n_subjects,
+            "failed": row.n_failed,
+        }
+        for row in gain.itertuples()
+    )
+
+
+def _levels_table(levels: pd.DataFrame) -> str:
+    rows = []
+    for arm, mine in levels.groupby("arm", sort=False):
         for method in order_of(mine["method"]):
-            for mm, rows in mine[mine["method"] == method].groupby("working_mm"):
-                values = rows.set_index("measure")["mean"]
-                cells = (values.get(m, np.nan) for m in ("dice", "true_error_mm"))
-                shown = ("–" if np.isnan(v) else f"{v:.3f}" for v in cells)
-                lines.append(
-                    f"| {cohort} | {name_of(method)} | {mm:g} | {rows['n_pairs'].max()} "
-                    f"| {rows['n_failed'].max()} | " + " | ".join(shown) + " |"
+            for mm, found in mine[mine["method"] == method].groupby("working_mm"):
+                means = found.set_index("measure")["mean"]
+                rows.append(
+                    {
+                        "images": arm,
+                        "method": name_of(method),
+                        "working mm": f"{mm:g}",
+                        "Dice": show(means.get("dice", np.nan)),
+                        "true error mm": show(means.get("true_error_mm", np.nan)),
+                        "pairs": found["n_pairs"].max(),
+                        "failed": found["n_failed"].max(),
+                    }
                 )
-    return "\n".join(lines)
+    return make_table(rows)
 
 
-def _design(pairs: pd.DataFrame) -> str:
+def _design(pairs: pd.DataFrame, parameters: Mapping) -> str:
     parts = []
-    for cohort, rows in pairs.groupby("cohort"):
-        n = len(rows[["fixed", "moving"]].drop_duplicates())
-        subjects = len({*rows["fixed_subject"], *rows["moving_subject"]})
-        parts.append(
-            f"{cohort}: {count(n, 'ordered pair')} of {count(subjects, 'subject')}, labels at "
-            f"{rows['native_mm'].iloc[0]:g} mm"
-        )
+    for arm, rows in pairs.groupby("arm", sort=False):
+        native_mm = parameters["template_mm"] if rows["cohort"].iloc[0] == TEMPLATE else 1.0
+        parts.append(f"{arm}: {write_design(rows)}, labels at {native_mm:g} mm")
     return "; ".join(parts) + "." if parts else "No pairs, no subjects."
 
 
-def _state(run: Run, pairs: pd.DataFrame, parameters: Mapping) -> str:
-    lines = []
-    if len(pairs) < len(run.tasks):
-        lines.append(
-            f"This run is not complete: {len(pairs)} of {len(run.tasks)} registrations are in."
-        )
-    for prefix in ("template", "oasis"):
-        if parameters[f"{prefix}_pairs"]:
-            absent = split_methods(parameters[f"{prefix}_methods"])[1]
-            lines += [f"{name_of(m)} is left out on {prefix}: {w}." for m, w in absent.items()]
-    return " ".join(lines)
+def _state(run: Run, parameters: Mapping) -> str:
+    asked = [parameters[f"{p}_methods"] for p in ("fine", "template", "oasis")]
+    absent = split_methods(dict.fromkeys(m for methods in asked for m in methods))[1]
+    lines = [f"{name_of(m)} is left out: {why}." for m, why in absent.items()]
+    return " ".join([write_state(run), *lines]).strip()
 
 
-def _limits(pairs: pd.DataFrame) -> str:
+def _limits(run: Run) -> str:
     lines = [
-        "- Predictions are for one processor thread and 32-bit floats. On a graphics card the tensors "
+        "Predictions are for one processor thread and 32-bit floats. On a graphics card the tensors "
         "are the same, but its convolution library takes other workspaces.",
-        "- The page predicts and measures one inference. A registration also holds both images as they "
+        "The page predicts and measures one inference. A registration also holds both images as they "
         "were read, their labels and the field on the native grid.",
-        "- *Whole* is our module with whole convolutions, and for VFA unfolded attention and all "
+        "*Whole* is our module with whole convolutions, and for VFA unfolded attention and all "
         "features of both images at once. The authors' own code may keep more, and half precision "
         "would keep less.",
-        "- Every network here was trained at 1 mm or coarser. What a network trained at 0.6 mm would "
+        "The memory of VFA is that of its official architecture with random weights; how accurate the "
+        "challenge's VFA would be at 0.6 mm is not tested, its weights are not public.",
+        "Every network here was trained at 1 mm or coarser. What a network trained at 0.6 mm would "
         "gain is not measured.",
+        *list_limits(run),
     ]
-    if "template" in set(pairs["cohort"]):
+    if any(e.arm == TEMPLATE for e in run.entries):
         lines.append(
-            "- The generated cohort is one brain under smooth deformations: fine resolution has little "
-            "anatomy to match there that coarse resolution lacks."
+            "Generated brains without a fine scale differ by deformations of 9 mm and more: 0.6 mm has "
+            "nothing to match there that 1 mm lacks. With one, what is gained is gained on a smooth "
+            "random deformation of one brain, not on anatomy."
         )
-    return "\n".join(lines)
+    return "\n".join(f"- {line}" for line in lines)

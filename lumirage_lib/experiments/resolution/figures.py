@@ -10,6 +10,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from ...methods import AS_GIVEN, colour_of, marker_of, name_of, order_of
 from ..style import use_style
+from .memory import label
 
 LINES = {"whole": "--", "slabs": "-"}
 MEASURES = {"dice": "mean Dice at native labels", "true_error_mm": "true error, mm"}
@@ -36,7 +37,7 @@ def plot_memory_wall(wall: pd.DataFrame, budgets_gb: Sequence[float]):
                 rows["predicted_mb"] / 1024,
                 LINES[form],
                 color=colour,
-                label=name_of(network),
+                label=label(network),
             )
             panel.plot(rows["spacing_mm"], rows["measured_mb"] / 1024, "^", color=colour, ms=5)
         for budget in budgets_gb:
@@ -53,32 +54,36 @@ def plot_memory_wall(wall: pd.DataFrame, budgets_gb: Sequence[float]):
     return figure
 
 
-def plot_gain(gain: pd.DataFrame):
-    """Accuracy against working voxel size: one panel per cohort and measure it has.
+def plot_levels(levels: pd.DataFrame):
+    """Accuracy against working voxel size: one panel per arm and measure it has.
 
     Parameters
     ----------
-    gain : DataFrame
-        Of :func:`lumirage_lib.experiments.resolution.analysis.summarise_gain`.
+    levels : DataFrame
+        Of :func:`lumirage_lib.experiments.resolution.analysis.summarise_levels`.
     """
     use_style()
-    shown = list(gain[["cohort", "measure"]].drop_duplicates().itertuples(index=False)) or [None]
+    shown = list(levels[["arm", "measure"]].drop_duplicates().itertuples(index=False)) or [None]
+    n_columns = min(3, len(shown))
+    n_rows = -(-len(shown) // n_columns)
     figure, panels = plt.subplots(
-        1, len(shown), figsize=(1.5 + 3.9 * len(shown), 3.8), squeeze=False
+        n_rows, n_columns, figsize=(1.7 + 2.7 * n_columns, 0.4 + 2.9 * n_rows), squeeze=False
     )
     seen = {}
-    for panel, which in zip(panels.flat, shown, strict=True):
+    for panel in panels.flat:
+        panel.set_axis_off()
+    for panel, which in zip(panels.flat, shown, strict=False):
         if which is None:
-            panel.set_axis_off()
             continue
-        mine = gain[(gain["cohort"] == which.cohort) & (gain["measure"] == which.measure)]
+        panel.set_axis_on()
+        mine = levels[(levels["arm"] == which.arm) & (levels["measure"] == which.measure)]
         for method in order_of(mine["method"]):
             seen.setdefault(name_of(method), _draw_method(panel, mine, method))
         _spacing_axis(panel, mine["working_mm"])
         panel.set_xlabel("working voxel size, mm")
         panel.set_ylabel(MEASURES[which.measure])
-        panel.set_title(which.cohort)
-    figure.legend(seen.values(), seen.keys(), loc="outside right center")
+        panel.set_title(which.arm)
+    figure.legend(seen.values(), seen.keys(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -94,6 +99,39 @@ def _draw_method(panel, mine: pd.DataFrame, method: str):
         lw=1.3,
         capsize=2,
     )
+
+
+def plot_gain_by_scale(gain: pd.DataFrame, from_mm: float, to_mm: float, coarsest_mm: float = 9.0):
+    """What one step of resolution gains, against the scale of the finest deformation there is.
+
+    Parameters
+    ----------
+    gain : DataFrame
+        Of :func:`lumirage_lib.experiments.resolution.analysis.compute_gain`.
+    from_mm, to_mm : float
+        The step.
+    coarsest_mm : float
+        Scale of brains without a fine deformation.
+    """
+    use_style()
+    rows = gain[(gain["from_mm"] == from_mm) & (gain["to_mm"] == to_mm) & gain["dose"].notna()]
+    rows = rows.assign(scale=rows["dose"].where(rows["dose"] > 0, coarsest_mm))
+    figure, axes = plt.subplots(figsize=(6.4, 3.6))
+    for method in order_of(rows["method"]):
+        mine = rows[rows["method"] == method].sort_values("scale")
+        bars = [mine["gain"] - mine["low"], mine["high"] - mine["gain"]]
+        axes.errorbar(
+            mine["scale"], mine["gain"], yerr=[b.fillna(0) for b in bars], fmt=marker_of(method),
+            ls=":" if method.endswith(AS_GIVEN) else "-", color=colour_of(method), capsize=2,
+            label=name_of(method),
+        )  # fmt: skip
+    axes.axhline(0, color="black", lw=0.8)
+    if len(rows):
+        _spacing_axis(axes, rows["scale"])
+        axes.legend()
+    axes.set_xlabel("smoothing of the finest deformation, mm")
+    axes.set_ylabel(f"gain in Dice from {from_mm:g} to {to_mm:g} mm")
+    return figure
 
 
 def _spacing_axis(panel, spacings: pd.Series) -> None:

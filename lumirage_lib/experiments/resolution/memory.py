@@ -12,11 +12,13 @@ from ...methods.networks.memory import count_tensors, whole_brain_grid
 from ...runs.memory import measure_peak
 from ...runs.profiles import project_root
 from ...stats import count, join
+from ..sentences import make_table, show
 
 TABLE = "benchmarks/memory.csv"  # written by benchmarks/memory.py
 ATTENTION = "benchmarks/attention.md"  # written by benchmarks/attention.py
 FINE_MM = 0.6  # the voxel size of the claim
 FORMS = ("whole", "slabs")
+MISSING = "The table of memory is not there; `python benchmarks/memory.py` writes it."
 
 
 def read_wall() -> pd.DataFrame | None:
@@ -64,41 +66,100 @@ def provoke_failure(network: str, spacing_mm: float) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _at(wall: pd.DataFrame, spacing_mm: float) -> pd.DataFrame:
+def _at(wall: pd.DataFrame, spacing_mm: float, measure: str = "predicted_mb") -> pd.DataFrame:
     """GB by network (rows) and form (columns) at a voxel size."""
     rows = wall[np.isclose(wall["spacing_mm"], spacing_mm)]
-    table = rows.pivot_table("predicted_mb", "network", "form") / 1024
-    return table.reindex(columns=list(FORMS)).dropna()
+    if measure not in rows:
+        return pd.DataFrame(columns=list(FORMS), dtype=float)
+    table = rows.pivot_table(measure, "network", "form") / 1024
+    return table.reindex(columns=list(FORMS)).dropna(how="all")
+
+
+def label(network: str) -> str:
+    """Name of an architecture; VFA's is that of the official network, not of the one trained here."""
+    return "VFA (official channels)" if network == "vfa" else name_of(network)
 
 
 def say_need(wall: pd.DataFrame | None) -> str:
     if wall is None:
-        return "The table of memory is not there; `python benchmarks/memory.py` writes it."
+        return MISSING
     need = _at(wall, FINE_MM)
     low, high = need.min(), need.max()
     return (
         f"At {FINE_MM:g} mm the {len(need)} networks are predicted to need {low['whole']:.1f} to "
         f"{high['whole']:.1f} GB whole and {low['slabs']:.1f} to {high['slabs']:.1f} GB in slabs; "
-        f"most is needed by {name_of(need['whole'].idxmax())} and {name_of(need['slabs'].idxmax())}."
+        f"most is needed by {label(need['whole'].idxmax())} and {label(need['slabs'].idxmax())}."
     )
 
 
 def tabulate_need(wall: pd.DataFrame | None) -> str:
+    """Predicted peak by network and voxel size."""
     if wall is None:
         return ""
     spacings = sorted(wall["spacing_mm"].unique(), reverse=True)
-    lines = [
-        "Predicted peak in GB, whole → slabs:\n",
-        "| network | " + " | ".join(f"{mm:g} mm" for mm in spacings) + " |",
-        "|---" * (len(spacings) + 1) + "|",
-    ]
     networks = order_of(wall["network"])
     by_spacing = {mm: _at(wall, mm).reindex(networks) for mm in spacings}
-    for network in networks:
-        cells = (by_spacing[mm].loc[network] for mm in spacings)
-        shown = ("–" if c.isna().any() else f"{c['whole']:.1f} → {c['slabs']:.1f}" for c in cells)
-        lines.append(f"| {name_of(network)} | " + " | ".join(shown) + " |")
-    return "\n".join(lines)
+
+    def cell(mm: float, network: str) -> str:
+        found = by_spacing[mm].loc[network]
+        return "–" if found.isna().any() else f"{found['whole']:.1f} → {found['slabs']:.1f}"
+
+    rows = (
+        {"network": label(n)} | {f"{mm:g} mm": cell(mm, n) for mm in spacings} for n in networks
+    )
+    return f"Predicted peak in GB, whole → slabs:\n\n{make_table(rows)}"
+
+
+def find_budget(gb: float, budgets: Sequence[float]) -> float:
+    """Smallest budget that is enough; infinity where none is."""
+    return min((b for b in budgets if gb <= b), default=np.inf)
+
+
+def tabulate_fit(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
+    """Need of every network in either form at the voxel size of the claim, and the card it fits."""
+    if wall is None:
+        return ""
+    need, measured = _at(wall, FINE_MM), _at(wall, FINE_MM, "measured_mb")
+
+    def fit(gb: float) -> str:
+        budget = find_budget(gb, budgets)
+        return f"{budget:g} GB" if np.isfinite(budget) else "none of these"
+
+    def cells(network: str, form: str) -> dict[str, str]:
+        seen = measured[form].get(network, np.nan)
+        return {
+            f"{form}, GB predicted": f"{need.loc[network, form]:.1f}",
+            f"{form}, measured": show(seen, 1),
+            f"{form} fits": fit(need.loc[network, form]),
+        }
+
+    return make_table(
+        {"network": label(n), **cells(n, "whole"), **cells(n, "slabs")}
+        for n in order_of(need.index)
+    )
+
+
+def say_fit(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
+    """How many networks run in which memory, in either form."""
+    if wall is None:
+        return f"Whether networks run at {FINE_MM:g} mm is not known. {MISSING}"
+    need, n = _at(wall, FINE_MM), len(_at(wall, FINE_MM))
+    parts = []
+    for form, words in (("slabs", "computing in slabs"), ("whole", "as whole volumes")):
+        fits = {b: int((need[form] <= b).sum()) for b in sorted(budgets)}
+        steps = [(b, k) for b, k in fits.items() if k and k > fits.get(_before(b, budgets), 0)]
+        said = join(f"{'all' if k == n else k} in {b:g} GB" for b, k in steps) if steps else "none"
+        left = n - max(fits.values(), default=0)
+        parts.append(f"{words}, {said}" + (f" ({left} fit none of these)" if left else ""))
+    return (
+        f"How many of {n} networks run at {FINE_MM:g} mm on a whole brain, as predicted: "
+        f"{'; '.join(parts)}."
+    )
+
+
+def _before(budget: float, budgets: Sequence[float]) -> float | None:
+    smaller = [b for b in budgets if b < budget]
+    return max(smaller) if smaller else None
 
 
 def say_error(wall: pd.DataFrame | None) -> str:
@@ -130,17 +191,18 @@ def _say_kept(measured: pd.DataFrame) -> str:
 
 
 def tabulate_failure(provoked: pd.DataFrame) -> str:
-    lines = [
-        "| network | form | grid | predicted MB | budget MB | status | measured MB |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in provoked.itertuples():
-        measured = "–" if np.isnan(row.measured_mb) else f"{row.measured_mb:.0f}"
-        lines.append(
-            f"| {name_of(row.network)} | {row.form} | {row.shape} | {row.predicted_mb:.0f} "
-            f"| {row.budget_mb:.0f} | **{row.status}** | {measured} |"
-        )
-    return "\n".join(lines)
+    return make_table(
+        {
+            "network": label(row.network),
+            "form": row.form,
+            "grid": row.shape,
+            "predicted MB": f"{row.predicted_mb:.0f}",
+            "budget MB": f"{row.budget_mb:.0f}",
+            "status": f"**{row.status}**",
+            "measured MB": show(row.measured_mb, 0),
+        }
+        for row in provoked.itertuples()
+    )
 
 
 def say_failure(provoked: pd.DataFrame) -> str:
@@ -154,39 +216,6 @@ def say_failure(provoked: pd.DataFrame) -> str:
             "of this book, never a gap."
         )
     return f"The two forms did not part at this budget. {reasons}"
-
-
-def decide(wall: pd.DataFrame | None, budgets: Sequence[float]) -> tuple[str, str]:
-    """The conclusion from the smallest budget that is enough for every network, and the counts."""
-    if wall is None:
-        return "Whether networks run at 0.6 mm is not known: the table of memory is missing.", ""
-    need = _at(wall, FINE_MM)
-    n, budgets = len(need), sorted(budgets)
-    enough = {f: [b for b in budgets if (need[f] <= b).all()] for f in FORMS}
-    counts = (
-        f"Networks that fit at {FINE_MM:g} mm, by predicted peak:\n\n| budget | whole | slabs |"
-    )
-    counts += "\n|---|---|---|\n"
-    for b in budgets:
-        fit = (need <= b).sum()
-        counts += f"| {b:g} GB | {fit['whole']} of {n} | {fit['slabs']} of {n} |\n"
-    if not enough["slabs"]:
-        said = (
-            f"At {FINE_MM:g} mm some network fits no budget here in either form: there it is a law."
-        )
-    elif not enough["whole"] or enough["slabs"][0] < enough["whole"][0]:
-        whole = f"{enough['whole'][0]:g} GB" if enough["whole"] else "more than any budget here"
-        said = (
-            f"At {FINE_MM:g} mm all {n} networks are predicted to run in {enough['slabs'][0]:g} GB when "
-            f"they compute in slabs, and need {whole} when they convolve whole volumes: failing there "
-            "is a property of an implementation and its budget, not a law."
-        )
-    else:
-        said = (
-            f"At {FINE_MM:g} mm both forms of all {n} networks are predicted to fit "
-            f"{enough['slabs'][0]:g} GB: neither a law nor an implementation stands in the way."
-        )
-    return said, counts + "\n"
 
 
 def select_fine(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -203,9 +232,9 @@ def say_ran(wall: pd.DataFrame | None, pairs: pd.DataFrame) -> str:
     tried, fine = _select_tried(wall), select_fine(pairs)
     done = tried.dropna(subset="measured_mb")
     registered = fine[fine["status"] == "ok"]
-    names = {*map(name_of, done["network"]), *map(name_of, registered["method"])}
+    names = {*map(label, done["network"]), *map(name_of, registered["method"])}
     parts = [_say_inferences(done), _say_registered(registered)]
-    failed = [f"{name_of(r.network)} {r.form} ({r.status})" for r in _failed(tried).itertuples()]
+    failed = [f"{label(r.network)} {r.form} ({r.status})" for r in _failed(tried).itertuples()]
     failed += [f"{name_of(r.method)} ({r.status})" for r in _failed(fine).itertuples()]
     if failed:
         parts.append(f"Tried there and failed: {join(dict.fromkeys(failed))}.")
@@ -232,7 +261,7 @@ def _say_inferences(done: pd.DataFrame) -> str:
     if done.empty:
         return ""
     each = [
-        f"{name_of(r.network)} {'in slabs' if r.form == 'slabs' else r.form}, "
+        f"{label(r.network)} {'in slabs' if r.form == 'slabs' else r.form}, "
         f"{r.measured_mb / 1024:.1f} GB in {r.cpu_seconds:.0f} s"
         for r in done.itertuples()
     ]

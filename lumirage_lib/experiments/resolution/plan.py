@@ -2,52 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from ...cohorts import Cohort, balanced_pairs, get_cohort
-from ...images.preprocess import STANDARD, Preprocessing, step
-from ...runs.task import Task, plan
+from ...cohorts import balanced_pairs, get_cohort
+from ...runs.task import plan
 from ..choice import split_methods
+from ..entry import Entry, enter
+from ..pairs import working_at
 
-TEMPLATE = "template"
+TEMPLATE, OASIS = "template", "oasis"  # arms
 
 
-def working_at(spacing_mm: float, native_mm: float) -> Preprocessing:
-    """The standard preprocessing, then both images resampled; at the native voxel size, not.
+@dataclass(frozen=True)
+class Study:
+    """Balanced pairs of one cohort, registered at several voxel sizes.
 
-    Labels never are: the field goes back to the native grid.
+    Attributes
+    ----------
+    arm : str
+    cohort : str
+    options : mapping
+    native_mm : float
+        Voxel size of its images and labels.
+    working_mm : sequence of float
+    methods : sequence of str
+    n_pairs : int
+    fine_mm : float or None
+        Scale of the finest deformation where it is declared; 0: none below the coarse ones.
     """
-    if spacing_mm == native_mm:
-        return STANDARD
-    steps = (*STANDARD.pair_steps, step("set_spacing", spacing_mm=spacing_mm))
-    return Preprocessing(f"{spacing_mm:g} mm", pair_steps=steps)
+
+    arm: str
+    cohort: str
+    options: Mapping[str, Any]
+    native_mm: float
+    working_mm: Sequence[float]
+    methods: Sequence[str]
+    n_pairs: int
+    fine_mm: float | None = None
 
 
-def studies(parameters: Mapping) -> list[tuple[Cohort, Mapping, str, float]]:
-    """Cohort, its options, the prefix of its parameters and its native voxel size, of each study."""
-    found = []
-    if parameters["template_pairs"]:
-        options = {
-            "spacing_mm": parameters["template_mm"],
-            "n_subjects": parameters["n_subjects"],
-            "seed": parameters["seed"],
-        }
-        native_mm = parameters["template_mm"]
-        found.append((get_cohort(TEMPLATE, **options), options, "template", native_mm))
-    if parameters["oasis_pairs"]:
-        found.append((get_cohort("oasis"), {}, "oasis", 1.0))
-    return found
+def name_fine(fine_mm: float) -> str:
+    """Arm of generated brains that differ down to that scale."""
+    return f"fine {fine_mm:g} mm"
 
 
-def plan_resolution(parameters: Mapping) -> list[Task]:
-    """Pair by pair, every working voxel size by all methods that are registered here."""
-    tasks = []
-    for cohort, options, prefix, native_mm in studies(parameters):
-        scans = [s for s in cohort.scans if s.group == "test"]
-        methods, _ = split_methods(parameters[f"{prefix}_methods"])
-        conditions = [working_at(mm, native_mm) for mm in parameters[f"{prefix}_working_mm"]]
-        for pair in balanced_pairs(scans, parameters[f"{prefix}_pairs"], parameters["seed"]):
-            tasks += plan(
-                cohort.name, [pair], methods, cohort_options=options, preprocessing=conditions
-            )
-    return tasks
+def list_studies(parameters: Mapping) -> list[Study]:
+    """What the parameters ask for, generated brains of the finest scale first."""
+    made = {"spacing_mm": parameters["template_mm"], "seed": parameters["seed"]}
+    native_mm = parameters["template_mm"]
+    fine = {"n_subjects": parameters["fine_subjects"], "noise": parameters["fine_noise"]}
+    studies = [
+        Study(
+            name_fine(mm), TEMPLATE, {**made, **fine, "fine_mm": float(mm)}, native_mm,
+            parameters["fine_working_mm"], parameters["fine_methods"], n, float(mm),
+        )
+        for mm, n in parameters["fine_pairs"].items()
+    ]  # fmt: skip
+    plain = {**made, "n_subjects": parameters["n_subjects"]}
+    for arm, cohort, options, mm, scale in (
+        (TEMPLATE, TEMPLATE, plain, native_mm, 0.0),
+        (OASIS, OASIS, {}, 1.0, None),
+    ):
+        working, methods, n = (parameters[f"{arm}_{x}"] for x in ("working_mm", "methods", "pairs"))
+        studies.append(Study(arm, cohort, options, mm, working, methods, n, scale))
+    return [study for study in studies if study.n_pairs]
+
+
+def plan_resolution(parameters: Mapping) -> list[Entry]:
+    """Pair by pair, every working voxel size by all methods that are registered here.
+
+    The condition is the working voxel size, "1 mm", also where it is that of the images; the dose is
+    the scale of the finest deformation, where it is declared.
+    """
+    entries = []
+    for study in list_studies(parameters):
+        scans = [s for s in get_cohort(study.cohort, **study.options).scans if s.group == "test"]
+        methods, _ = split_methods(study.methods)
+        for pair in balanced_pairs(scans, study.n_pairs, parameters["seed"]):
+            for mm in study.working_mm:
+                tasks = plan(
+                    study.cohort,
+                    [pair],
+                    methods,
+                    cohort_options=study.options,
+                    preprocessing=[working_at(mm, study.native_mm)],
+                )
+                entries += enter(tasks, study.arm, f"{mm:g} mm", study.fine_mm)
+    return entries
