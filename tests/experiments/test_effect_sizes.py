@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats as scipy_stats
 
+from lumirage_lib.book import notebooks
 from lumirage_lib.errors import InputError
-from lumirage_lib.experiments.effect_sizes import tables
+from lumirage_lib.experiments import load
+from lumirage_lib.experiments.effect_sizes import figures, tables
+from lumirage_lib.experiments.effect_sizes.analysis import analyse
+from lumirage_lib.runs.profiles import project_root
 from lumirage_lib.stats import compute_effect_sizes, match_pairs
 
 MIR = (
@@ -99,3 +105,72 @@ def test_sitreg_against_vfa_is_small_pooled_and_large_paired(rng):
     # With nearly equal spreads the two differ by what the methods share.
     predicted = found.d_av.estimate / np.sqrt(2 * (1 - found.correlation))
     assert found.d_z.estimate == pytest.approx(predicted, rel=0.1)
+
+
+# ---- the page
+
+
+@pytest.fixture(scope="module")
+def result():
+    parameters = notebooks.resolve_parameters("07_effect_sizes", "open")
+    return analyse(load("07_effect_sizes", parameters), parameters)
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Student's, one atlas: every subject is one independent difference."""
+    half = scipy_stats.t.ppf(0.975, len(values) - 1) * scipy_stats.sem(values)
+    return values.mean() - half, values.mean() + half
+
+
+def test_headline_verdict_is_that_of_the_published_numbers(result):
+    wide = pd.read_csv(tables.MIR_TABLE, index_col="subject")
+    difference = (wide["SITReg"] - wide["VFA"]).to_numpy()
+    assert result.verdict.estimate == pytest.approx(difference.mean(), abs=1e-12)
+    low, high = interval(difference)
+    assert (result.verdict.low, result.verdict.high) == pytest.approx((low, high), abs=2e-4)
+    assert -0.01 < 0 < low < high <= 0.01  # clearly better, and by less than matters
+    assert (result.verdict.word, result.verdict.verdict) == ("equal within the margin", "supported")
+    assert f"{difference.mean() / difference.std(ddof=1):.2f}" in result.answer
+
+
+def test_leak_free_comparison_is_equal_by_every_list_of_structures(result):
+    wide = pd.read_csv(tables.MIR_TABLE, index_col="subject")
+    joint = pd.read_csv(tables.JOINT_TABLE).pivot(index="subject", columns="method")
+    by_hand = [
+        wide["VFA"] - wide["ConvexAdam-MIND"],
+        joint["dice"]["VFA"] - joint["dice"]["ConvexAdam-MIND"],
+        joint["dice_all"]["VFA"] - joint["dice_all"]["ConvexAdam-MIND"],
+    ]
+    for verdict, difference in zip(result.leak_free.values(), by_hand, strict=True):
+        assert verdict.estimate == pytest.approx(difference.mean(), abs=1e-9)
+        assert (verdict.low, verdict.high) == pytest.approx(
+            interval(difference.to_numpy()), abs=2e-4
+        )
+        assert (verdict.verdict, verdict.n_subjects) == ("supported", 115)
+    assert "equal within the margin" in result.leak_free_text
+
+
+def test_baseline_decides_and_two_iterative_methods_lie_further_apart_than_any_reported_d(result):
+    joint = pd.read_csv(tables.JOINT_TABLE).pivot(index="subject", columns="method", values="dice")
+    deep = joint.columns.difference([*tables.ITERATIVE, *tables.BASELINE])
+    assert len(deep) == 19
+    for row in result.baselines.itertuples():
+        difference = joint[deep].mean(axis=1) - joint[row.baseline]
+        assert row.difference == pytest.approx(difference.mean(), abs=1e-9)
+        assert row.ahead == (joint[deep].mean() - joint[row.baseline].mean() > 0.01).sum()
+    assert result.baselines["difference"].iloc[0] < 0 < result.baselines["difference"].iloc[-1]
+    apart = joint["deedsBCV"] - joint["SyN"]
+    assert f"is {apart.mean() / apart.std(ddof=1):.2f} (" in result.iterative_text
+    assert apart.mean() / apart.std(ddof=1) > 1.5
+
+
+def test_page_has_no_raw_formula(result):
+    text = (project_root() / "notebooks" / "07_effect_sizes.py").read_text()
+    said = [v for v in vars(result).values() if isinstance(v, str)]
+    assert not any("$" in t for t in (text, *said))
+
+
+def test_figures_are_drawn(result):
+    figures.plot_all_methods(tables.load_joint())
+    figures.plot_both_formulas(result.comparisons)
+    assert len(list(combinations(range(7), 2))) == len(result.comparisons)

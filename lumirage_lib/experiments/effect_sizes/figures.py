@@ -138,3 +138,26 @@ def plot_both_formulas(comparisons: pd.DataFrame):
     right.set_xlabel("effect size")
     right.legend(loc="lower right")
     return figure
+
+
+def plot_all_methods(joint: pd.DataFrame):
+    """Mean Dice of every method of both repositories, iterative ones orange and round, networks blue.
+
+    Parameters
+    ----------
+    joint : DataFrame
+        As of :func:`lumirage_lib.experiments.effect_sizes.tables.load_joint`, without the baseline.
+    """
+    use_style()
+    rows = joint[joint["family"] != "baseline"].groupby(["method", "family"])["dice"]
+    table = rows.agg(["mean", "std"]).reset_index().sort_values("mean", ignore_index=True)
+    figure, axes = plt.subplots(figsize=(6.8, 0.23 * len(table) + 1.1))
+    y = np.arange(len(table))
+    axes.hlines(y, table["mean"] - table["std"], table["mean"] + table["std"], color="0.7", lw=1.5)
+    for family, colour, marker in (("iterative", SECOND, "o"), ("deep", FIRST, "^")):
+        mask = table["family"] == family
+        axes.plot(table["mean"][mask], y[mask], marker, color=colour, ms=6, label=family)
+    axes.set_yticks(y, table["method"], fontsize=8)
+    axes.set_xlabel("mean Dice over subjects (bar: one standard deviation)")
+    axes.legend(loc="lower right")
+    return figure
