@@ -16,9 +16,8 @@ from ..families import ARMS, choose_families, name_claim
 from ..run import Run
 from ..sentences import list_limits, make_table, show, show_interval, write_design, write_state
 from . import memory
-from .plan import TEMPLATE, name_fine
+from .plan import PRIMARY, PRIMARY_MM, TEMPLATE
 
-PRIMARY = name_fine(1.5)
 FINE, USUAL = f"{memory.FINE_MM:g} mm", "1 mm"
 CLAIM = f"iterative methods gain from {USUAL} to {FINE}"
 MEASURES = ("dice", "true_error_mm")
@@ -85,7 +84,8 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         gain_table=_gain_table(gain),
         verdicts=verdicts,
         verdict_text=decided
-        or f"This run has no arm of generated brains that differ down to {PRIMARY}: no verdict.",
+        or f"This run has no arm of generated brains that differ down to "
+        f"{PRIMARY_MM:g} mm: no verdict.",
         limits=_limits(run),
         tables=tables if wall is None else {"memory": wall, **tables},
     )
@@ -121,7 +121,7 @@ def decide(run: Run, margin: float) -> dict[str, stats.Verdict]:
         reference=USUAL,
         margin=margin,
         n_pairs=ARMS[PRIMARY].n_pairs if whole else None,
-        where=f"from {USUAL} to {FINE} on generated brains that differ down to 1.5 mm",
+        where=f"from {USUAL} to {FINE} on generated brains that differ down to {PRIMARY_MM:g} mm",
     )
     rows = run.registrations[run.registrations["arm"] == PRIMARY]
     seen = set(zip(rows["method"], rows["condition"], strict=True))
