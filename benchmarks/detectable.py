@@ -53,8 +53,8 @@ SOURCES = (
     Source("FLAIR", "03_contrasts", "nichart", ("clapirn",), ("greedy",), "FLAIR", "T1w",
            "FLAIR (nichart)", "conditional LapIRN against greedy (at 2 mm) and real T1w"),
     *(
-        Source(name, "05_preprocessing", "preprocessing, explored", ("clapirn",), ("greedy",), name, "standard",
-               CHANGED, "conditional LapIRN against greedy, 6 of the 12 pairs")
+        Source(name, "05_preprocessing", "preprocessing, explored", ("clapirn",), ("greedy",), name,
+               "standard", CHANGED, "conditional LapIRN against greedy, 6 of the 12 pairs")
         for name in ("tight crop", "LPS not told")
     ),
     Source("0.6 mm", "04_resolution", "oasis", ("greedy",), (), "1 mm", "1.5 mm", "0.6 mm",

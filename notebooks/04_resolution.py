@@ -31,7 +31,8 @@ template_methods: list = [
 ]  # @grid: not resampled for the network
 template_pairs: int = 2  # ordered pairs of the generated cohort; 0: none
 n_subjects: int = 3  # subjects of the generated cohort
-fine_pairs: dict = {}  # scale of a fine deformation, mm -> ordered pairs of generated brains with it
+fine_scales_mm: list = []  # scales of the fine deformations that generated brains have
+fine_pairs: list = []  # ordered pairs for each of these scales
 fine_subjects: int = 12  # subjects of those
 fine_noise: float = 0.03  # noise of those, over the brightest tissue
 fine_working_mm: list = [0.6, 1.0]  # voxel sizes at which those are registered

@@ -227,7 +227,7 @@ from lumirage_lib import stats
 
 rng = np.random.default_rng(seed)
 shuffled = dataclasses.replace(result.matched, second=rng.permutation(result.matched.second))
-after = stats.compute_effect_sizes(shuffled, rng=rng)
+after = stats.compute_effect_sizes(shuffled)
 {
     "pooled": [round(s.d_av.estimate, 2) for s in (result.sizes, after)],
     "paired": [round(s.d_z.estimate, 2) for s in (result.sizes, after)],

@@ -59,7 +59,7 @@ def list_studies(parameters: Mapping) -> list[Study]:
             name_fine(mm), TEMPLATE, {**made, **fine, "fine_mm": float(mm)}, native_mm,
             parameters["fine_working_mm"], parameters["fine_methods"], n, float(mm),
         )
-        for mm, n in parameters["fine_pairs"].items()
+        for mm, n in zip(parameters["fine_scales_mm"], parameters["fine_pairs"], strict=True)
     ]  # fmt: skip
     plain = {**made, "n_subjects": parameters["n_subjects"]}
     for arm, cohort, options, mm, scale in (
