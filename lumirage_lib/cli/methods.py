@@ -17,7 +17,7 @@ app = typer.Typer()
 
 @app.command()
 def methods() -> None:
-    """The registered methods: family, parameters, what they need."""
+    """The registered methods: family, parameters, what they need, what networks were trained on."""
     from ..methods import ADDABLE, find_faults, list_methods, missing
 
     table = Table(show_lines=False)
@@ -31,6 +31,10 @@ def methods() -> None:
         here = missing(spec) or "yes"
         table.add_row(spec.id, spec.family, f"{need.orientation} {grid}", here, parameters)
     console.print(table)
+    for spec in list_methods():
+        if spec.training is not None:
+            line = f"{spec.id} was trained on {spec.training.data} ({spec.training.evidence})"
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
     for name in ADDABLE.keys() - {spec.id for spec in list_methods()}:
         console.print(f"{name}: {ADDABLE[name]}", highlight=False, soft_wrap=True)
     for name, why in find_faults().items():

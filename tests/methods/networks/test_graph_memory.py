@@ -9,7 +9,7 @@ from lumirage_lib.methods import networks
 from lumirage_lib.methods.networks import slabs
 from lumirage_lib.methods.networks.memory import MB, count_tensors, trace, whole_brain_grid
 
-NETWORKS = ["lapirn-disp", "lapirn-diff", "clapirn", "symnet", "voxelmorph", "vfa"]
+NETWORKS = ["lapirn-disp", "lapirn-diff", "clapirn", "symnet", "voxelmorph", "lkunet", "vfa"]
 
 
 def count_megabytes(function, device="meta"):
