@@ -17,7 +17,7 @@ are in the order of :data:`TISSUES` everywhere.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,7 +42,7 @@ class Relaxation:
     density: np.ndarray
 
 
-def _relaxation(t1, t2, t2star) -> Relaxation:
+def _relaxation(t1: Sequence[float], t2: Sequence[float], t2star: Sequence[float]) -> Relaxation:
     return Relaxation(*(np.array(v, float) for v in (t1, t2, t2star, (1.0, 0.86, 0.77))))
 
 
@@ -91,13 +91,13 @@ def compute_mprage(
     at_train = 1 - (1 + start) * grown
     at_centre = train_state + (at_train - train_state) * per_echo ** (n_echoes / 2)
     signal = tissue.density * np.abs(at_centre) * np.exp(-te_ms / tissue.t2star_ms)
-    return signal * np.sin(flip)
+    return np.asarray(signal * np.sin(flip))
 
 
 def compute_tse(tissue: Relaxation, *, tr_ms: float = 5000, te_ms: float = 100) -> np.ndarray:
     """Turbo spin echo: ``PD (1 - exp(-TR/T1)) exp(-TE/T2)``, TE the effective echo time."""
     recovered = 1 - np.exp(-tr_ms / tissue.t1_ms)
-    return tissue.density * recovered * np.exp(-te_ms / tissue.t2_ms)
+    return np.asarray(tissue.density * recovered * np.exp(-te_ms / tissue.t2_ms))
 
 
 def compute_gre(
@@ -106,7 +106,7 @@ def compute_gre(
     """Spoiled gradient echo (Ernst & Anderson 1966) with T2* decay."""
     flip, decay = np.deg2rad(flip_deg), np.exp(-tr_ms / tissue.t1_ms)
     steady = np.sin(flip) * (1 - decay) / (1 - np.cos(flip) * decay)
-    return tissue.density * steady * np.exp(-te_ms / tissue.t2star_ms)
+    return np.asarray(tissue.density * steady * np.exp(-te_ms / tissue.t2star_ms))
 
 
 def compute_null_ms(t1_ms: float, tr_ms: float) -> float:
@@ -123,7 +123,7 @@ def compute_flair(
     """
     ti_ms = compute_null_ms(tissue.t1_ms[0], tr_ms) if ti_ms is None else ti_ms
     recovered = 1 - 2 * np.exp(-ti_ms / tissue.t1_ms) + np.exp(-tr_ms / tissue.t1_ms)
-    return tissue.density * np.abs(recovered) * np.exp(-te_ms / tissue.t2_ms)
+    return np.asarray(tissue.density * np.abs(recovered) * np.exp(-te_ms / tissue.t2_ms))
 
 
 CONTRASTS: Mapping[str, Callable[..., np.ndarray]] = {
@@ -149,7 +149,7 @@ def compute_signals(contrast: str, field_t: float = 3.0) -> np.ndarray:
         known = " or ".join(f"{f:g}" for f in RELAXATION)
         raise InputError(f"field_t={field_t:g}: relaxation times are known at {known} T")
     signal = CONTRASTS[contrast](RELAXATION[field_t])
-    return signal / signal.max()
+    return np.asarray(signal / signal.max())
 
 
 # ---- fractions -----------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def compute_signals(contrast: str, field_t: float = 3.0) -> np.ndarray:
 def compute_fractions(
     image: np.ndarray,
     tissues: np.ndarray,
-    spacing_mm,
+    spacing_mm: Sequence[float],
     *,
     blur_mm: float = 0.6,
     texture: float = 0.5,
@@ -226,7 +226,7 @@ def degrade(
     image: np.ndarray,
     rng: np.random.Generator,
     *,
-    spacing_mm,
+    spacing_mm: Sequence[float],
     bias: float = 0.05,
     noise: float = 0.02,
 ) -> np.ndarray:

@@ -85,12 +85,12 @@ def vote(labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
         support = ((labels == candidate) * weights).sum(axis=0)
         better = support > best + 1e-6
         out[better], best[better] = candidate[better], support[better]
-    return out
+    return np.asarray(out)
 
 
 def _standardise(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
     inside = image[brain]
-    return ((image - inside.mean()) / max(float(inside.std()), 1e-9)).astype(np.float32)
+    return np.asarray((image - inside.mean()) / max(float(inside.std()), 1e-9), np.float32)
 
 
 def carry_atlases(

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def seeded() -> Iterator[None]:
             os.environ["ANTS_RANDOM_SEED"] = before
 
 
-def to_ants(data: np.ndarray, affine: np.ndarray):
+def to_ants(data: np.ndarray, affine: np.ndarray) -> Any:
     """antspyx image of an array and its RAS+ affine."""
     import ants
 
@@ -53,11 +54,11 @@ def to_ants(data: np.ndarray, affine: np.ndarray):
     )
 
 
-def from_ants(image) -> np.ndarray:
+def from_ants(image: Any) -> np.ndarray:
     return np.asarray(image.numpy(), np.float32)
 
 
-def matrix_of_ants(transform) -> np.ndarray:
+def matrix_of_ants(transform: Any) -> np.ndarray:
     """4x4 matrix, RAS+ mm, fixed point -> moving point, of an ITK matrix-offset transform.
 
     ITK: ``y = A (x - c) + c + t`` in LPS+ millimetres.
@@ -67,7 +68,7 @@ def matrix_of_ants(transform) -> np.ndarray:
     matrix = np.eye(4)
     matrix[:3, :3] = parameters[:9].reshape(3, 3)
     matrix[:3, 3] = parameters[9:12] + centre - matrix[:3, :3] @ centre
-    return LPS @ matrix @ LPS
+    return np.asarray(LPS @ matrix @ LPS)
 
 
 def centre_alignment(fixed: Volume, moving: Volume) -> np.ndarray:
@@ -81,7 +82,7 @@ def centre_alignment(fixed: Volume, moving: Volume) -> np.ndarray:
             raise InputError(f"{volume.name}: the image is empty, it has no centre of mass")
         world.append((volume.affine @ [*centre, 1])[:3])
     shift = translation(world[1] - world[0])
-    return np.linalg.inv(moving.affine) @ shift @ fixed.affine
+    return np.asarray(np.linalg.inv(moving.affine) @ shift @ fixed.affine)
 
 
 def _align_on_one_thread(fixed: Volume, moving: Volume, kind: str) -> np.ndarray:
@@ -150,4 +151,4 @@ def align(fixed: Volume, moving: Volume, kind: str = "affine") -> np.ndarray:
             outprefix=str(Path(folder) / "align_"),
         )
         world = matrix_of_ants(ants.read_transform(result["fwdtransforms"][0]))
-    return np.linalg.inv(moving.affine) @ world @ fixed.affine
+    return np.asarray(np.linalg.inv(moving.affine) @ world @ fixed.affine)

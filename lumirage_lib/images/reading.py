@@ -18,11 +18,13 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.freesurfer.mghformat import MGHImage
 
 from ..errors import InputError
 
 MAX_VOXELS = 2**29  # 2 GB in float32, eight times a human head at 0.5 mm
 SLACK_BYTES = 1 << 20  # what may follow the voxels: the tags of an MGH file
+Shape = Sequence[int] | np.ndarray  # of a grid, voxels along each axis
 UNITS_MM = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
 SAME_MM = 1e-2  # affines that differ by less in every entry are the same grid
 AXES = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
@@ -53,7 +55,7 @@ class Header:
     image: Any
 
 
-def check_size(shape: Sequence[int], where: str) -> None:
+def check_size(shape: Shape, where: str) -> None:
     """Refuse a grid that no memory would hold.
 
     Raises
@@ -112,9 +114,9 @@ def read_header(path: str | Path, assume: str = "") -> Header:
             "convert it"
         )
     try:
-        image = nib.load(path, mmap=False)
+        image: Any = nib.load(path, mmap=False)
         shape = tuple(int(n) for n in image.shape)
-        affine = np.asarray(image.affine, float)
+        affine: np.ndarray = np.asarray(image.affine, float)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
     except Exception as error:  # nibabel raises many kinds for broken files
@@ -133,7 +135,7 @@ def _locate(
     """World matrix in mm, whether the file gives it, and what had to be assumed or chosen for it."""
     notes: list[str] = []
     header = image.header
-    if isinstance(image, nib.freesurfer.MGHImage):
+    if isinstance(image, MGHImage):
         scale, said = 1.0, _mgh_says(path)
     else:
         unit = header.get_xyzt_units()[0]
@@ -208,7 +210,8 @@ def read_data(path: str | Path, header: Header, dtype: Any = None) -> np.ndarray
         raise
     except Exception as error:  # nibabel, zlib and the system raise many kinds
         raise _unreadable(path, error) from error
-    return data.reshape(header.shape)
+    shaped: np.ndarray = data.reshape(header.shape)
+    return shaped
 
 
 def _decompress(path: Path, image: Any) -> bytes:

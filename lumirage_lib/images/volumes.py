@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from ..errors import InputError
 from ..files import replacing
-from .reading import SAME_MM, check_affine, check_size, read_data, read_header
+from .reading import SAME_MM, Shape, check_affine, check_size, read_data, read_header
 
 LOST = 0.1  # share of a label map that may lie outside the grid of its image
 LARGEST_LABEL = 2**31 - 1
@@ -64,7 +64,8 @@ class Volume:
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Voxel edge lengths along the array axes, mm."""
-        return tuple(float(s) for s in np.linalg.norm(self.affine[:3, :3], axis=0))
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
 
     @property
     def orientation(self) -> str:
@@ -126,7 +127,7 @@ def _to_labels(data: np.ndarray, path: Path) -> np.ndarray:
     """Whole numbers, as int32; those a scale factor left a little beside one are put right."""
     if data.dtype.kind in "bui" and data.dtype.itemsize < 4:
         return data.astype(np.int32)
-    whole = np.rint(data)
+    whole: np.ndarray = np.rint(data)
     beyond = np.abs(whole) > LARGEST_LABEL
     astray = np.abs(data - whole) > WHOLE * np.maximum(1, np.abs(whole) / 1000)
     if beyond.any() or astray.any():
@@ -135,7 +136,8 @@ def _to_labels(data: np.ndarray, path: Path) -> np.ndarray:
             f"{path}: label values must be whole numbers below 2^31, found {found:g}; "
             "this looks like an image"
         )
-    return whole.astype(np.int32)
+    labels: np.ndarray = whole.astype(np.int32)
+    return labels
 
 
 def save_volume(volume: Volume, path: str | Path) -> Path:
@@ -165,23 +167,29 @@ def _ornt(codes: str) -> np.ndarray:
             f"orientation {codes!r}: expected three letters, one of each of L/R, A/P, I/S, "
             'such as "RAS" or "LIA"'
         )
-    return orientations.axcodes2ornt(tuple(codes))
+    return np.asarray(orientations.axcodes2ornt(tuple(codes)))
 
 
 def reorientation(shape: tuple[int, int, int], source: str, target: str) -> np.ndarray:
     """Voxel matrix (4, 4) from an array in `target` orientation back to the one in `source`.
 
     ``source_index = matrix @ target_index``; `shape` is that of the source array.
+
+    Examples
+    --------
+    The first voxel in LPS is the last of the first two axes in RAS:
+
+    >>> reorientation((10, 20, 30), "RAS", "LPS") @ [0, 0, 0, 1]
+    array([ 9., 19.,  0.,  1.])
     """
     transform = orientations.ornt_transform(_ornt(source), _ornt(target))
-    return orientations.inv_ornt_aff(transform, shape)
+    return np.asarray(orientations.inv_ornt_aff(transform, shape))
 
 
 def reorient_array(array: np.ndarray, source: str, target: str) -> np.ndarray:
     """Flip and permute the axes of a 3-D array from one axis code to another, without loss."""
-    return orientations.apply_orientation(
-        array, orientations.ornt_transform(_ornt(source), _ornt(target))
-    )
+    transform = orientations.ornt_transform(_ornt(source), _ornt(target))
+    return np.asarray(orientations.apply_orientation(array, transform))
 
 
 def reorient(volume: Volume, codes: str = "RAS") -> Volume:
@@ -195,14 +203,14 @@ def reorient(volume: Volume, codes: str = "RAS") -> Volume:
     )
 
 
-def translation(offset) -> np.ndarray:
+def translation(offset: Sequence[float] | np.ndarray) -> np.ndarray:
     """4x4 matrix that adds `offset`."""
     matrix = np.eye(4)
     matrix[:3, 3] = offset
     return matrix
 
 
-def window(volume: Volume, start, shape, fill=0) -> Volume:
+def window(volume: Volume, start: Shape, shape: Shape, fill: float = 0) -> Volume:
     """Crop and pad in one step: the box of `shape` whose first voxel is `start`, which may be < 0.
 
     Voxels outside the volume get `fill`; the affine moves with the box.
@@ -237,12 +245,14 @@ def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[np.ndarray, np.ndar
     return np.array(start), np.array(stop) - np.array(start)
 
 
-def round_up(shape, multiple: int) -> np.ndarray:
+def round_up(shape: Shape, multiple: int) -> np.ndarray:
     """Smallest multiples of `multiple` that are >= `shape`."""
     return -(-np.asarray(shape, int) // multiple) * multiple
 
 
-def resample(volume: Volume, affine: np.ndarray, shape, order: int = 1, fill=0.0) -> Volume:
+def resample(
+    volume: Volume, affine: np.ndarray, shape: Shape, order: int = 1, fill: float = 0.0
+) -> Volume:
     """Sample a volume on another grid of the same world.
 
     Parameters
@@ -267,7 +277,7 @@ def resample(volume: Volume, affine: np.ndarray, shape, order: int = 1, fill=0.0
     return replace(volume, data=data, affine=np.asarray(affine, float))
 
 
-def take_to_grid(labels: Volume, shape: Sequence[int], affine: np.ndarray, image: str) -> Volume:
+def take_to_grid(labels: Volume, shape: Shape, affine: np.ndarray, image: str) -> Volume:
     """A label map on the grid of its image, where the two agree voxel for voxel or not.
 
     Parameters
@@ -306,8 +316,33 @@ def take_to_grid(labels: Volume, shape: Sequence[int], affine: np.ndarray, image
     return replace(moved, notes=(*labels.notes, note))
 
 
-def rescale_grid(affine: np.ndarray, shape, spacing_mm) -> tuple[np.ndarray, tuple[int, ...]]:
-    """The grid that covers the same box with voxels of another size (voxel faces aligned)."""
+def rescale_grid(
+    affine: np.ndarray, shape: Shape, spacing_mm: float | Sequence[float] | np.ndarray
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The grid that covers the same box with voxels of another size (voxel faces aligned).
+
+    Parameters
+    ----------
+    affine : ndarray (4, 4)
+        Voxel index -> world, mm.
+    shape : of three int
+    spacing_mm : float or three of them
+
+    Returns
+    -------
+    affine, shape
+
+    Raises
+    ------
+    InputError
+        The grid would have more voxels than memory holds.
+
+    Examples
+    --------
+    >>> affine, shape = rescale_grid(np.eye(4), (10, 10, 10), 2.0)
+    >>> shape, affine[:3, 3]
+    ((5, 5, 5), array([0.5, 0.5, 0.5]))
+    """
     old = np.linalg.norm(affine[:3, :3], axis=0)
     zoom = np.broadcast_to(np.asarray(spacing_mm, float), 3) / old
     new_shape = tuple(int(n) for n in np.maximum(1, np.ceil(np.asarray(shape) / zoom - 1e-6)))

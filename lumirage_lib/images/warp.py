@@ -15,14 +15,17 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import InputError
-from .reading import read_data, read_header
+from .reading import Shape, read_data, read_header
 from .volumes import Volume, reorient, reorient_array, reorientation, save_nifti
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # RAS+ <-> LPS+, its own inverse
+SIGNS = np.array([-1, -1, 1], np.float32).reshape(3, 1, 1, 1)  # of vectors, likewise
 SLAB_VOXELS = 200_000  # voxels worked on at once: small enough for the cache
 
 
-def check_displacement(displacement: np.ndarray, shape=None, where="displacement") -> np.ndarray:
+def check_displacement(
+    displacement: np.ndarray, shape: Shape | None = None, where: str = "displacement"
+) -> np.ndarray:
     """Return the field as float32, or say in one sentence why it is none.
 
     Raises
@@ -50,8 +53,14 @@ def check_displacement(displacement: np.ndarray, shape=None, where="displacement
     return field
 
 
-def identity_grid(shape, dtype=np.float32) -> np.ndarray:
-    """Voxel indices of every voxel, shape (3, X, Y, Z)."""
+def identity_grid(shape: Shape, dtype: type = np.float32) -> np.ndarray:
+    """Voxel indices of every voxel, shape (3, X, Y, Z).
+
+    Examples
+    --------
+    >>> identity_grid((2, 3, 4))[:, 1, 2, 3]
+    array([1., 2., 3.], dtype=float32)
+    """
     return np.stack(np.meshgrid(*(np.arange(n, dtype=dtype) for n in shape), indexing="ij"))
 
 
@@ -63,14 +72,23 @@ def apply_matrix(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return out
 
 
-def sample(image: np.ndarray, coordinates: np.ndarray, order: int = 1, fill=0.0, mode="constant"):
+def sample(
+    image: np.ndarray,
+    coordinates: np.ndarray,
+    order: int = 1,
+    fill: float = 0.0,
+    mode: str = "constant",
+) -> np.ndarray:
     """Values of `image` at voxel coordinates of shape (3, ...)."""
-    return ndimage.map_coordinates(
+    found: np.ndarray = ndimage.map_coordinates(
         image, coordinates, order=order, cval=fill, mode=mode, output=np.float32
     )
+    return found
 
 
-def warp_image(moving: np.ndarray, displacement: np.ndarray, order: int = 1, fill: float = 0.0):
+def warp_image(
+    moving: np.ndarray, displacement: np.ndarray, order: int = 1, fill: float = 0.0
+) -> np.ndarray:
     """Moved image on the fixed grid: ``moving(x + displacement(x))``.
 
     Parameters
@@ -86,6 +104,16 @@ def warp_image(moving: np.ndarray, displacement: np.ndarray, order: int = 1, fil
     Returns
     -------
     ndarray of float32, shape (X, Y, Z)
+
+    Examples
+    --------
+    One voxel to the right of every fixed voxel is where the moving image is looked up:
+
+    >>> moving = np.arange(4.0).reshape(4, 1, 1)
+    >>> right = np.zeros((3, 4, 1, 1), np.float32)
+    >>> right[0] = 1
+    >>> warp_image(moving, right, fill=-1).ravel()
+    array([ 1.,  2.,  3., -1.], dtype=float32)
     """
     displacement = check_displacement(displacement)
     return sample(moving, identity_grid(displacement.shape[1:]) + displacement, order, fill)
@@ -105,6 +133,16 @@ def warp_labels(labels: np.ndarray, displacement: np.ndarray, rule: str = "neare
     Returns
     -------
     ndarray of the labels' type, shape (X, Y, Z)
+
+    Examples
+    --------
+    Half-way between 3 and 7 both have half the weight, and the smaller wins:
+
+    >>> labels = np.array([3, 7]).reshape(2, 1, 1)
+    >>> half = np.zeros((3, 2, 1, 1), np.float32)
+    >>> half[0] = 0.5
+    >>> warp_labels(labels, half, "linear").ravel(), warp_labels(labels, half).ravel()
+    (array([3, 0]), array([7, 0]))
     """
     if rule not in ("nearest", "linear"):
         raise InputError(f"label rule {rule!r}: expected 'nearest' or 'linear'")
@@ -114,7 +152,8 @@ def warp_labels(labels: np.ndarray, displacement: np.ndarray, rule: str = "neare
     padded = np.ascontiguousarray(np.pad(labels, (1, 2)))
     strides = np.array(padded.strides) // padded.itemsize
     last = np.array(labels.shape, np.float32).reshape(3, 1, 1, 1)
-    flat, differ = padded.ravel(), corners_differ(padded).ravel() if rule == "linear" else None
+    flat = padded.ravel()
+    differ = corners_differ(padded).ravel() if rule == "linear" else flat
     out = np.empty(displacement.shape[1:], labels.dtype)
     rows = max(1, SLAB_VOXELS // out[0].size)
     for start in range(0, len(out), rows):
@@ -144,10 +183,12 @@ def corners_differ(labels: np.ndarray) -> np.ndarray:
         np.minimum(low[:-1], low[1:], out=low[:-1])
         np.maximum(high[:-1], high[1:], out=high[:-1])
         low, high = low.swapaxes(0, axis), high.swapaxes(0, axis)
-    return low != high
+    return np.asarray(low != high)
 
 
-def vote(flat: np.ndarray, base: np.ndarray, fraction: np.ndarray, strides) -> np.ndarray:
+def vote(
+    flat: np.ndarray, base: np.ndarray, fraction: np.ndarray, strides: np.ndarray
+) -> np.ndarray:
     """Label of the largest trilinear weight in the cells at flat indices `base`."""
     corners = np.array(list(np.ndindex(2, 2, 2)))
     values = np.stack([flat[base + strides @ corner] for corner in corners])
@@ -155,7 +196,7 @@ def vote(flat: np.ndarray, base: np.ndarray, fraction: np.ndarray, strides) -> n
     score = np.stack([(weights * (values == v)).sum(axis=0) for v in values])
     # Smallest label among those that reach the maximum (up to rounding of the sums).
     reached = score >= score.max(axis=0) - 1e-6
-    return np.where(reached, values, np.iinfo(values.dtype).max).min(axis=0)
+    return np.asarray(np.where(reached, values, np.iinfo(values.dtype).max).min(axis=0))
 
 
 def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
@@ -164,20 +205,29 @@ def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
     ``warp(warp(moving, inner), outer) == warp(moving, compose(outer, inner))`` but for the second
     interpolation, which this avoids. ``result(x) = outer(x) + inner(x + outer(x))``; beyond the edge
     of its grid `inner` keeps its edge value.
+
+    Examples
+    --------
+    >>> outer, inner = np.zeros((2, 3, 4, 4, 4), np.float32)
+    >>> outer[0], inner[2] = 1, -0.5
+    >>> compose(outer, inner)[:, 2, 2, 2]
+    array([ 1. ,  0. , -0.5], dtype=float32)
     """
     coordinates = identity_grid(outer.shape[1:]) + outer
     inner_there = np.stack([sample(c, coordinates, mode="nearest") for c in inner])
-    return outer + inner_there
+    return np.asarray(outer + inner_there)
 
 
-def displacement_of_matrix(matrix: np.ndarray, shape) -> np.ndarray:
+def displacement_of_matrix(matrix: np.ndarray, shape: Shape) -> np.ndarray:
     """Displacement of a 4x4 voxel map (fixed index -> moving index) on a grid of `shape`."""
     # float64 on the way: at index 200 float32 would round off more than a voxel's 1e-5.
     grid = identity_grid(shape, np.float64)
-    return (apply_matrix(matrix, grid) - grid).astype(np.float32)
+    return np.asarray(apply_matrix(matrix, grid) - grid, np.float32)
 
 
-def to_native(displacement, to_fixed, to_moving, fixed_shape) -> np.ndarray:
+def to_native(
+    displacement: np.ndarray, to_fixed: np.ndarray, to_moving: np.ndarray, fixed_shape: Shape
+) -> np.ndarray:
     """Carry a field from the grid a method worked on to the native fixed and moving arrays, once.
 
     Parameters
@@ -214,7 +264,7 @@ def to_native(displacement, to_fixed, to_moving, fixed_shape) -> np.ndarray:
 # ---- other people's conventions ------------------------------------------------------------------
 
 
-def to_grid_sample(displacement: np.ndarray, moving_shape=None) -> np.ndarray:
+def to_grid_sample(displacement: np.ndarray, moving_shape: Shape | None = None) -> np.ndarray:
     """Sampling grid of ``torch.nn.functional.grid_sample``, ``align_corners=True``.
 
     Returns shape (1, X, Y, Z, 3), in [-1, 1], last axis in torch's order (Z, Y, X).
@@ -225,14 +275,14 @@ def to_grid_sample(displacement: np.ndarray, moving_shape=None) -> np.ndarray:
     return np.moveaxis(unit[::-1], 0, -1)[None]
 
 
-def from_grid_sample(grid: np.ndarray, moving_shape=None) -> np.ndarray:
+def from_grid_sample(grid: np.ndarray, moving_shape: Shape | None = None) -> np.ndarray:
     """Inverse of :func:`to_grid_sample`."""
     unit = np.moveaxis(np.asarray(grid, np.float32)[0], -1, 0)[::-1]
     size = np.array(moving_shape or unit.shape[1:], np.float32).reshape(3, 1, 1, 1)
-    return (unit + 1) * (size - 1) / 2 - identity_grid(unit.shape[1:])
+    return np.asarray((unit + 1) * (size - 1) / 2 - identity_grid(unit.shape[1:]))
 
 
-def to_fireants(displacement: np.ndarray, moving_shape=None) -> np.ndarray:
+def to_fireants(displacement: np.ndarray, moving_shape: Shape | None = None) -> np.ndarray:
     """Warped coordinates as FireANTs returns them: shape (1, Z, Y, X, 3), last axis (x, y, z).
 
     Its arrays come from SimpleITK, so they are the transpose of ours.
@@ -240,44 +290,59 @@ def to_fireants(displacement: np.ndarray, moving_shape=None) -> np.ndarray:
     return np.transpose(to_grid_sample(displacement, moving_shape), (0, 3, 2, 1, 4))[..., ::-1]
 
 
-def from_fireants(grid: np.ndarray, moving_shape=None) -> np.ndarray:
+def from_fireants(grid: np.ndarray, moving_shape: Shape | None = None) -> np.ndarray:
     """Inverse of :func:`to_fireants`."""
     return from_grid_sample(np.transpose(grid, (0, 3, 2, 1, 4))[..., ::-1], moving_shape)
 
 
-def to_world(displacement: np.ndarray, fixed_affine: np.ndarray, moving_affine=None) -> np.ndarray:
+def to_world(
+    displacement: np.ndarray, fixed_affine: np.ndarray, moving_affine: np.ndarray | None = None
+) -> np.ndarray:
     """Displacement in world millimetres (RAS+), shape (3, X, Y, Z), on the fixed grid."""
     moving_affine = fixed_affine if moving_affine is None else moving_affine
     grid = identity_grid(displacement.shape[1:], np.float64)
     there = apply_matrix(np.asarray(moving_affine, float), grid + displacement)
-    return (there - apply_matrix(np.asarray(fixed_affine, float), grid)).astype(np.float32)
+    return np.asarray(there - apply_matrix(np.asarray(fixed_affine, float), grid), np.float32)
 
 
-def from_world(field_mm: np.ndarray, fixed_affine: np.ndarray, moving_affine=None) -> np.ndarray:
+def from_world(
+    field_mm: np.ndarray, fixed_affine: np.ndarray, moving_affine: np.ndarray | None = None
+) -> np.ndarray:
     """Inverse of :func:`to_world`."""
     moving_affine = fixed_affine if moving_affine is None else moving_affine
     grid = identity_grid(field_mm.shape[1:], np.float64)
     there = apply_matrix(np.asarray(fixed_affine, float), grid) + field_mm
-    return (apply_matrix(np.linalg.inv(moving_affine), there) - grid).astype(np.float32)
+    return np.asarray(apply_matrix(np.linalg.inv(moving_affine), there) - grid, np.float32)
 
 
-def to_itk(displacement: np.ndarray, fixed_affine: np.ndarray, moving_affine=None) -> np.ndarray:
+def to_itk(
+    displacement: np.ndarray, fixed_affine: np.ndarray, moving_affine: np.ndarray | None = None
+) -> np.ndarray:
     """Field as ITK and ANTs store it: shape (X, Y, Z, 3), millimetres, LPS+.
 
     Pulls like ours: the vector at a fixed point leads to the moving point.
+
+    Examples
+    --------
+    >>> shift = np.zeros((3, 2, 2, 2), np.float32)
+    >>> shift[:] = np.reshape([1, 2, 3], (3, 1, 1, 1))  # voxels of 2 mm in RAS
+    >>> to_itk(shift, np.diag([2.0, 2, 2, 1]))[0, 0, 0]
+    array([-2., -4.,  6.], dtype=float32)
     """
     field = to_world(displacement, fixed_affine, moving_affine)
-    return np.moveaxis(field * np.float32([-1, -1, 1]).reshape(3, 1, 1, 1), 0, -1)
+    return np.moveaxis(field * SIGNS, 0, -1)
 
 
-def from_itk(field_lps_mm: np.ndarray, fixed_affine: np.ndarray, moving_affine=None) -> np.ndarray:
+def from_itk(
+    field_lps_mm: np.ndarray, fixed_affine: np.ndarray, moving_affine: np.ndarray | None = None
+) -> np.ndarray:
     """Inverse of :func:`to_itk`; takes (X, Y, Z, 3) or NIfTI's (X, Y, Z, 1, 3)."""
     field = np.asarray(field_lps_mm, np.float32)
     if field.ndim == 5 and field.shape[3] == 1:
         field = field[:, :, :, 0]
     if field.ndim != 4 or field.shape[-1] != 3:
         raise InputError(f"ITK field: expected shape (X, Y, Z, 3), got {field.shape}")
-    field = np.moveaxis(field, -1, 0) * np.float32([-1, -1, 1]).reshape(3, 1, 1, 1)
+    field = np.moveaxis(field, -1, 0) * SIGNS
     return from_world(field, fixed_affine, moving_affine)
 
 
@@ -299,13 +364,21 @@ def to_stored(displacement: np.ndarray, fixed: Volume, moving: Volume) -> np.nda
     there = identity_grid(displacement.shape[1:], np.float64) + displacement
     turned = np.stack([reorient_array(c, "RAS", fixed.orientation) for c in there])
     stored = apply_matrix(reorientation(moving.shape, moving.orientation, "RAS"), turned)
-    return (stored - identity_grid(stored.shape[1:], np.float64)).astype(np.float32)
+    return np.asarray(stored - identity_grid(stored.shape[1:], np.float64), np.float32)
 
 
-def reorient_displacement(displacement, source: str, target: str) -> np.ndarray:
+def reorient_displacement(displacement: np.ndarray, source: str, target: str) -> np.ndarray:
     """The same warp with both arrays reoriented from one axis code to another.
 
     Both images must share the grid; components are permuted and change sign with their axes.
+
+    Examples
+    --------
+    >>> shift = np.zeros((3, 2, 3, 4), np.float32)
+    >>> shift[:] = np.reshape([1, 2, 3], (3, 1, 1, 1))
+    >>> turned = reorient_displacement(shift, "RAS", "LIA")
+    >>> turned.shape, turned[:, 0, 0, 0]
+    ((3, 2, 4, 3), array([-1., -3.,  2.], dtype=float32))
     """
     shape = displacement.shape[1:]
     back = np.linalg.inv(reorientation(shape, source, target))[:3, :3].astype(np.float32)
@@ -345,7 +418,7 @@ def save_itk(
     return save_nifti(image, path)
 
 
-def load_displacement(path: str | Path, shape=None) -> np.ndarray:
+def load_displacement(path: str | Path, shape: Shape | None = None) -> np.ndarray:
     """Read a Learn2Reg file of shape (X, Y, Z, 3) or (3, X, Y, Z), float16 or float32.
 
     Raises

@@ -7,6 +7,7 @@ estimated on the untouched images, but for the condition that leaves it out.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Step:
     arguments: tuple[tuple[str, float | int | str], ...] = ()
 
 
-def step(name: str, **arguments) -> Step:
+def step(name: str, **arguments: float | int | str) -> Step:
     return Step(name, tuple(sorted(arguments.items())))
 
 
@@ -42,7 +43,7 @@ class Preprocessing:
     alignment: str = "affine"
     pair_steps: tuple[Step, ...] = (Step("crop", (("margin_mm", 4.0),)),)
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """What the results store hashes; the name is a label, not content."""
         content = asdict(self)
         content.pop("name")
@@ -64,7 +65,7 @@ class Perturbation:
     preprocessing: Preprocessing
 
 
-def _after(kind: str, name: str, *steps: Step, **changes) -> Perturbation:
+def _after(kind: str, name: str, *steps: Step, **changes: Any) -> Perturbation:
     """The standard preprocessing, changed, and then these steps."""
     base = replace(STANDARD, name=name, **changes)
     return Perturbation(name, kind, replace(base, pair_steps=(*base.pair_steps, *steps)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -81,7 +82,7 @@ def as_is(pair: PairImages) -> PairImages:
 def zscore(pair: PairImages) -> PairImages:
     """Foreground (> 0) of each image to mean 0 and standard deviation 1; air stays 0, as final."""
 
-    def scale(image):
+    def scale(image: np.ndarray) -> np.ndarray:
         inside = image > 0
         values = image[inside]
         out = np.zeros_like(image)
@@ -99,14 +100,14 @@ def match_histogram(pair: PairImages, n_quantiles: int = 256) -> PairImages:
     return replace(pair, moving=matched.astype(np.float32))
 
 
-def _each(change: Callable) -> Callable:
+def _each(change: Callable[..., np.ndarray]) -> Callable[..., PairImages]:
     """Step that applies ``change(image, draw, **arguments)`` to the images named by `image`."""
 
-    def apply(pair: PairImages, image: str = "both", **arguments) -> PairImages:
+    def apply(pair: PairImages, image: str = "both", **arguments: Any) -> PairImages:
         if image not in IMAGES:
             raise InputError(f"image {image!r}: expected one of {', '.join(IMAGES)}")
         seed = arguments.pop("seed", 0)
-        changed = {}
+        changed: dict[str, Any] = {}
         for number, name in enumerate(("fixed", "moving")):
             if name in IMAGES[image]:
                 rng = np.random.default_rng([seed, number])
@@ -119,25 +120,31 @@ def _each(change: Callable) -> Callable:
 
 
 @_each
-def shade(image, rng, spacing_mm, strength: float):
+def shade(
+    image: np.ndarray, rng: np.random.Generator, spacing_mm: np.ndarray, strength: float
+) -> np.ndarray:
     """Smooth multiplicative bias, log-normal with that standard deviation, another per image."""
     zoom = [n / 4 for n in image.shape]
     smooth = ndimage.zoom(
         rng.standard_normal((4, 4, 4)), zoom, order=3, grid_mode=True, mode="nearest"
     )
     smooth = smooth[tuple(slice(n) for n in image.shape)]
-    return image * np.exp(strength * (smooth - smooth.mean()) / smooth.std())
+    return np.asarray(image * np.exp(strength * (smooth - smooth.mean()) / smooth.std()))
 
 
 @_each
-def gamma(image, rng, spacing_mm, exponent: float):
+def gamma(
+    image: np.ndarray, rng: np.random.Generator, spacing_mm: np.ndarray, exponent: float
+) -> np.ndarray:
     """Intensities over their maximum to a power."""
     top = float(image.max())
     return top * (image / top) ** exponent
 
 
 @_each
-def quantise(image, rng, spacing_mm, levels: int):
+def quantise(
+    image: np.ndarray, rng: np.random.Generator, spacing_mm: np.ndarray, levels: int
+) -> np.ndarray:
     """Round to so many grey levels between 0 and the maximum."""
     top = float(image.max())
     return np.round(image / top * (levels - 1)) / (levels - 1) * top
@@ -147,7 +154,9 @@ def quantise(image, rng, spacing_mm, levels: int):
 
 
 @_each
-def add_noise(image, rng, spacing_mm, sigma: float):
+def add_noise(
+    image: np.ndarray, rng: np.random.Generator, spacing_mm: np.ndarray, sigma: float
+) -> np.ndarray:
     """Rician noise inside the brain, sigma a share of the 99th percentile of the foreground."""
     sigma = sigma * np.percentile(image[image > 0], 99)
     noise = rng.normal(0, sigma, (2, *image.shape))
@@ -155,13 +164,21 @@ def add_noise(image, rng, spacing_mm, sigma: float):
 
 
 @_each
-def blur(image, rng, spacing_mm, fwhm_mm: float):
+def blur(
+    image: np.ndarray, rng: np.random.Generator, spacing_mm: np.ndarray, fwhm_mm: float
+) -> np.ndarray:
     """Gaussian smoothing."""
-    return ndimage.gaussian_filter(image, fwhm_mm / 2.355 / spacing_mm)
+    return np.asarray(ndimage.gaussian_filter(image, fwhm_mm / 2.355 / spacing_mm))
 
 
 @_each
-def thicken(image, rng, spacing_mm, slice_mm: float, axis: int = 2):
+def thicken(
+    image: np.ndarray,
+    rng: np.random.Generator,
+    spacing_mm: np.ndarray,
+    slice_mm: float,
+    axis: int = 2,
+) -> np.ndarray:
     """Thick slices: means over slabs, brought back to the grid by linear interpolation."""
     n = image.shape[axis]
     width = max(1, round(slice_mm / spacing_mm[axis]))
@@ -173,22 +190,32 @@ def thicken(image, rng, spacing_mm, slice_mm: float, axis: int = 2):
     low = np.floor(where).astype(int)
     high = np.minimum(low + 1, len(starts) - 1)
     weight = (where - low).reshape([-1 if a == axis else 1 for a in range(3)])
-    return np.take(slabs, low, axis) * (1 - weight) + np.take(slabs, high, axis) * weight
+    return np.asarray(
+        np.take(slabs, low, axis) * (1 - weight) + np.take(slabs, high, axis) * weight
+    )
 
 
-def _brain(image) -> np.ndarray:
-    return ndimage.binary_fill_holes(image > 0)
+def _brain(image: np.ndarray) -> np.ndarray:
+    return np.asarray(ndimage.binary_fill_holes(image > 0))
 
 
 @_each
-def erode(image, rng, spacing_mm, depth_mm: float):
+def erode(
+    image: np.ndarray, rng: np.random.Generator, spacing_mm: np.ndarray, depth_mm: float
+) -> np.ndarray:
     """Skull-stripping that took a rim of the brain away."""
     depth = ndimage.distance_transform_edt(np.pad(_brain(image), 1), sampling=spacing_mm)
     return np.where(depth[1:-1, 1:-1, 1:-1] > depth_mm, image, 0)
 
 
 @_each
-def leave_rim(image, rng, spacing_mm, gap_mm: float, rim_mm: float):
+def leave_rim(
+    image: np.ndarray,
+    rng: np.random.Generator,
+    spacing_mm: np.ndarray,
+    gap_mm: float,
+    rim_mm: float,
+) -> np.ndarray:
     """Skull-stripping that left something about the brain: a textured rim outside a dark gap.
 
     The images are stripped, so the tissue that a careless mask leaves is not there; a shell of

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..reading import Shape
 from ..volumes import Volume, translation, window
 
 
@@ -33,10 +34,10 @@ class PairImages:
 
     @property
     def spacing_mm(self) -> np.ndarray:
-        return np.linalg.norm(self.affine[:3, :3], axis=0)
+        return np.asarray(np.linalg.norm(self.affine[:3, :3], axis=0))
 
 
-def pair_window(pair: PairImages, start, shape) -> PairImages:
+def pair_window(pair: PairImages, start: Shape, shape: Shape) -> PairImages:
     """The same pair in another box of voxels; see :func:`lumirage_lib.images.volumes.window`."""
     fixed = window(Volume(pair.fixed, pair.affine), start, shape)
     moving = window(Volume(pair.moving, pair.affine), start, shape)

@@ -35,11 +35,11 @@ def robust(volume: Volume, high: float = 99.9) -> Volume:
     return replace(volume, data=np.clip(volume.data / np.float32(top), 0, 1).astype(np.float32))
 
 
-def _foreground_percentile(volume: Volume, q):
+def _foreground_percentile(volume: Volume, q: float | list[float]) -> np.ndarray:
     foreground = volume.data[volume.data > 0]
     if foreground.size == 0:
         raise InputError(f"{volume.name}: no voxel above 0; the image is empty")
-    return np.percentile(foreground, q)
+    return np.asarray(np.percentile(foreground, q))
 
 
 def percentile(volume: Volume, low: float = 1.0, high: float = 99.0) -> Volume:
@@ -91,11 +91,12 @@ def set_spacing(pair: PairImages, spacing_mm: float) -> PairImages:
     # Keeps what the coarser grid can represent (half a new voxel, full width at half maximum).
     sigma = np.where(zoom > 1, np.sqrt(np.maximum(zoom**2 - 1, 0)) / 2.355, 0)
 
-    def coarser(image):
+    def coarser(image: np.ndarray) -> np.ndarray:
         smooth = ndimage.gaussian_filter(image, sigma) if sigma.any() else image
-        return ndimage.affine_transform(
+        found: np.ndarray = ndimage.affine_transform(
             smooth, to_old[:3, :3], to_old[:3, 3], shape, np.float32, order=1, mode="nearest"
         )
+        return found
 
     return PairImages(
         coarser(pair.fixed),
