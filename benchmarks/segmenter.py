@@ -46,13 +46,13 @@ def main() -> None:
     for scan in ixi2.scans:
         image, truth = ixi2.load_image(scan), ixi2.load_labels(scan, "aseg-18").data
         for margin in (MARGIN, SIDE) if scan == ixi2.scans[0] else (MARGIN,):
-            what = {"scan": f"ixi2 {scan.id}", "contrast": "T1w", "reference": "aseg"}
+            what = {"scan": f"ixi2 {scan.id}", "contrast": "T1w", "against": "aseg"}
             tables.append(measure(image, margin, truth, **what)[1])
     on_t1w = None
     for contrast in ("T1w", "T2w", "FLAIR"):
         cohort = get_cohort("openms", contrast=contrast)
         scan = cohort.scans[0]
-        what = {"scan": f"openms {scan.id}", "contrast": contrast, "reference": "on T1w"}
+        what = {"scan": f"openms {scan.id}", "contrast": contrast, "against": "on T1w"}
         found, table = measure(cohort.load_image(scan), MARGIN, on_t1w, **what)
         on_t1w = found if on_t1w is None else on_t1w
         tables.append(table)

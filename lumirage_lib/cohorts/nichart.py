@@ -293,4 +293,4 @@ def nichart(contrast: str = "T1w", segmented: bool = False) -> Cohort:
             "it on 2 mm: against T1w seen through the same slices only the contrast differs.",
         ),
     )
-    return add_segmented(cohort, "dlmuse", on_contrast=segmented)
+    return add_segmented(cohort, "dlmuse", segmented=segmented)

@@ -31,7 +31,7 @@ def real5(contrast: str = "T1w", n_atlases: int = 15, segmented: bool = False) -
         for people in (OPENMS, KIRBY113, STROKE)
     ]
     cohort = join("real5", parts)
-    return add_segmented(cohort, "neuromorphometrics", on_contrast=segmented)
+    return add_segmented(cohort, "neuromorphometrics", segmented=segmented)
 
 
 def join(name: str, parts: list[Cohort]) -> Cohort:

@@ -97,7 +97,7 @@ def merge_labels(labels: np.ndarray, protocol: str) -> np.ndarray:
     return np.take(lookup, labels)
 
 
-def add_segmented(cohort: Cohort, protocol: str, *, on_contrast: bool = False) -> Cohort:
+def add_segmented(cohort: Cohort, protocol: str, *, segmented: bool | None = None) -> Cohort:
     """The cohort with its 18-class label sets after its own; its fingerprints stay.
 
     Parameters
@@ -106,12 +106,13 @@ def add_segmented(cohort: Cohort, protocol: str, *, on_contrast: bool = False) -
         Its T1w images are those of ``aligned_by``, or its own.
     protocol : str
         Of the cohort's first label set; see :func:`merging_table`.
-    on_contrast : bool
-        Whether "seg-contrast" is offered, where the cohort shows another contrast than T1w.
+    segmented : bool, optional
+        The cohort's option of that name: whether "seg-contrast" is offered where it shows another
+        contrast than T1w; None for a cohort without the option.
     """
     first = next(iter(cohort.label_sets))
     images = {ON_T1W: cohort.aligned_by or cohort}
-    images |= {ON_CONTRAST: cohort} if on_contrast and cohort.aligned_by is not None else {}
+    images |= {ON_CONTRAST: cohort} if segmented and cohort.aligned_by is not None else {}
     merged = f"{first}-18"
 
     def load_labels(scan: Scan, label_set: str = first) -> Volume:
@@ -137,6 +138,7 @@ def add_segmented(cohort: Cohort, protocol: str, *, on_contrast: bool = False) -
         cohort,
         load_labels=load_labels,
         label_sets={**cohort.label_sets, **more},
+        options={**cohort.options, **({} if segmented is None else {"segmented": segmented})},
         prepare=prepare,
         sources=sources,
     )

@@ -83,4 +83,4 @@ def stroke(contrast: str = "T1w", n_atlases: int = 15, segmented: bool = False) 
         Also offer the label set "seg-contrast"; every image is then segmented, two minutes each.
     """
     cohort = make_cohort(PEOPLE, contrast, n_atlases, tuple(REGISTRARS))
-    return add_segmented(cohort, "neuromorphometrics", on_contrast=segmented)
+    return add_segmented(cohort, "neuromorphometrics", segmented=segmented)

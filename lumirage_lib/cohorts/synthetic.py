@@ -69,6 +69,7 @@ def synthetic(
             "dose": dose,
             "field_t": field_t,
             "noise_seed": noise_seed,
+            "segmented": segmented,
             **options,
         },
         base.true_displacement,
@@ -85,4 +86,4 @@ def synthetic(
             *base.limits,
         ),
     )
-    return add_segmented(cohort, "neuromorphometrics", on_contrast=True) if segmented else cohort
+    return add_segmented(cohort, "neuromorphometrics", segmented=True) if segmented else cohort

@@ -41,7 +41,7 @@ def make_cohort(contrast: str = "T1w") -> Cohort:
         lambda scan: f"{contrast}-{scan.id}",
         aligned_by=None if contrast == "T1w" else make_cohort(),
     )
-    return add_segmented(cohort, "neuromorphometrics", on_contrast=True)
+    return add_segmented(cohort, "neuromorphometrics", segmented=True)
 
 
 class Counting:
