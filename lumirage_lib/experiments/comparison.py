@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -35,9 +36,13 @@ def _find_present(rows: pd.DataFrame, methods: Iterable[str], needed: set[str]) 
 
 
 def compare_networks(
-    rows: pd.DataFrame, families: Families, condition: str, reference: str | None = None
+    rows: pd.DataFrame,
+    families: Families,
+    condition: str,
+    reference: str | None = None,
+    beside: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """All networks, and each alone, against the mean of the iterative methods.
+    """All networks, each alone, and those beside the family, against the mean of the iterative methods.
 
     Returns
     -------
@@ -48,11 +53,12 @@ def compare_networks(
         none.
     """
     needed = {condition} | ({reference} if reference else set())
-    deep, iterative = (
-        _find_present(rows, side, needed) for side in (families.deep, families.iterative)
+    deep, iterative, others = (
+        _find_present(rows, side, needed) for side in (families.deep, families.iterative, beside)
     )
     out = []
-    for name, who in [(ALL, deep), *((d, (d,)) for d in deep)] if deep and iterative else []:
+    each = [(d, (d,)) for d in (*deep, *(m for m in others if m not in deep))]
+    for name, who in [(ALL, deep), *each] if deep and iterative else []:
         claim = stats.Claim(
             name, "", "loses", who, iterative, condition=condition, reference=reference
         )
@@ -109,6 +115,24 @@ def judge(
         )
         return replace(stats.not_tested(claim, reason), verdict=stats.INCOMPLETE)
     return stats.decide(claim, rows)
+
+
+def judge_by_labels(
+    run: Run, arm: str, rows: pd.DataFrame, families: Families, condition: str, **claim: Any
+) -> stats.Verdict:
+    """As :func:`judge`; where an arm declares several label sets, the verdict on which they agree."""
+    label_sets = ARMS[arm].label_sets if arm in ARMS else ()
+    if not label_sets:
+        return judge(arm, rows, families, condition, **claim)
+    chosen = run.structures.query("rule == 'nearest' and label > 0")
+    means = chosen.groupby(["label_set", "key"])["dice"].mean()
+    verdicts = {}
+    for name in label_sets:
+        values = means.get(name, pd.Series(dtype=float))
+        mine = rows[rows["key"].isin(values.index) | (rows["status"] != "ok")]
+        mine = mine.assign(dice=mine["key"].map(values))
+        verdicts[name] = judge(arm, mine, families, condition, **claim)
+    return stats.agree_on_labels(verdicts)
 
 
 def adjust(verdicts: Sequence[stats.Verdict]) -> list[stats.Verdict]:

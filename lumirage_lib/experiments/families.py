@@ -48,6 +48,8 @@ class Arm:
         Ordered pairs of the published run: no verdict before all were tried.
     status : {"re-analysis", "confirmatory"}
         Whether its images had been scored when the rules were written.
+    label_sets : tuple of str
+        Labels that must give the same word, where registration made the first; none: its own decide.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Arm:
     primary: tuple[str, ...] = ()
     n_pairs: int | None = None
     status: str = "re-analysis"
+    label_sets: tuple[str, ...] = ()
 
 
 # Every method of both roles, and the two of each that are run everywhere.
@@ -97,6 +100,7 @@ ARMS = {  # in the order of the runs
             {"T2w": T1W, "FLAIR": T1W},
             n_pairs=20,
             status="confirmatory",
+            label_sets=("fused", "fused-lapirn", "seg-T1w"),
         ),
         Arm(
             "synthesised",

@@ -15,12 +15,13 @@ from ..comparison import (
     adjust,
     compare_networks,
     judge,
+    judge_by_labels,
     list_verdicts,
     split_arms,
     tabulate_networks,
 )
 from ..completeness import keep_matched
-from ..families import ARMS, Families, is_primary
+from ..families import ARMS, LEAK_FREE, Families, is_primary
 from ..run import Run
 from ..sentences import (
     list_limits,
@@ -77,9 +78,11 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     for arm, (rows, families) in sides.items():
         planned = dict.fromkeys(e.condition for e in run.entries if e.arm == arm)
         for condition, reference in find_references(arm, planned).items():
-            changes.append(compare_networks(rows, families, condition, reference))
+            changes.append(compare_networks(rows, families, condition, reference, LEAK_FREE))
             if condition not in CONTROLS:
-                verdicts += _judge(arm, rows, families, condition, reference, parameters["margin"])
+                verdicts += _judge(
+                    run, arm, rows, families, condition, reference, parameters["margin"]
+                )
         effects.append(_measure(rows, families))
     adjusted = {v.claim.id: v for v in adjust(verdicts)}
     together = [pd.concat(frames, ignore_index=True) if frames else pd.DataFrame() for frames in
@@ -124,7 +127,13 @@ def find_references(arm: str, conditions: Iterable[str]) -> dict[str, str]:
 
 
 def _judge(
-    arm: str, rows: pd.DataFrame, families: Families, condition: str, reference: str, margin: float
+    run: Run,
+    arm: str,
+    rows: pd.DataFrame,
+    families: Families,
+    condition: str,
+    reference: str,
+    margin: float,
 ) -> list[stats.Verdict]:
     """The verdict; where some pairs had never been scored before, one on these alone beside it."""
     declared = ARMS.get(arm)
@@ -134,7 +143,7 @@ def _judge(
         "where": f"from {reference} to {condition} ({declared.title if declared else arm})",
         "margin": margin,
     }
-    found = [judge(arm, rows, families, condition, reference=reference, **common)]
+    found = [judge_by_labels(run, arm, rows, families, condition, reference=reference, **common)]
     if (
         declared
         and declared.n_pairs

@@ -112,12 +112,15 @@ def _compare_structures(
     structures: pd.DataFrame, run: Run, sides: Sequence[tuple[str, ...]], first: str
 ) -> pd.DataFrame:
     """Mean difference of the families per structure, with its interval and Holm's p over subjects."""
+    pair = ["fixed", "moving", "fixed_subject", "moving_subject"]
     rows = structures[structures["kind"] == "between"]
-    rows = rows[rows["method"].isin([m for side in sides for m in side])]
+    wide = rows.pivot_table("dice", ["label", *pair], "method")
+    deep, iterative = (wide[list(side)].mean(axis=1, skipna=False) for side in sides)
+    both = pd.DataFrame({"deep": deep, "iterative": iterative}).dropna().reset_index()
     out = []
-    for label, mine in rows.assign(condition="", status="ok").groupby("label"):
-        matched = stats.match_pairs(mine, *sides)
-        found = stats.compute_interval(matched)
+    for label, mine in both.groupby("label"):
+        columns = (mine[c].to_numpy() for c in ("deep", "iterative", *pair[2:]))
+        found = stats.compute_interval(stats.Matched(*columns))
         out.append(
             {"label": label, "mean": found.estimate, "low": found.low, "high": found.high}
             | {"n_pairs": found.n_pairs, "p": found.compute_p()}
@@ -129,10 +132,13 @@ def _compare_structures(
 def specify(run: Run, verdict: stats.Verdict, complete: list[str]) -> pd.DataFrame:
     """The claim by every choice of methods, under every label set and rule.
 
-    The declared families as they are, and both families with everything that was run on all pairs.
+    The declared families under all of them; under the usual one also everything that was run on all
+    pairs.
     """
     claim = verdict.claim
-    rows = run.registrations[run.registrations["kind"] == "between"].drop(columns="dice")
+    needed = ["key", "method", "family", "fixed", "moving", "fixed_subject", "moving_subject",
+              "condition", "status"]  # fmt: skip
+    rows = run.registrations.loc[run.registrations["kind"] == "between", needed]
     families = rows.drop_duplicates("method").set_index("method")["family"]
     every = [tuple(m for m in complete if families[m] == side) for side in ("deep", "iterative")]
     declared = [tuple(m for m in who if m in complete) for who in (claim.first, claim.second or ())]
@@ -142,11 +148,12 @@ def specify(run: Run, verdict: stats.Verdict, complete: list[str]) -> pd.DataFra
         .groupby(["label_set", "rule", "key"])["dice"]
         .mean()
     )
+    usual = (next(iter(run.tasks[0].get_cohort().label_sets)), "nearest")
     variants = {}
     for (labels, rule), values in means.groupby(level=[0, 1]):
         table = rows.merge(values.droplevel([0, 1]), on="key")
         for name, (deep, iterative) in chosen.items():
-            if deep and iterative and (name == "declared families" or every != declared):
+            if deep and iterative and (name == "declared families" or (labels, rule) == usual):
                 one = stats.Claim(claim.id, claim.text, claim.says, deep, iterative,
                                   condition=claim.condition, margin=claim.margin)  # fmt: skip
                 variants[f"{labels}, {rule}, {name}"] = (one, table)

@@ -19,6 +19,7 @@ from ..comparison import (
     split_arms,
     tabulate_networks,
 )
+from ..families import LEAK_FREE
 from ..run import Run
 from ..sentences import (
     list_limits,
@@ -70,7 +71,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         for size in sizes
     ]  # fmt: skip
     verdicts = {v.claim.id: v for v in adjust(found)}
-    changes = [compare_networks(rows, families, size) for size in sizes]
+    changes = [compare_networks(rows, families, size, beside=LEAK_FREE) for size in sizes]
     differences = pd.concat(changes, ignore_index=True) if changes else pd.DataFrame()
     return Result(
         answer=_answer(verdicts),
