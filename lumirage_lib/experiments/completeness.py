@@ -29,9 +29,3 @@ def find_complete(rows: pd.DataFrame) -> list[str]:
     )
     everywhere = len(rows[["fixed", "moving", "condition"]].drop_duplicates())
     return order_of(places.index[places == everywhere])
-
-
-def keep_complete(rows: pd.DataFrame) -> list[str]:
-    """Methods with at least nine tenths of the rows of the one with most, in the order of figures."""
-    n_rows = rows["method"].value_counts()
-    return order_of(n_rows.index[n_rows >= 0.9 * n_rows.max()])
