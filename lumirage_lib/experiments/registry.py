@@ -9,6 +9,8 @@ from typing import Any
 from ..stats import Verdict
 from .contrasts.analysis import analyse as analyse_contrasts
 from .contrasts.plan import plan_contrasts
+from .do_no_harm.analysis import analyse as analyse_do_no_harm
+from .do_no_harm.plan import plan_harm
 from .effect_sizes.analysis import analyse as analyse_effect_sizes
 from .entry import Entry
 from .in_distribution.analysis import analyse as analyse_in_distribution
@@ -109,6 +111,12 @@ EXPERIMENTS: dict[str, Experiment] = {
             "Statistics",
             plan_pairs,
             analyse_statistics,
+        ),
+        Experiment(
+            "09_do_no_harm",
+            "Do no harm",
+            plan_harm,
+            analyse_do_no_harm,
         ),
     )
 }

@@ -232,7 +232,7 @@ def _explored_text(explored: pd.DataFrame) -> str:
     stand = explored[explored["q"] <= FALSE_SHARE].sort_values("change")
     worse, better = stand[stand["change"] < 0], stand[stand["change"] > 0]
     text = (
-        f"Explored, of {count(len(explored), 'condition')} (false-discovery rate {FALSE_SHARE:.0%}): "
+        f"Explored, of {count(len(explored), 'condition')} (false-discovery rate {100 * FALSE_SHARE:.0f} %): "
         f"networks lose more under {_name(worse)}, less under {_name(better)}."
     )
     if len(explored) < 2 * N_CARRYING:

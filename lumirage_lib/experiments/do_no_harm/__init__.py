@@ -1,0 +1,1 @@
+"""Do no harm: what a registration invents, and what it misses."""

@@ -1,0 +1,374 @@
+"""Notebook 09: what do registrations invent where nothing changed, and do they see what did?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ...cohorts.atrophy import STRUCTURES
+from ...methods import name_of, order_of
+from ...metrics import compute_inverse_consistency
+from ...runs.fields import read_field
+from ...runs.profiles import project_root
+from ..run import Run
+from ..sentences import list_limits, make_table, show, show_interval, write_design, write_state
+from .plan import ATROPHY, BACK, COUPLES, IDENTITY, RESCAN, THERE, UNCHANGED, VOLUMES
+from .volumes import fit_doses, measure_changes, name_structures, summarise_volumes
+
+COUPLES_TABLE = "inverse_consistency.csv"  # in results/PROFILE, where a published run has one
+SIGN = {structure: sign for structure, (_, sign) in STRUCTURES.items()}
+
+
+@dataclass(frozen=True)
+class Result:
+    """Sentences, tables and figure data of the page; every number in them is computed."""
+
+    answer: str
+    state: str
+    design: str
+    changes: pd.DataFrame
+    lines: pd.DataFrame
+    atrophy_text: str
+    atrophy_table: str
+    invented: pd.DataFrame
+    invented_text: str
+    invented_table: str
+    couples: pd.DataFrame
+    couples_text: str
+    couples_table: str
+    volumes: pd.DataFrame
+    volumes_text: str
+    volumes_table: str
+    limits: str
+    tables: dict[str, pd.DataFrame]
+
+
+def analyse(run: Run, parameters: Mapping) -> Result:
+    """Everything the page says.
+
+    Parameters
+    ----------
+    run : Run
+    parameters : mapping
+        Of the notebook.
+    """
+    rows = join_structures(run)
+    names = _find_names(run)
+    changes, elsewhere = measure_atrophy(rows, names)
+    lines, invented = fit_doses(changes), measure_invented(rows, run.registrations)
+    couples = measure_couples(run, parameters["profile"])
+    volumes = summarise_volumes(name_structures(rows[rows["arm"] == VOLUMES], names))
+    atrophy_text = _atrophy_text(changes, lines)
+    invented_text = _invented_text(invented)
+    tables = {"atrophy": changes, "lines": lines, "elsewhere": elsewhere, "invented": invented}
+    tables |= {"couples": couples, "volumes": volumes}
+    return Result(
+        answer=f"**Answer.** {atrophy_text} {invented_text}",
+        state=write_state(run),
+        design=_design(run.registrations),
+        changes=changes,
+        lines=lines,
+        atrophy_text=f"{atrophy_text} {_elsewhere_text(elsewhere)}".strip(),
+        atrophy_table=_atrophy_table(changes, lines),
+        invented=invented,
+        invented_text=invented_text,
+        invented_table=_invented_table(invented),
+        couples=couples,
+        couples_text=_couples_text(couples),
+        couples_table=_couples_table(couples),
+        volumes=volumes,
+        volumes_text=_volumes_text(volumes),
+        volumes_table=_volumes_table(volumes),
+        limits=_limits(run),
+        tables=tables,
+    )
+
+
+# ---- numbers -------------------------------------------------------------------------------------
+
+
+def _find_names(run: Run) -> pd.Series:
+    """Label -> name, of the first label set; it is the same in every arm."""
+    return next(iter(run.tasks[0].get_cohort().label_sets.values()))["name"]
+
+
+def join_structures(run: Run) -> pd.DataFrame:
+    """Labels of the first label set, moved by nearest voxel, with every place of their registration.
+
+    Adds `voxels`, a voxel of the moving image over one of the fixed; a measure that no row has is NaN.
+    """
+    first = next(iter(run.tasks[0].get_cohort().label_sets)) if run.tasks else "manual"
+    structures = run.structures
+    if structures.empty:
+        columns = ["key", "label", "n_fixed", "n_moved", "j_mean"]
+        structures = pd.DataFrame(columns=[*columns, "label_set", "rule"])
+    rows = structures[
+        (structures["label_set"] == first)
+        & (structures["rule"] == "nearest")
+        & (structures["label"] > 0)
+    ]
+    rows = rows.assign(j_mean=rows.get("j_mean", np.nan))
+    places = run.registrations
+    voxels = pd.Series(1.0, places.index)
+    if {"moving_voxel_mm3", "fixed_voxel_mm3"} <= set(places):
+        voxels = (places["moving_voxel_mm3"] / places["fixed_voxel_mm3"]).fillna(1.0)
+    kept = ["key", "arm", "condition", "dose", "method", "family", "fixed", "moving"]
+    places = places[[*kept, "fixed_subject"]].assign(voxels=voxels)
+    return rows[["key", "label", "n_fixed", "n_moved", "j_mean"]].merge(places, on="key")
+
+
+def measure_atrophy(rows: pd.DataFrame, names: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What fields say of the structure that changed, and of all others.
+
+    Returns
+    -------
+    changes : DataFrame
+        structure, dose, method, family, fixed_subject, change (measured, share of the volume), true.
+    elsewhere : DataFrame
+        structure, dose, method, invented: root mean square over the other labels of a subject, mean
+        over subjects.
+    """
+    mine = rows[rows["arm"] == ATROPHY]
+    named = name_structures(mine, names)
+    by = ["condition", "dose", "method", "family", "fixed_subject"]
+    changes = measure_changes(named[named["structure"] == named["condition"]], by)
+    changes = changes.rename(columns={"condition": "structure"})
+    changes["true"] = changes["dose"] * changes["structure"].map(SIGN).astype(float)
+    touched = mine["label"].isin(named["label"]) | mine["j_mean"].isna()
+    others = mine[~touched].assign(square=lambda r: (r["j_mean"] * r["voxels"] - 1) ** 2)
+    by_subject = np.sqrt(others.groupby(by, sort=False)["square"].mean())
+    keys = ["condition", "dose", "method"]
+    elsewhere = by_subject.groupby(keys, sort=False).mean().rename("invented").reset_index()
+    return changes, elsewhere.rename(columns={"condition": "structure"})
+
+
+def measure_invented(rows: pd.DataFrame, registrations: pd.DataFrame) -> pd.DataFrame:
+    """What is found between two scans of one brain, and between a scan and itself.
+
+    Returns
+    -------
+    DataFrame
+        condition, method, family, sd_log_j, volume (root mean square over structures of the change of
+        volume that the field says; NaN where it was not measured), dice, n_pairs, n_failed.
+    """
+    places = registrations[registrations["arm"] == UNCHANGED]
+    mine = rows[rows["arm"] == UNCHANGED]
+    square = mine.assign(square=(mine["j_mean"] * mine["voxels"] - 1) ** 2)
+    volume = np.sqrt(square.groupby("key")["square"].mean())
+    absent = {m: np.nan for m in ("sd_log_j", "dice") if m not in places}
+    places = places.assign(volume=places["key"].map(volume).astype(float), **absent)
+    groups = places.groupby(["condition", "method", "family"], sort=False)
+    table = groups[["sd_log_j", "volume", "dice"]].mean()
+    table["n_pairs"] = groups["status"].agg(lambda s: int((s == "ok").sum()))
+    table["n_failed"] = groups["status"].agg(lambda s: int((s != "ok").sum()))
+    return table.reset_index()
+
+
+def measure_couples(run: Run, profile: str) -> pd.DataFrame:
+    """How far a point lands from itself after one registration and the reverse one.
+
+    From the committed table of a published run, else from the fields that this machine has kept.
+
+    Returns
+    -------
+    DataFrame
+        method, fixed, moving, ice_mean_mm, ice_p95_mm; couples without both fields are left out.
+    """
+    path = project_root() / "results" / profile / COUPLES_TABLE
+    if path.exists():
+        return pd.read_csv(path, dtype={"fixed": str, "moving": str})
+    tasks = {
+        (e.condition, e.task.method, e.task.pair.fixed, e.task.pair.moving): e.task
+        for e in run.entries
+        if e.arm == COUPLES
+    }
+    out = []
+    for (condition, method, fixed, moving), task in tasks.items():
+        reverse = tasks.get((BACK, method, moving, fixed))
+        if condition != THERE or reverse is None:
+            continue
+        forward, backward = (read_field(t.key) for t in (task, reverse))
+        if forward is None or backward is None:
+            continue
+        labels = task.get_cohort().load_labels(fixed, next(iter(task.get_cohort().label_sets)))
+        found = compute_inverse_consistency(forward, backward, labels.data > 0, labels.spacing_mm)
+        row = {"method": method, "fixed": fixed.id, "moving": moving.id}
+        out.append(row | {k: found[k] for k in ("ice_mean_mm", "ice_p95_mm")})
+    return pd.DataFrame(out, columns=["method", "fixed", "moving", "ice_mean_mm", "ice_p95_mm"])
+
+
+# ---- sentences -----------------------------------------------------------------------------------
+
+
+def _percent(value: float, digits: int = 1, *, sign: bool = False) -> str:
+    return show(100 * value, digits, sign=sign) + (" %" if not pd.isna(value) else "")
+
+
+def _design(registrations: pd.DataFrame) -> str:
+    parts = [
+        f"{arm}: {write_design(rows)}" for arm, rows in registrations.groupby("arm", sort=False)
+    ]
+    return "; ".join(parts) + "." if parts else "No pairs, no subjects."
+
+
+def _by_family(values: pd.Series) -> str:
+    """ "iterative methods 3.1 %, networks 2.0 %", from values indexed by family."""
+    words = {"iterative": "iterative methods", "deep": "networks"}
+    means = values.groupby(level="family").mean()
+    return ", ".join(f"{words[f]} {_percent(means[f])}" for f in words if f in means.index)
+
+
+def _atrophy_text(changes: pd.DataFrame, lines: pd.DataFrame) -> str:
+    seen = changes.dropna(subset="change")
+    seen = seen[(seen["dose"] > 0) & (seen["family"] != "baseline")]
+    if seen.empty:
+        return "No known atrophy was registered, so whether change is seen stays open."
+    dose = seen["dose"].max()
+    structure = seen["structure"].iloc[0]
+    mine = seen[(seen["dose"] == dose) & (seen["structure"] == structure)]
+    found = (mine["change"] * SIGN[structure]).groupby(mine["family"]).mean()
+    found.index.name = "family"
+    verb = "loss" if SIGN[structure] < 0 else "growth"
+    return f"Of a {verb} of {_percent(dose, 0)} of the {structure}, found on average: {_by_family(found)}."
+
+
+def _elsewhere_text(elsewhere: pd.DataFrame) -> str:
+    if elsewhere.empty:
+        return ""
+    worst = elsewhere.loc[elsewhere["invented"].idxmax()]
+    return (
+        "In structures that did not change, the largest invented change (root mean square over "
+        f"structures) is {_percent(worst['invented'])}, by {name_of(worst['method'])} at a dose of "
+        f"{_percent(worst['dose'], 0)}."
+    )
+
+
+def _atrophy_table(changes: pd.DataFrame, lines: pd.DataFrame) -> str:
+    if changes.empty:
+        return ""
+    means = changes.groupby(["structure", "method", "true"])["change"].mean().unstack("true")
+    fitted = lines.set_index(["structure", "method"])
+    rows = []
+    for structure in dict.fromkeys(changes["structure"]):
+        for method in order_of(changes.loc[changes["structure"] == structure, "method"]):
+            row = {"structure": structure, "method": name_of(method)}
+            for true, value in means.loc[(structure, method)].dropna().items():
+                row[f"true {_percent(true, 0, sign=True)}"] = _percent(value, sign=True)
+            if (structure, method) in fitted.index:
+                line = fitted.loc[(structure, method)]
+                bounds = (line[f"slope{b}"] for b in ("", "_low", "_high"))
+                row["slope (95 %)"] = show_interval(*bounds, 2)
+                row["intercept"] = _percent(line["intercept"], sign=True)
+            rows.append(row)
+    return make_table(rows)
+
+
+def _invented_text(invented: pd.DataFrame) -> str:
+    rows = invented[(invented["condition"] == RESCAN) & (invented["family"] != "baseline")]
+    if rows.empty:
+        rows = invented[(invented["condition"] == IDENTITY) & (invented["family"] != "baseline")]
+    if rows.empty:
+        return "No pair without a change was registered."
+    what = (
+        "Between two scans of one brain"
+        if rows["condition"].iloc[0] == RESCAN
+        else "Between a scan and itself"
+    )
+    spread = rows.groupby("family")["sd_log_j"].mean()
+    words = {"iterative": "iterative methods", "deep": "networks"}
+    said = ", ".join(f"{words[f]} {show(spread[f], 2)}" for f in words if f in spread.index)
+    return f"{what}, where nothing changed, the log Jacobian spreads by (SD, mean): {said}."
+
+
+def _invented_table(invented: pd.DataFrame) -> str:
+    ordered = {m: n for n, m in enumerate(order_of(invented["method"]))}
+    return make_table(
+        {
+            "registered": "two scans of one brain"
+            if row.condition == RESCAN
+            else "a scan to itself",
+            "method": name_of(row.method),
+            "SD log J": show(row.sd_log_j),
+            "invented change of volume (RMS)": _percent(row.volume),
+            "Dice": show(row.dice),
+            "pairs": row.n_pairs,
+            "failed": row.n_failed,
+        }
+        for row in sorted(
+            invented.itertuples(), key=lambda r: (r.condition != RESCAN, ordered[r.method])
+        )
+    )
+
+
+def _couples_text(couples: pd.DataFrame) -> str:
+    if couples.empty:
+        return (
+            "Not measured: no couple of reverse registrations has kept both of its fields on this "
+            "machine, and the published run has no table of them."
+        )
+    means = couples.groupby("method")["ice_mean_mm"].mean().sort_values()
+    each = ", ".join(f"{name_of(m)} {show(v, 2)}" for m, v in means.items())
+    n = len(couples[["fixed", "moving"]].drop_duplicates())
+    return f"Mean distance of a point from itself, mm, over {n} couples of pairs: {each}."
+
+
+def _couples_table(couples: pd.DataFrame) -> str:
+    means = couples.groupby("method")[["ice_mean_mm", "ice_p95_mm"]].mean()
+    counts = couples["method"].value_counts()
+    return make_table(
+        {
+            "method": name_of(method),
+            "mean, mm": show(means.loc[method, "ice_mean_mm"], 2),
+            "95th percentile, mm": show(means.loc[method, "ice_p95_mm"], 2),
+            "couples": int(counts[method]),
+        }
+        for method in order_of(means.index)
+    )
+
+
+def _volumes_text(volumes: pd.DataFrame) -> str:
+    rows = volumes[volumes["family"] != "baseline"] if len(volumes) else volumes
+    if not len(rows):
+        return "No labels were propagated."
+    parts = []
+    for structure, mine in rows.groupby("structure", sort=False):
+        spread = mine.groupby("family")["spread"].mean()
+        spread.index.name = "family"
+        parts.append(f"{structure}: {_by_family(spread)}")
+    return "Spread of the error of volumes by propagated labels. " + "; ".join(parts) + "."
+
+
+def _volumes_table(volumes: pd.DataFrame) -> str:
+    ordered = {m: n for n, m in enumerate(order_of(volumes["method"]))} if len(volumes) else {}
+    return make_table(
+        {
+            "structure": row.structure,
+            "images": row.condition,
+            "method": name_of(row.method),
+            "bias": _percent(row.bias, sign=True),
+            "spread": _percent(row.spread),
+            "correlation with manual (95 %)": show(row.r, 2)
+            + ("" if pd.isna(row.r) else f" ({show(row.r_low, 2)} to {show(row.r_high, 2)})"),
+            "subjects a group, manual → propagated": f"{show(row.n_manual, 0)} → "
+            f"{show(row.n_needed, 0)}",
+            "pairs": row.n_pairs,
+        }
+        for row in sorted(
+            volumes.itertuples(), key=lambda r: (r.structure, r.condition, ordered[r.method])
+        )
+    )
+
+
+def _limits(run: Run) -> str:
+    lines = [
+        "Volumes are propagated from one atlas at a time; a study would fuse several, and its errors would "
+        "be smaller for every method.",
+        "Manual labels of two scans of one brain differ, too: the Dice of rescans has the raters in it.",
+        "Numbers of subjects are for a difference of 5 % between two groups and take the variance of the "
+        "few subjects here for that of a population.",
+        *list_limits(run),
+    ]
+    return "\n".join(f"- {line}" for line in dict.fromkeys(lines))

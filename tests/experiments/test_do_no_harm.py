@@ -1,0 +1,164 @@
+"""Notebook 09: what is known of the truth is found again by the analysis."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lumirage_lib.book import notebooks
+from lumirage_lib.experiments import Run, list_tasks, plan_notebook
+from lumirage_lib.experiments.do_no_harm import analysis, figures, volumes
+from lumirage_lib.experiments.do_no_harm.plan import (
+    ATROPHY,
+    BACK,
+    COUPLES,
+    IDENTITY,
+    RESCAN,
+    THERE,
+    UNCHANGED,
+    VOLUMES,
+    plan_harm,
+)
+from lumirage_lib.methods import family_of
+from lumirage_lib.runs.fields import keep_field
+
+PARAMETERS = notebooks.resolve_parameters("09_do_no_harm", "smoke") | {
+    "doses": [0.0, 0.04, 0.08], "n_followed": 3, "field_methods": ["greedy", "clapirn"],
+    "methods": ["greedy", "clapirn"], "n_subjects": 6, "n_pairs": 6,
+}  # fmt: skip
+SEEN = {"greedy": 0.7, "clapirn": 0.4}  # share of the true change that a method finds
+ADDED = {"greedy": 0.01, "clapirn": 0.03}  # and what it adds everywhere
+PROPAGATED = {"greedy": 0.02, "clapirn": 0.10}  # bias of propagated volumes
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    entries = plan_harm(PARAMETERS)
+    names = entries[0].task.get_cohort().label_sets["manual"]["name"]
+    rng = np.random.default_rng(0)
+    volume = {f"T{i:02d}": 4000 * (1 + 0.1 * rng.standard_normal()) for i in range(1, 9)}
+    rows, structures = [], {}
+    for e in entries:
+        task, pair = e.task, e.task.pair
+        rows.append(
+            {
+                "key": task.key, "arm": e.arm, "condition": e.condition, "dose": e.dose,
+                "method": task.method, "family": family_of(task.method), "kind": pair.kind,
+                "fixed": pair.fixed.id, "moving": pair.moving.id,
+                "fixed_subject": pair.fixed.subject, "moving_subject": pair.moving.subject,
+                "status": "ok", "dice": 0.7, "sd_log_j": 10 * ADDED[task.method],
+                "fixed_voxel_mm3": 125.0, "moving_voxel_mm3": 125.0,
+            }
+        )  # fmt: skip
+        for label, name in names.items():
+            hit = "Hippocampus" in name if e.arm == ATROPHY else False
+            change = -(e.dose or 0) * SEEN[task.method] if hit else 0.0
+            n = round(volume[pair.fixed.subject])
+            moved = n * (1 + PROPAGATED[task.method]) + 40 * rng.standard_normal()
+            structures[(task.key, label)] = {
+                "key": task.key, "label_set": "manual", "rule": "nearest", "label": label,
+                "n_fixed": n, "n_moved": moved, "j_mean": 1 + change + ADDED[task.method],
+            }  # fmt: skip
+    return Run(pd.DataFrame(rows), pd.DataFrame(structures.values()), {}, {}, entries, Path("none"))
+
+
+@pytest.fixture(scope="module")
+def result(run):
+    return analysis.analyse(run, PARAMETERS)
+
+
+def test_slope_and_intercept_are_those_put_in(result):
+    for row in result.lines.itertuples():
+        assert row.slope == pytest.approx(SEEN[row.method], abs=1e-9)
+        assert row.intercept == pytest.approx(ADDED[row.method], abs=1e-9)
+        assert row.n_subjects == 3
+    # Of a loss of 8 %: 0.7 x 8 - 1 and 0.4 x 8 - 3.
+    assert "loss of 8 % of the hippocampus" in result.answer
+    assert "iterative methods 4.6 %, networks 0.2 %" in result.answer
+    assert "−4.6 %" in result.atrophy_table
+
+
+def test_what_is_found_elsewhere_is_invented(result):
+    elsewhere = result.tables["elsewhere"]
+    for row in elsewhere.itertuples():
+        assert row.invented == pytest.approx(ADDED[row.method], abs=1e-9)
+    assert "is 3.0 %, by conditional LapIRN" in result.atrophy_text
+
+
+def test_invented_change_is_of_pairs_without_a_change(result):
+    rows = result.invented.set_index(["condition", "method"])
+    assert set(rows.index.get_level_values(0)) == {IDENTITY}  # nobody was scanned twice here
+    assert rows.loc[(IDENTITY, "clapirn"), "volume"] == pytest.approx(0.03, abs=1e-9)
+    assert rows.loc[(IDENTITY, "greedy"), "sd_log_j"] == pytest.approx(0.1)
+    assert "Between a scan and itself" in result.answer
+
+
+def test_volumetry_has_bias_spread_and_what_a_study_needs(run, result):
+    table = result.volumes.query("structure == 'hippocampus'").set_index("method")
+    for method, row in table.iterrows():
+        assert row["bias"] == pytest.approx(PROPAGATED[method], abs=0.01)
+        # By hand, from the rows of the run.
+        mine = run.registrations.query("arm == @VOLUMES and method == @method")
+        names = run.tasks[0].get_cohort().label_sets["manual"]["name"]
+        labels = names.index[names.str.contains("Hippocampus")]
+        rows = run.structures[run.structures["label"].isin(labels)].merge(mine, on="key")
+        sums = rows.groupby("key")[["n_fixed", "n_moved"]].sum()
+        r = np.corrcoef(sums["n_fixed"], sums["n_moved"])[0, 1]
+        assert row["r"] == pytest.approx(r)
+        assert row["r_low"] < r < row["r_high"]
+        assert row["n_needed"] == pytest.approx(row["n_manual"] / r**2)
+        spread = sums["n_fixed"].std() / sums["n_fixed"].mean()
+        assert row["n_manual"] == pytest.approx(2 * (2.8016 * spread / 0.05) ** 2, rel=1e-3)
+
+
+def test_couples_are_measured_from_kept_fields(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path))
+    assert analysis.measure_couples(run, "smoke").empty
+    assert "Not measured" in analysis._couples_text(analysis.measure_couples(run, "smoke"))
+    couple = [e for e in run.entries if e.arm == COUPLES and e.task.method == "greedy"]
+    assert [e.condition for e in couple] == [THERE, BACK]
+    shape = couple[0].task.get_cohort().load_image(couple[0].task.pair.fixed).shape
+    field = np.zeros((3, *shape), np.float32)
+    for shift, e in ((1.0, couple[0]), (-0.5, couple[1])):
+        field[0] = shift
+        assert keep_field(e.task.key, field, np.eye(4))
+    (row,) = analysis.measure_couples(run, "smoke").to_dict("records")
+    assert row["ice_mean_mm"] == pytest.approx(0.5 * PARAMETERS["spacing_mm"], rel=1e-3)
+
+
+def test_published_plan_shares_the_rows_of_other_notebooks():
+    entries = plan_harm(notebooks.resolve_parameters("09_do_no_harm", "open"))
+    mine = {e.arm: [x for x in entries if x.arm == e.arm] for e in entries}
+    known = {
+        t.key
+        for n in ("01_in_distribution", "03_contrasts")
+        for t in list_tasks(plan_notebook(n, notebooks.resolve_parameters(n, "open")))
+    }
+    assert {e.task.key for e in mine[VOLUMES]} <= known
+    rescans = [e for e in mine[UNCHANGED] if e.condition == RESCAN]
+    assert {e.task.key for e in rescans} <= known
+    # Five couples are among the twenty pairs, in both directions.
+    there = {e.task.pair for e in mine[COUPLES] if e.condition == THERE}
+    assert len(there) == 5
+    pairs = {e.task.pair for e in mine[VOLUMES] if e.condition == "T1w"}
+    assert there <= pairs
+    assert {replace(p, fixed=p.moving, moving=p.fixed) for p in there} <= pairs
+    followed = {(e.condition, e.dose, e.task.pair.fixed.subject) for e in mine[ATROPHY]}
+    assert len(followed) == 2 * 4 * 6
+
+
+def test_empty_run_has_its_sentences_and_figures(run, result):
+    empty = replace(run, registrations=run.registrations.iloc[:0], structures=pd.DataFrame())
+    found = analysis.analyse(empty, PARAMETERS)
+    assert "stays open" in found.answer
+    for plot, table in (
+        (figures.plot_atrophy, result.changes),
+        (figures.plot_invented, result.invented),
+        (figures.plot_volumes, result.volumes),
+    ):
+        plot(table)
+    assert volumes.count_subjects(0.1) == pytest.approx(63, abs=0.5)
