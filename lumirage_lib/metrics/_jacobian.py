@@ -22,6 +22,8 @@ STEPS = ((-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1))
 # The two central tetrahedra of a voxel's cube have edges to three diagonal neighbours.
 DIAGONALS = ((-1, -1, 0), (-1, 0, -1), (0, -1, -1), (1, 1, 0), (0, 1, 1), (1, 0, 1))
 
+Vector = np.ndarray | tuple[np.ndarray, ...]  # three components
+
 
 def compute_field_measures(displacement: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     """Folding and regularity of x -> x + displacement(x) inside a mask.
@@ -90,6 +92,7 @@ def measure_field(
     central = np.concatenate(slabs)
     n_mask, folds = central.size, central <= 0
     log_j = _log(central)
+    unfolded = log_j[~folds] if folds.any() else log_j
     measures = {
         "n_mask": n_mask,
         "ndv_voxels": folded_volume / 12,
@@ -98,7 +101,7 @@ def measure_field(
         "nonpositive_tetrahedra_fraction": folded_count / 10 / n_mask,
         "nonpositive_fraction": float(folds.mean()),
         "sd_log_j": float(log_j.std()),
-        "sd_log_j_positive": float(log_j[~folds].std()) if not folds.all() else np.nan,
+        "sd_log_j_positive": float(unfolded.std()) if unfolded.size else np.nan,
     }
     return measures, central
 
@@ -135,7 +138,8 @@ def group_jacobian(
 
 
 def _log(jacobian: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(jacobian, LOG_FLOOR), dtype=np.float64)
+    log_j: np.ndarray = np.log(np.maximum(jacobian, LOG_FLOOR), dtype=np.float64)
+    return log_j
 
 
 def compute_jacobian_determinant(displacement: np.ndarray) -> np.ndarray:
@@ -156,7 +160,8 @@ def compute_jacobian_determinant(displacement: np.ndarray) -> np.ndarray:
     slabs = [
         _central(_edges(block, at, STEPS)) for block, at in _cut(displacement, np.ones(shape, bool))
     ]
-    return np.concatenate(slabs).reshape(shape)
+    whole: np.ndarray = np.concatenate(slabs).reshape(shape)
+    return whole
 
 
 def _cut(displacement: np.ndarray, mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -216,5 +221,6 @@ def _cross(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, ...]:
     return tuple(a[i] * b[j] - a[j] * b[i] for i, j in ((1, 2), (2, 0), (0, 1)))
 
 
-def _dot(a, b) -> np.ndarray:
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+def _dot(a: Vector, b: Vector) -> np.ndarray:
+    dot: np.ndarray = a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+    return dot

@@ -244,7 +244,7 @@ def _squared_percentile(
             np.where(squared < beyond, np.sqrt(squared, dtype=float), np.inf), None
         )
     areas = area_table.take(code)
-    reached = np.cumsum(np.bincount(squared, areas))
+    reached = np.cumsum(np.bincount(squared, areas), dtype=np.float64)
     reached /= reached[-1]
     value = int(np.searchsorted(reached, 0.95))
     if np.abs(reached - 0.95).min() < 1e-9:  # the order of the sum decides: that of the definition

@@ -14,7 +14,8 @@ from itertools import product
 
 import numpy as np
 
-from ..images.warp import corners_differ, identity_grid, vote
+from ..errors import InputError
+from ..images.warp import check_displacement, corners_differ, identity_grid, vote
 
 SLAB_VOXELS = 200_000  # voxels worked on at once: small enough for the cache
 CORNERS = np.array(list(product((0, 1), repeat=3)))
@@ -124,6 +125,13 @@ def count_by_rules(
     rules : of {"nearest", "linear", "soft"}
     """
     rules = list(rules)
+    if len({moving.shape for _, moving in label_sets}) > 1:
+        raise InputError(
+            "label_sets: expected moving maps on one grid, got the shapes "
+            f"{[moving.shape for _, moving in label_sets]}; resample them to the moving image's."
+        )
+    for fixed, _ in label_sets:
+        check_displacement(displacement, fixed.shape)
     found = [
         LabelCounts(fixed, moving, 1 + int(max(fixed.max(), moving.max())), rules)
         for fixed, moving in label_sets
@@ -141,11 +149,10 @@ def _cut(displacement: np.ndarray, near: np.ndarray, weigh: bool) -> Iterator[Pa
     rows = max(1, SLAB_VOXELS // (shape[1] * shape[2]))
     last = np.array(near.shape).reshape(3, 1) - 2  # the border after the grid
     lookup = near.ravel()
+    grid = identity_grid((rows, *shape[1:])).reshape(3, -1)
     for start in range(0, shape[0], rows):
-        steps = displacement[:, start : start + rows]
-        grid = identity_grid(steps.shape[1:])
-        grid[0] += start
-        grid, steps = grid.reshape(3, -1), steps.reshape(3, -1)
+        steps = displacement[:, start : start + rows].reshape(3, -1)
+        grid = grid[:, : steps.shape[1]]
         points = grid + steps
         at = np.flatnonzero(lookup.take(_flatten(np.floor(points), near.shape)))
         points = points[:, at]
@@ -159,6 +166,7 @@ def _cut(displacement: np.ndarray, near: np.ndarray, weigh: bool) -> Iterator[Pa
             corner = np.ravel_multi_index(tuple(base), near.shape)
             weights = _weigh(exact - base)
         yield Part(slice(start, start + rows), at, points, nearest, corner, weights)
+        grid[0] += rows
 
 
 def _flatten(cell: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -167,7 +175,8 @@ def _flatten(cell: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         np.clip(c, -1, n - 3).astype(np.int32) + np.int32(1)
         for c, n in zip(cell, shape, strict=True)
     )
-    return (x * np.int32(shape[1]) + y) * np.int32(shape[2]) + z
+    index: np.ndarray = (x * np.int32(shape[1]) + y) * np.int32(shape[2]) + z
+    return index
 
 
 def _weigh(fraction: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ def encode_field(displacement: np.ndarray, matrix: np.ndarray) -> bytes:
         # Neighbours differ little: differences, low and high bytes apart, pack twice as well.
         values = np.diff(steps, axis=-1, prepend=np.int16(0))
     planes = np.ascontiguousarray(values).reshape(-1).view(np.uint8).reshape(-1, values.itemsize).T
-    packed = pa.compress(planes.tobytes(), "zstd", asbytes=True)
+    packed: bytes = pa.compress(planes.tobytes(), "zstd", asbytes=True)
     header = {
         "shape": shape,
         "type": values.dtype.str,
@@ -98,12 +98,14 @@ def decode_field(content: bytes) -> np.ndarray:
     shape, kind = tuple(header["shape"]), np.dtype(header["type"])
     size = 3 * int(np.prod(shape)) * kind.itemsize
     planes = np.frombuffer(pa.decompress(packed, size, "zstd", asbytes=True), np.uint8)
-    values = np.ascontiguousarray(planes.reshape(kind.itemsize, -1).T).view(kind)
+    values: np.ndarray = np.ascontiguousarray(planes.reshape(kind.itemsize, -1).T).view(kind)
     values = values.reshape(3, *shape)
     if kind.kind == "f":
         return values
     steps = np.cumsum(values, axis=-1, dtype=np.int16)
-    return displacement_of_matrix(np.array(header["matrix"]), shape) + steps * STEP
+    linear: np.ndarray = displacement_of_matrix(np.array(header["matrix"]), shape)
+    linear += steps * STEP
+    return linear
 
 
 def keep_field(

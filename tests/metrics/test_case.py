@@ -117,6 +117,13 @@ def test_refuses_what_it_cannot_measure(case, wrong):
         score(case, **wrong)
 
 
+def test_maps_on_other_grids_are_refused(case):
+    displacement, (fixed, moving), _ = case
+    for other in ((fixed, moving[1:]), (fixed[1:], moving)):
+        with pytest.raises(InputError, match="grid"):
+            score_case(displacement, {"a": (fixed, moving), "b": other}, SPACING_MM)
+
+
 def test_labels_of_an_atlas_with_numbers_up_to_6e8_cost_no_memory_by_value(case):
     displacement, (fixed, moving), _ = case
     names = np.array([0, 7, 614_454_277, 599_999_999])
