@@ -122,6 +122,12 @@ def misbehave(fixed, moving, affine, *, how: str) -> np.ndarray:
     return field
 
 
+def stick(fixed, moving, affine, *, pid_file: str) -> np.ndarray:
+    hang_locked(pid_file)
+    raise AssertionError("nobody stopped it")
+
+
+STUCK = MethodSpec("stuck", "iterative", stick, "1", "nobody2026", {"pid_file": ""})
 PARAMETERS = {"shift": [0.0, 0.0, 0.0], "seconds": 0.0, "log": ""}
 SHIFT = MethodSpec("shift", "iterative", shift, "1", "nobody2026", PARAMETERS)
 SHIFT_2 = MethodSpec("shift", "iterative", shift, "2", "nobody2026", PARAMETERS)

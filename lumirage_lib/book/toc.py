@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..errors import InputError
-from ..runs.profiles import PROFILES, notebooks_of
+from ..runs.profiles import check_profile, list_profiles, notebooks_of
 
 PAGES = "book/experiments"
 PROFILE_NAMES = {
@@ -32,13 +31,12 @@ def select_toc(toc: Mapping, profiles: Sequence[str]) -> dict:
         A profile is unknown or no notebook has it.
     """
     for profile in profiles:
-        if profile not in PROFILES or not notebooks_of(profile):
-            known = [p for p in PROFILES if notebooks_of(p)]
-            raise InputError(f"no notebook has a profile {profile!r}; there are {', '.join(known)}")
+        check_profile(profile)
+    known = list_profiles()
 
     def profile_of(file: str) -> str | None:
         end = file.rsplit("_", 1)[-1]
-        return end if file.startswith(f"{PAGES}/") and end in PROFILES else None
+        return end if file.startswith(f"{PAGES}/") and end in known else None
 
     parts = []
     for part in toc["parts"]:

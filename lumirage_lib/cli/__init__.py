@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from ..errors import LumirageError
 from . import data, methods, pages, results, weights
 from ._console import errors
 
+
+class Interrupted(Exception):
+    """Ctrl-C, which typer would turn into "Aborted!"."""
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted from error
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,7 +46,7 @@ def main() -> None:
     except LumirageError as error:
         errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         errors.print(
             "interrupted; what was finished is stored, the same command goes on from there"
         )

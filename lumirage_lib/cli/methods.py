@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from ..errors import InputError, RegistrationError
-from ._console import console, errors, parse_given
+from ._console import MemoryOption, console, errors, parse_given
+
+if TYPE_CHECKING:
+    import numpy as np
 
 app = typer.Typer()
 
@@ -62,6 +65,11 @@ def register(
     assume: Annotated[
         str, typer.Option(help="Axes of files that do not say: RAS, LPS, ….", metavar="CODES")
     ] = "",
+    alignment: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|KEY", help="A stored alignment instead of estimating one."),
+    ] = None,
+    memory: MemoryOption = None,
 ) -> None:
     """Register two images: moved image, displacement, moved labels and a line of summary."""
     import yaml
@@ -80,6 +88,8 @@ def register(
         threads=threads or os.cpu_count(),
         form=form,
         assume=assume,
+        alignment=None if alignment is None else _find_alignment(alignment),
+        memory_mb=memory,
     )
     for note in done.notes:
         errors.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
@@ -93,6 +103,23 @@ def register(
         )
     console.print(line, highlight=False, soft_wrap=True)
     console.print(f"written: {out}/", highlight=False)
+
+
+def _find_alignment(given: str) -> np.ndarray | Path:
+    """The file of that name, or the alignment that the published run has under that key."""
+    if Path(given).is_file():
+        return Path(given)
+    import numpy as np
+
+    from ..runs.profiles import store_path
+    from ..runs.store import read_alignment
+
+    found = read_alignment(store_path("open"), given)
+    if found is None:
+        raise InputError(
+            f"--alignment {given}: neither a file nor a key of the published alignments"
+        )
+    return np.array(found["matrix"])
 
 
 @app.command()

@@ -81,7 +81,7 @@ def _status_mb(name: str) -> float:
             if line.startswith(name):
                 return int(line.split()[1]) / 1024
     if name == "VmRSS":
-        return psutil.Process().memory_info().rss / 2**20
+        return float(psutil.Process().memory_info().rss / 2**20)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 1024)  # bytes on macOS
 
@@ -282,7 +282,9 @@ def _main_hidden() -> Iterator[None]:
     """Within it a child started does not run the main script again, as multiprocessing would have it."""
     with _hiding:
         main = sys.modules["__main__"]
-        kept = {n: main.__dict__[n] for n in ("__file__", "__spec__") if n in main.__dict__}
+        kept: dict[str, Any] = {
+            n: main.__dict__[n] for n in ("__file__", "__spec__") if n in main.__dict__
+        }
         main.__dict__.pop("__file__", None)
         main.__spec__ = None
         try:
@@ -314,11 +316,11 @@ def _held_mb(pid: int | None) -> float:
     return held / 2**20
 
 
-def machine_memory_mb() -> float:
-    """Memory that this process may use: of the machine, its container or its own limit, MB."""
+def default_memory_mb() -> float:
+    """90 % of the memory that this process may use: of the machine, its container or its own limit."""
     limits = [psutil.virtual_memory().total]
     with contextlib.suppress(OSError, ValueError):
         limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
     own = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
     limits += [limit for limit in own if limit != resource.RLIM_INFINITY]
-    return min(limits) / 2**20
+    return float(0.9 * min(limits) / 2**20)

@@ -26,7 +26,7 @@ from ..cohorts.sources import Source, is_local
 from ..errors import StoreError
 from ..files import hash_of
 from ..methods import get_method, missing
-from .child import PASSING, Outcome, Usage, machine_memory_mb, run_child
+from .child import PASSING, Outcome, Usage, default_memory_mb, run_child
 from .fields import has_field
 from .machine import hardware
 from .scoring import RULER
@@ -45,7 +45,6 @@ from .store import (
 from .task import Task
 from .work import align_pair, measure_kept, prepare_scan, register_pair
 
-MEMORY_SHARE = 0.9  # of the machine's memory that one child may take
 PAIRS_AT_HAND = 6  # whose volumes lie in the scratch folder, some 300 MB each at 1 mm
 LEASE_SECONDS = 60.0  # without a sign of life, then the work of a process is taken over
 WAIT_SECONDS = 0.25
@@ -111,7 +110,7 @@ def pending(
     the disk was not there; or memory ran out at a smaller limit than `memory_mb` (by default, 90 %
     of the machine's). With `retry_failed` none is.
     """
-    have, limit = read_answers(store), memory_mb or MEMORY_SHARE * machine_memory_mb()
+    have, limit = read_answers(store), memory_mb or default_memory_mb()
 
     def is_answered(task: Task) -> bool:
         answer = have.get(task.key)
@@ -227,7 +226,7 @@ def compute(
     """
     store = Path(store)
     before = read_answers(store)
-    memory_mb = memory_mb or MEMORY_SHARE * machine_memory_mb()
+    memory_mb = memory_mb or default_memory_mb()
     todo = pending(tasks, store, retry_failed=retry_failed, memory_mb=memory_mb)
     runnable, lacking = _runnable(todo), {t.key for t in todo}
     counts = count_answers([t for t in tasks if t.key not in lacking], store)

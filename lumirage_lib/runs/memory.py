@@ -16,6 +16,7 @@ import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,7 +24,7 @@ from ..errors import RegistrationError
 from ..methods import networks
 from ..methods.networks.memory import MB, Shape, count_tensors
 from ..methods.networks.slabs import convolve_whole
-from .child import Outcome, measure, run_child
+from .child import Outcome, Usage, measure, run_child
 
 TINY = (32, 32, 32)
 M_MMAP_THRESHOLD = -3  # of mallopt in the GNU C library
@@ -53,7 +54,7 @@ class Prediction:
         return self.graph_mb + self.library_mb + self.process_mb
 
 
-def predict(network: str, shape: Shape, *, whole: bool = False, **options) -> Prediction:
+def predict(network: str, shape: Shape, *, whole: bool = False, **options: Any) -> Prediction:
     """Peak memory of one inference by a network on one processor thread.
 
     Parameters
@@ -75,12 +76,12 @@ def predict(network: str, shape: Shape, *, whole: bool = False, **options) -> Pr
 
 
 @functools.cache
-def measure_process(network: str, **options) -> float:
+def measure_process(network: str, **options: Any) -> float:
     """Memory of a process that is ready to run the network: it has, on a tiny grid; MB."""
     outcome = measure_peak(network, TINY, **options)
     if outcome.status != "ok":
         raise RegistrationError(f"{network} on {TINY}: {outcome.reason}", status=outcome.status)
-    return outcome.value.peak_mb - outcome.value.method_mb
+    return float(outcome.value.peak_mb - outcome.value.method_mb)
 
 
 def measure_peak(
@@ -91,7 +92,7 @@ def measure_peak(
     hand_back: bool = True,
     budget_mb: float | None = None,
     timeout_seconds: float = 3600.0,
-    **options,
+    **options: Any,
 ) -> Outcome:
     """Run one inference on random images in a child process of one thread.
 
@@ -114,7 +115,14 @@ def measure_peak(
     return run_child(_infer, *arguments, timeout_seconds=timeout_seconds)
 
 
-def _infer(network: str, shape: Shape, whole: bool, hand_back: bool, budget_mb, options: Mapping):
+def _infer(
+    network: str,
+    shape: Shape,
+    whole: bool,
+    hand_back: bool,
+    budget_mb: float | None,
+    options: Mapping[str, Any],
+) -> Usage:
     if hand_back:
         hand_back_freed_blocks()
     module = networks.build(network, **options)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from ..errors import InputError
 from .store import import_store
 
-PROFILES = ("smoke", "demo", "open", "paper")
 LIVE = ("smoke", "demo")  # small enough to be computed whenever a page is drawn
 DRAW_ONLY = "LUMIRAGE_DRAW_ONLY"  # set while the book is built: pages show what is there
 
 
 def project_root() -> Path:
     """Folder with experiments.yml: ``LUMIRAGE_ROOT``, or found upward from the working folder."""
-    if os.environ.get("LUMIRAGE_ROOT"):
-        return Path(os.environ["LUMIRAGE_ROOT"])
+    if chosen := os.environ.get("LUMIRAGE_ROOT"):
+        if not (Path(chosen) / "experiments.yml").is_file():
+            raise InputError(
+                f"LUMIRAGE_ROOT={chosen}: expected the folder with experiments.yml, which is not "
+                "there; set it to the repository or unset it"
+            )
+        return Path(chosen)
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "experiments.yml").exists():
@@ -28,7 +33,31 @@ def project_root() -> Path:
     )
 
 
-def load_profile(notebook: str, profile: str) -> dict:
+def _read_table() -> dict[str, dict[str, Any]]:
+    """Notebook -> profile -> parameters, as experiments.yml has them."""
+    path = project_root() / "experiments.yml"
+    try:
+        table = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: not readable ({str(error).splitlines()[0]})") from error
+    if not isinstance(table, dict) or not all(isinstance(row, dict) for row in table.values()):
+        raise InputError(f"{path}: expected notebook: profile: parameters, see the one committed")
+    return table
+
+
+def list_profiles() -> list[str]:
+    """Every profile that a notebook has, in the order of experiments.yml."""
+    return list(dict.fromkeys(name for profiles in _read_table().values() for name in profiles))
+
+
+def check_profile(profile: str) -> None:
+    """Refuse a profile that no notebook has, which would else be an empty run that succeeds."""
+    known = list_profiles()
+    if profile not in known:
+        raise InputError(f"no profile {profile!r} in experiments.yml; there are {', '.join(known)}")
+
+
+def load_profile(notebook: str, profile: str) -> dict[str, Any]:
     """Parameters of a notebook under a profile, as experiments.yml has them.
 
     Raises
@@ -36,7 +65,7 @@ def load_profile(notebook: str, profile: str) -> dict:
     InputError
         Unknown notebook or profile, or the notebook has no such profile.
     """
-    table = yaml.safe_load((project_root() / "experiments.yml").read_text())
+    table = _read_table()
     if notebook not in table:
         raise InputError(
             f"no notebook {notebook!r} in experiments.yml; there are {', '.join(table)}"
@@ -49,13 +78,14 @@ def load_profile(notebook: str, profile: str) -> dict:
 
 
 def notebooks_of(profile: str) -> list[str]:
-    """Notebooks that have a profile, in order."""
-    table = yaml.safe_load((project_root() / "experiments.yml").read_text())
-    return [name for name, profiles in table.items() if profile in profiles]
+    """Notebooks that have a profile, in order; a profile that none has is refused."""
+    check_profile(profile)
+    return [name for name, profiles in _read_table().items() if profile in profiles]
 
 
 def store_path(profile: str) -> Path:
     """The store of a profile; committed tables newer than it are merged in first."""
+    check_profile(profile)
     path = project_root() / "store" / f"{profile}.sqlite"
     published = project_root() / "results" / profile / "registrations.parquet"
     if published.exists() and (

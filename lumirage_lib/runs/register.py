@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ import numpy as np
 from .. import metrics
 from ..cohorts.sources import fetch
 from ..errors import InputError, RegistrationError
+from ..files import replacing
 from ..images.brain import find_brain
-from ..images.linear import align
+from ..images.linear import align, matrix_of_ants
 from ..images.preprocess import STANDARD, Preprocessing, prepare_pair
 from ..images.volumes import Volume, load_volume, reorient, save_volume, take_to_grid
 from ..images.warp import (
@@ -26,7 +28,7 @@ from ..images.warp import (
     warp_labels,
 )
 from ..methods import get_method, missing, run_method
-from .child import Outcome, Usage, measure, run_child
+from .child import Outcome, Usage, default_memory_mb, measure, run_child
 
 FORMS = ("learn2reg", "itk")
 
@@ -83,11 +85,14 @@ def register_files(
     threads: int = 1,
     form: str = "learn2reg",
     assume: str = "",
+    alignment: np.ndarray | Path | None = None,
+    memory_mb: float | None = None,
 ) -> Registered:
     """Register a moving image file to a fixed one and write the result.
 
     Writes into `out`, all on the fixed file's own grid and axes: ``moved.nii.gz``; with `moving_labels`
-    ``moved_labels.nii.gz`` (nearest); and the displacement in the form asked for.
+    ``moved_labels.nii.gz`` (nearest); and the displacement in the form asked for. Beside them
+    ``alignment.txt``, the linear alignment before it: 4 x 4, fixed point -> moving point, mm, RAS+.
 
     Parameters
     ----------
@@ -106,6 +111,11 @@ def register_files(
         two files; or ``warp_FIXED_MOVING.nii.gz``, what antspyx, ITK and Slicer apply.
     assume : str
         Axis codes of files that do not say how their axes lie.
+    alignment : ndarray (4, 4) or path, optional
+        Instead of estimating one: a stored one, fixed voxel -> moving voxel of the arrays in RAS; or a
+        file, 4 x 4 numbers as in ``alignment.txt`` or an affine of ITK (.mat, .tfm).
+    memory_mb : float, optional
+        Resident memory that the registration may take; by default 90 % of the machine's.
 
     Raises
     ------
@@ -135,20 +145,25 @@ def register_files(
             f"{labels['fixed'].name} and {labels['moving'].name} share no label; "
             "give two maps of one protocol"
         )
+    given = None if alignment is None else _read_alignment(alignment, fixed, moving)
     _check_folder(out)
     if spec.weights is not None:
         chosen["weights"] = str(fetch(spec.weights))
-    alignment = _value(
-        run_child(align, fixed, moving, preprocessing.alignment, timeout_seconds=1800), "alignment"
-    )
-    outcome = run_child(
+    run = functools.partial(run_child, memory_mb=memory_mb or default_memory_mb())
+    if given is None:
+        estimated = run(align, fixed, moving, preprocessing.alignment, timeout_seconds=1800)
+        given = _value(estimated, "alignment")
+    outcome = run(
         _work,
-        *(fixed, moving, alignment, method, chosen, preprocessing),
+        *(fixed, moving, given, method, chosen, preprocessing),
         timeout_seconds=spec.timeout_seconds,
         threads=threads,
     )
     displacement, start, usage = _value(outcome, method)
 
+    world = moving.affine @ given @ np.linalg.inv(fixed.affine)
+    with replacing(out / "alignment.txt") as part:
+        np.savetxt(part, world, fmt="%.17g")
     outside = moving.data[seen["moving"].data == 0]
     air = float(np.median(outside)) if outside.size else 0.0
     name = f"{_stem(Path(fixed_path))}_{_stem(Path(moving_path))}.nii.gz"
@@ -179,8 +194,50 @@ def register_files(
     said = (v.notes for v in (*seen.values(), *labels.values()))
     notes = tuple(dict.fromkeys(note for notes in said for note in notes))
     return Registered(
-        moved_path, field_path, labels_path, usage, *correlation, *dice, n_labels, notes
+        moved_path,
+        field_path,
+        labels_path,
+        usage,
+        correlation_before=correlation[0],
+        correlation_after=correlation[1],
+        dice_before=dice[0],
+        dice_after=dice[1],
+        n_labels=n_labels,
+        notes=notes,
     )
+
+
+def _read_alignment(given: np.ndarray | Path, fixed: Volume, moving: Volume) -> np.ndarray:
+    """Fixed voxel -> moving voxel, of an array that is so or of a file in the world."""
+    if isinstance(given, np.ndarray):
+        matrix, where = np.asarray(given, float), "alignment"
+    else:
+        where = str(given)
+        world = _read_matrix(Path(given))
+        matrix = (
+            world if world.shape != (4, 4) else np.linalg.inv(moving.affine) @ world @ fixed.affine
+        )
+    usable = matrix.shape == (4, 4) and np.isfinite(matrix).all()
+    if not usable or abs(np.linalg.det(matrix)) < 1e-9 or not np.allclose(matrix[3], [0, 0, 0, 1]):
+        raise InputError(
+            f"{where}: expected 4 x 4 finite numbers that can be inverted, with 0 0 0 1 last; "
+            "give the alignment.txt of a registration, an affine of ITK, or a key of the store"
+        )
+    return matrix
+
+
+def _read_matrix(path: Path) -> np.ndarray:
+    try:
+        if path.suffix in (".mat", ".tfm"):
+            import ants
+
+            return matrix_of_ants(ants.read_transform(str(path)))
+        return np.array([line.split() for line in path.read_text().splitlines()], float)
+    except (OSError, ValueError, RuntimeError) as error:
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(
+            f"{path}: not an alignment ({said}); expected 4 x 4 numbers or an affine of ITK"
+        ) from error
 
 
 def _value(outcome: Outcome, what: str) -> Any:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from lumirage_lib.errors import RegistrationError, SourceError
-from lumirage_lib.runs.child import machine_memory_mb, run_child
+from lumirage_lib.runs.child import default_memory_mb, run_child
 
 
 def test_value_comes_back_from_another_process():
@@ -121,7 +121,7 @@ def test_child_over_its_memory_limit_is_stopped():
     outcome = run_child(fakes.hold, 600, memory_mb=500)
     assert outcome.status == "out-of-memory"
     assert re.search(r"^stopped at \d+ MB of memory, over the limit of 500 MB$", outcome.reason)
-    assert 0 < machine_memory_mb() <= psutil.virtual_memory().total / 2**20
+    assert 0 < default_memory_mb() <= psutil.virtual_memory().total / 2**20
 
 
 PLAIN = """

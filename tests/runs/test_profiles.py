@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from lumirage_lib.cli import app
+from lumirage_lib.errors import InputError
+from lumirage_lib.runs.profiles import list_profiles, notebooks_of, project_root, store_path
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    (tmp_path / "experiments.yml").write_text("one: {smoke: {n: 1}, open: {}}\ntwo: {smoke: {}}\n")
+    monkeypatch.setenv("LUMIRAGE_ROOT", str(tmp_path))
+    return tmp_path
+
+
+def test_profiles_are_those_of_the_table(project):
+    assert list_profiles() == ["smoke", "open"]
+    assert notebooks_of("smoke") == ["one", "two"]
+    assert store_path("open") == project / "store" / "open.sqlite"
+
+
+@pytest.mark.parametrize("profile", ["opne", "../../x", "", "smoke/../x", "[red]"])
+@pytest.mark.parametrize("command", [["results", "compute"], ["results", "status"]])
+def test_profile_that_there_is_not_is_refused_with_those_there_are(project, profile, command):
+    done = CliRunner().invoke(app, [*command, "-p", profile])
+    assert isinstance(done.exception, InputError)
+    assert f"no profile {profile!r} in experiments.yml; there are smoke, open" in str(
+        done.exception
+    )
+    assert sorted(p.name for p in project.iterdir()) == ["experiments.yml"]
+
+
+def test_root_without_the_table_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("LUMIRAGE_ROOT", str(tmp_path))
+    with pytest.raises(InputError, match=r"LUMIRAGE_ROOT=.*expected the folder with experiments"):
+        project_root()
+
+
+@pytest.mark.parametrize("text", ["one: [", "just text", "- 1\n- 2", "one: 3", "\x00"])
+def test_table_that_is_none_is_refused(project, text):
+    (project / "experiments.yml").write_text(text)
+    with pytest.raises(InputError, match=r"experiments\.yml: "):
+        store_path("open")
