@@ -34,10 +34,10 @@ REAL = {
     "nichart at 1 mm": Real("nichart", ("T1w thick", "FLAIR", "T1w"), working_at(1.0, 2.0)),
     "nichart": Real("nichart", ("T1w", "FLAIR")),
     "openms": Real("openms", ("T1w", "T2w", "FLAIR")),
-    # On grids of their own, of about 1 mm and, as scanned, of 3 to 4 mm slices.
+    # Grids of their own: of about 1 mm, with slices of 3 mm, of 2 mm; both sides work at 1 mm.
     "real5": Real("real5", ("T1w", "T2w", "FLAIR"), working_at(1.0, 1.2)),
-    "openms-clinical": Real("openms-clinical", ("T1w", "FLAIR")),
-    "ls": Real("ls", ("T1w", "T2*w")),
+    "openms-clinical": Real("openms-clinical", ("T1w", "FLAIR"), working_at(1.0, 3.0)),
+    "ls": Real("ls", ("T1w", "T2*w"), working_at(1.0, 2.0)),
 }
 
 
