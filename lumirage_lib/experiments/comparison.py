@@ -150,7 +150,8 @@ def list_verdicts(verdicts: Mapping[str, stats.Verdict]) -> str:
     lines = []
     for name, verdict in verdicts.items():
         arm = ARMS.get(name.split(": ")[0])
-        kind = arm.status if arm and is_primary(name) else "exploratory"
+        counts = arm is not None and (is_primary(name) or arm.status == "confirmatory")
+        kind = arm.status if arm is not None and counts else "exploratory"
         lines.append(f"- **{name}** ({kind}). {verdict.sentence}")
     return (
         "\n".join(lines) or "No rule could be applied: a network or an iterative method is missing."

@@ -112,7 +112,7 @@ ARMS = {  # in the order of the runs
         ),
         # Each method is compared with itself on the coarser grid.
         Arm(
-            "fine 1.5 mm",
+            "0.6 mm",
             "generated brains that differ down to 1.5 mm",
             Families((), CORE.iterative),
             {"0.6 mm": "1 mm"},
@@ -131,7 +131,7 @@ N_PRIMARY = sum(len(arm.primary) for arm in ARMS.values())
 
 def name_claim(arm: str, condition: str) -> str:
     """What the claim on a condition of an arm is called: "oasis", "synthesised: T2w"."""
-    return arm if condition == STANDARD else f"{arm}: {condition}"
+    return arm if condition in (STANDARD, arm) else f"{arm}: {condition}"
 
 
 def is_primary(name: str) -> bool:
