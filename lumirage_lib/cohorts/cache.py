@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, SourceError
 from ..files import replacing
 from ..images.reading import read_arrays
 from .sources import cache_folder
@@ -41,7 +41,7 @@ def keep_arrays(
     """
     try:
         return load_arrays(kind, name)
-    except InputError:
+    except SourceError:
         arrays = {key: np.asarray(value) for key, value in make().items()}
     with replacing(get_path(kind, name)) as part:
         np.savez_compressed(part, **arrays, **{DIGEST: np.array(_digest(kind, name, arrays))})
@@ -53,18 +53,21 @@ def load_arrays(kind: str, name: str) -> dict[str, np.ndarray]:
 
     Raises
     ------
-    InputError
+    SourceError
         They are not there, or the file does not hold what was stored under that name.
     """
     path = get_path(kind, name)
     if not path.is_file():
-        raise InputError(
+        raise SourceError(
             f"{path}: not made on this machine yet; a run makes it before its first registration, "
             "and so does `cohort.prepare(scan, lumirage_lib.methods.tools.TOOLS)`"
         )
-    arrays = read_arrays(path)
+    try:
+        arrays = read_arrays(path)
+    except InputError as error:  # of the cache, not of what is asked: a fault that passes
+        raise SourceError(str(error)) from error
     if str(arrays.pop(DIGEST, "")) != _digest(kind, name, arrays):
-        raise InputError(
+        raise SourceError(
             f"{path}: not what was stored here (its digest differs); delete the file, the next run "
             "makes it again"
         )

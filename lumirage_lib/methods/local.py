@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..cohorts.sources import Source, cache_folder
 from ..errors import InputError, WeightsError
+from ..files import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -154,12 +153,8 @@ def save_weights(state: Mapping[str, Tensor], path: Path, about: Mapping[str, st
 
     tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     multiple = VFA(**infer_options(state)).required_multiple
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
+    with replacing(path) as part:
         save_file(tensors, part, {"network": "vfa", "multiple_of": str(multiple), **about})
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_params(path: Path, state: Mapping[str, Tensor]) -> None:
@@ -248,13 +243,9 @@ def _read_sums(folder: Path) -> dict[str, str]:
 
 def _write_sums(folder: Path, sums: Mapping[str, str]) -> None:
     """Pin the bytes of the weights files of a folder, in one step."""
-    part = folder / f".{uuid.uuid4().hex}.part"
-    try:
-        lines = [f"{sums[name]}  {name}.safetensors\n" for name in sorted(sums)]
+    lines = [f"{sums[name]}  {name}.safetensors\n" for name in sorted(sums)]
+    with replacing(folder / SUMS) as part:
         part.write_text("".join(lines), encoding="utf-8")
-        os.replace(part, folder / SUMS)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _describe(folder: Path, name: str, sha256: str) -> Local:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ import pyarrow as pa
 
 from ..cohorts.sources import cache_folder
 from ..errors import InputError
+from ..files import replacing
 from ..images.warp import check_displacement, displacement_of_matrix, identity_grid
 
 STEP = np.float32(1 / 512)  # voxels
@@ -120,18 +119,11 @@ def keep_field(
     """
     path = _path(key)
     content = encode_field(displacement, matrix)
-    path.parent.mkdir(parents=True, exist_ok=True)
     others = sum(f.stat().st_size for f in path.parent.glob("*.field") if f != path)
     if others + len(content) > budget_mb * 2**20:
         return False
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as part:
+        part.write_bytes(content)
     return True
 
 

@@ -13,7 +13,7 @@ from synthetic import brain
 from lumirage_lib.cohorts import Cohort, Scan, Tools, fused, get_cohort
 from lumirage_lib.cohorts.fused import LABELS, People, make_cohort
 from lumirage_lib.cohorts.real5 import join
-from lumirage_lib.errors import InputError
+from lumirage_lib.errors import InputError, SourceError
 from lumirage_lib.images.volumes import Volume, save_volume
 
 # The package exports functions under the modules' own names.
@@ -77,7 +77,7 @@ def make(contrast: str = "T1w", name: str = "miniature") -> Cohort:
 def test_labels_are_fused_by_both_and_lesions_have_none(tools):
     cohort = make()
     scan = cohort.scans[0]
-    with pytest.raises(InputError, match="not made on this machine yet"):
+    with pytest.raises(SourceError, match="not made on this machine yet"):
         cohort.load_labels(scan, "fused")
     before = cohort.sources(scan)
     cohort.prepare(scan, tools)

@@ -20,7 +20,7 @@ from lumirage_lib.cohorts.segmented import (
     tissue_table,
 )
 from lumirage_lib.cohorts.sources import fetch, get_source
-from lumirage_lib.errors import InputError
+from lumirage_lib.errors import InputError, SourceError
 from lumirage_lib.images.volumes import Volume
 
 SCAN = Scan("1", "S1")
@@ -158,5 +158,5 @@ def test_weights_are_needed_until_the_scan_is_segmented(tools):
 
 
 def test_scan_that_was_not_prepared_says_so(tools):
-    with pytest.raises(InputError, match="not made on this machine yet"):
+    with pytest.raises(SourceError, match="not made on this machine yet"):
         make_cohort().load_labels(SCAN, "seg-T1w")

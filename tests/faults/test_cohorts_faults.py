@@ -98,7 +98,7 @@ def test_a_kept_file_that_is_not_what_was_kept_is_made_again(kept, how):
 def test_where_it_cannot_be_made_it_is_refused(kept, how):
     path, _, calls = kept
     SPOILED[how](path)
-    with pytest.raises(InputError, match=r"scan\.npz.*(makes it again|write or copy it again)"):
+    with pytest.raises(SourceError, match=r"scan\.npz.*(makes it again|write or copy it again)"):
         cache.load_arrays("kind", "scan")
     assert not calls
 
@@ -106,7 +106,7 @@ def test_where_it_cannot_be_made_it_is_refused(kept, how):
 def test_what_was_never_made_says_how_it_is(kept):
     path, _, _ = kept
     path.unlink()
-    with pytest.raises(InputError, match=r"not made on this machine yet; a run makes it.*prepare"):
+    with pytest.raises(SourceError, match=r"not made on this machine yet; a run makes it.*prepare"):
         cache.load_arrays("kind", "scan")
 
 

@@ -8,7 +8,6 @@ killed and training n more gives, bit for bit, what 2 n iterations give.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from ...cohorts import Cohort
 from ...errors import InputError
+from ...files import replacing
 from ..local import save_weights
 from ..networks import VFA
 from ..networks.losses import (
@@ -256,9 +256,8 @@ def write_checkpoint(out: Path, state: State, recipe: Recipe, seed: int, shape: 
         "optimiser": state.optimiser.state_dict(),
         "history": state.history,
     }
-    part = out / f".{CHECKPOINT}"
-    torch.save(content, part)
-    os.replace(part, out / CHECKPOINT)
+    with replacing(out / CHECKPOINT) as part:
+        torch.save(content, part)
     pd.DataFrame(state.history).to_csv(out / HISTORY, index=False, float_format="%.6g")
     about = {
         "spacing_mm": recipe.spacing_mm,
