@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import functools
+import inspect
 import platform
 import time
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from pathlib import Path
 
 import nbformat
 
 from .. import experiments
 from ..errors import InputError, SourceError
-from ..files import hash_of
+from ..experiments import registry as registry_module
+from ..files import hash_of, replacing
 from ..methods import get_method, missing
 from ..runs import profiles
+from ..runs.provenance import find_versions
 from ..runs.store import read_registrations
 from . import notebooks
 from .toc import PAGES
-
-SOFTWARE = (
-    "torch",
-    "antspyx",
-    "picsl-greedy",
-    "fireants",
-    "numpy",
-    "scipy",
-    "pandas",
-    "matplotlib",
-)
 
 
 def page_path(notebook: str, profile: str) -> Path:
@@ -68,7 +61,8 @@ def update_page(notebook: str, profile: str, *, recompute: bool, console, run: C
     run(notebook, profile=profile, parameter=None, output=None, compute_only=False)
     page = nbformat.read(path, as_version=4)
     page.metadata["lumirage"] = {"made_from": compute_digest(notebook, parameters)}
-    nbformat.write(page, path)
+    with replacing(path) as part:
+        nbformat.write(page, part)
     console.print(f"{notebook} {profile}: done in {time.perf_counter() - start:.0f} s")
 
 
@@ -95,22 +89,55 @@ def read_state(notebook: str, parameters: Mapping) -> dict[str, str]:
 
 def compute_digest(notebook: str, parameters: Mapping) -> dict[str, str]:
     """Hash of everything a page is made from, part by part, so that a change can be named."""
-    library = Path(__file__).parent.parent
     parts = {
         "notebook": notebooks.notebook_source(notebook).read_text(),
         "parameters": dict(parameters),
-        "library": [p.read_text() for p in sorted(library.rglob("*.py"))],
-        "software": [platform.python_version(), *map(_version, SOFTWARE)],
+        "library": [path.read_text() for path in find_library(notebook)],
+        "software": [platform.python_version(), find_versions()],
         "results": read_state(notebook, parameters),
     }
     return {name: hash_of(part) for name, part in parts.items()}
 
 
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
+@functools.cache
+def _find_imports(path: Path) -> frozenset[Path]:
+    """Files of the library that one of them, or a notebook, imports, also within functions."""
+    library, found = Path(__file__).parent.parent, set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        parts = (node.module or "").split(".") if node.module else []
+        if node.level:
+            base = path.parents[node.level - 1]
+        elif parts[:1] == [library.name]:
+            base, parts = library.parent, parts
+        else:
+            continue
+        base = base.joinpath(*parts)
+        for target in (base, *(base / alias.name for alias in node.names)):
+            candidates = (target.with_suffix(".py"), target / "__init__.py")
+            found |= {file for file in candidates if file.is_file()}
+    return frozenset(found)
+
+
+def find_library(notebook: str) -> list[Path]:
+    """Files of the library that a page depends on: what it imports, and what that imports.
+
+    Of the experiments it is that of the notebook alone; a page about all of them depends on all.
+    """
+    source, registry = notebooks.notebook_source(notebook), Path(inspect.getfile(registry_module))
+    apart = {source, Path(__file__).with_name("__init__.py")}  # what builds the book makes no page
+    experiment, todo = experiments.EXPERIMENTS.get(notebook), [source]
+    if experiment is not None:  # its own, in place of all that the registry names
+        apart.add(registry)
+        own = {Path(inspect.getfile(f)) for f in (experiment.plan, experiment.analyse)}
+        todo += own - apart
+    seen = apart | set(todo)
+    while todo:
+        new = _find_imports(todo.pop()) - seen
+        seen |= new
+        todo += new
+    return sorted(seen - apart)
 
 
 def read_digest(path: Path) -> Mapping[str, str]:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import nbformat
-import yaml
 
 from ..errors import InputError
+from ..files import read_yaml, replacing
 from ..runs.profiles import load_profile, project_root
 
 TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
@@ -22,11 +22,10 @@ TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "di
 def notebook_source(name: str) -> Path:
     """The jupytext file of a notebook."""
     folder = project_root() / "notebooks"
-    path = folder / f"{name}.py"
-    if not path.exists():
-        there = ", ".join(sorted(p.stem for p in folder.glob("[0-9]*.py")))
-        raise InputError(f"no notebook {name!r}; there are {there}")
-    return path
+    there = {path.stem: path for path in sorted(folder.glob("[0-9]*.py"))}
+    if name not in there:
+        raise InputError(f"no notebook {name!r}; there are {', '.join(there)}")
+    return there[name]
 
 
 def read_parameters(name: str) -> dict[str, tuple[type, object, str]]:
@@ -53,10 +52,7 @@ def read_parameters(name: str) -> dict[str, tuple[type, object, str]]:
 
 def _convert(name: str, kind: type, value):
     if isinstance(value, str) and kind is not str:  # from the command line
-        try:
-            value = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"parameter {name}: {value!r} cannot be read ({error})") from error
+        value = read_yaml(value, f"parameter {name}")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -87,6 +83,7 @@ def resolve_parameters(name: str, profile: str, given: Mapping | None = None) ->
     }
 
 
+LONGEST = 1000  # characters of an exception of a cell that are told
 # What tells the pages of one notebook apart.
 TITLES = {"demo": " (live demo)", "smoke": " (smoke run)"}
 
@@ -95,7 +92,13 @@ def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
     """Execute by papermill, in this process's environment, and write a page for the book.
 
     Figures that the notebook showed with :func:`lumirage_lib.book.pages.show` get their caption, name and
-    alternative text as cell metadata, which is how the book makes numbered figures of them.
+    alternative text as cell metadata, which is how the book makes numbered figures of them. The page
+    is whole or as it was before; a notebook that failed stays beside it, as far as it came.
+
+    Raises
+    ------
+    InputError
+        A cell failed, or the page cannot be written.
     """
     import jupytext
     import papermill
@@ -106,30 +109,32 @@ def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
         "display_name": "Python 3",
         "language": "python",
     }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    draft = output.with_suffix(".draft.ipynb")
-    nbformat.write(source, draft)
-    logging.getLogger("papermill").setLevel(logging.ERROR)
     environment = {"LUMIRAGE_ROOT": str(project_root()), "PYTHONWARNINGS": "ignore"}
-    with _environment(environment):
-        try:
-            papermill.execute_notebook(
-                str(draft),
-                str(draft),
-                dict(parameters),
-                kernel_name="python3",
-                progress_bar=False,
-                cwd=str(output.parent),
-                config=_kernel_config(),
-            )
-        except papermill.PapermillExecutionError as error:
-            raise InputError(
-                f"notebook {name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}"
-                f"\nthe notebook as far as it came: {draft}"
-            ) from error
-    page = _as_page(nbformat.read(draft, as_version=4), TITLES.get(parameters["profile"], ""))
-    nbformat.write(page, output)
-    draft.unlink()
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    try:
+        with replacing(output) as draft, _environment(environment):
+            nbformat.write(source, draft)
+            try:
+                papermill.execute_notebook(
+                    str(draft),
+                    str(draft),
+                    dict(parameters),
+                    kernel_name="python3",
+                    progress_bar=False,
+                    cwd=str(output.parent),
+                    config=_kernel_config(),
+                )
+            except papermill.PapermillExecutionError as error:
+                failed = output.with_suffix(".failed.ipynb")
+                os.replace(draft, failed)
+                raise InputError(
+                    f"notebook {name} failed in cell {error.exec_count}: {error.ename}: "
+                    f"{error.evalue[:LONGEST]}\nthe notebook as far as it came: {failed}"
+                ) from error
+            page = nbformat.read(draft, as_version=4)
+            nbformat.write(_as_page(page, TITLES.get(parameters["profile"], "")), draft)
+    except OSError as error:
+        raise InputError(f"{output}: the page cannot be written ({error.strerror})") from error
     return output
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import platform
 import shlex
 from collections.abc import Mapping
-from importlib import metadata
 
 import pandas as pd
-import yaml
 from IPython.display import Markdown, display
+from tabulate import tabulate
 
+from ..cohorts import get_options
+from ..files import write_yaml
+from ..runs.provenance import find_versions
 from .notebooks import read_parameters, resolve_parameters
 
-VERSIONS = ("torch", "antspyx", "picsl-greedy", "fireants", "numpy", "scipy", "pandas", "nibabel")
+LONGEST = 300  # characters of a message that are quoted
 
 
 def say(text: str) -> None:
@@ -22,19 +25,26 @@ def say(text: str) -> None:
         display(Markdown(text))
 
 
+def quote(message: str) -> str:
+    """What a program said, as it is: within a sentence, and nothing of it is Markdown."""
+    return f"`{' '.join(str(message)[:LONGEST].replace('`', chr(39)).split())}`"
+
+
 def gather(notebook: str, namespace: Mapping) -> dict:
     """The values of the notebook's parameters, as they stand after papermill's injection."""
     return {name: namespace[name] for name in read_parameters(notebook)}
 
 
 def show_parameters(notebook: str, parameters: Mapping) -> None:
-    """Table of name, value and meaning, made from the parameters cell."""
-    known = read_parameters(notebook)
-    rows = ["| parameter | value | meaning |", "|---|---|---|"]
+    """Table of name, value and meaning of those that apply, made from the parameters cell."""
+    known, rows = read_parameters(notebook), []
+    usual = set(get_options("template")) - {"seed"}  # which is that of the pairs too
+    idle = usual - set(get_options(parameters["cohort"])) if "cohort" in parameters else set()
     for name, value in parameters.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        rows.append(f"| `{name}` | {shown} | {known[name][2]} |")
-    say("\n".join(rows))
+        if name not in idle and shown not in ("", {}):
+            rows.append([f"`{name}`", shown, known[name][2]])
+    say(to_table(pd.DataFrame(rows, columns=["parameter", "value", "meaning"])))
 
 
 def show_counts(run) -> None:
@@ -47,7 +57,9 @@ def show_counts(run) -> None:
     )
     failed = run.registrations.query("status != 'ok'")
     for row in failed.itertuples():
-        text += f"\n- **{row.method}** on {row.moving} → {row.fixed}: {row.status}, {row.reason}"
+        text += (
+            f"\n- **{row.method}** on {row.moving} → {row.fixed}: {row.status}, {quote(row.reason)}"
+        )
     for method, why in run.absent.items():
         text += f"\n- **{method}** is missing: {why}."
     say(text)
@@ -66,8 +78,6 @@ def show(figure, name: str, caption: str, alt: str) -> None:
     alt : str
         What a reader who cannot see the figure is told.
     """
-    import io
-
     import matplotlib.pyplot as plt
     from IPython.display import Image
 
@@ -91,16 +101,8 @@ def reproduce_command(notebook: str, parameters: Mapping) -> str:
     words = ["lumirage", "run", notebook, "-p", parameters["profile"]]
     for name, value in parameters.items():
         if value != given[name]:
-            words += ["-P", f"{name}={_as_yaml(value)}"]
+            words += ["-P", f"{name}={value if isinstance(value, str) else write_yaml(value)}"]
     return shlex.join(words)
-
-
-def _as_yaml(value) -> str:
-    """One line that the command line reads as this value; text is taken as it is."""
-    if isinstance(value, str):
-        return value
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf"))
-    return text.removesuffix("...\n").strip()
 
 
 def show_reproduce(notebook: str, parameters: Mapping, tables: Mapping[str, pd.DataFrame]) -> None:
@@ -121,19 +123,14 @@ def to_table(table: pd.DataFrame | None, digits: int = 3) -> str:
     """A Markdown table of a DataFrame; a sentence where there is none."""
     if table is None:
         return "The table is not there; the benchmark that writes it has not been run."
-    lines = ["| " + " | ".join(map(str, table.columns)) + " |", "|---" * table.shape[1] + "|"]
-    for row in table.itertuples(index=False):
-        cells = [f"{v:.{digits}g}" if isinstance(v, float) else str(v) for v in row]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    cells = [
+        [f"{v:.{digits}g}" if isinstance(v, float) else str(v).replace("|", "\\|") for v in row]
+        for row in table.itertuples(index=False)
+    ]
+    return tabulate(cells, list(map(str, table.columns)), "pipe", disable_numparse=True)
 
 
 def show_versions() -> None:
     """Software versions and the machine."""
-    rows = ["| software | version |", "|---|---|", f"| Python | {platform.python_version()} |"]
-    for package in VERSIONS:
-        try:
-            rows.append(f"| {package} | {metadata.version(package)} |")
-        except metadata.PackageNotFoundError:
-            rows.append(f"| {package} | not installed |")
-    say("\n".join(rows))
+    rows = [("Python", platform.python_version()), *find_versions().items()]
+    say(to_table(pd.DataFrame(rows, columns=["software", "version"])))

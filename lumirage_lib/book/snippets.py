@@ -15,6 +15,7 @@ from ..cohorts.sources import Source, load_sources
 from ..errors import InputError
 from ..images.preprocess import IMAGE_STEPS, PAIR_STEPS, STANDARD, Preprocessing, Step
 from ..methods import MethodSpec, list_methods
+from .pages import to_table
 from .toc import PROFILE_NAMES
 
 
@@ -43,8 +44,7 @@ def write_snippets(folder: Path, pages: Sequence[tuple[str, str]]) -> None:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+    return to_table(pd.DataFrame(rows, columns=header)) + "\n"
 
 
 # ---- answers -------------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ def describe_answers(folder: Path, pages: Sequence[tuple[str, str]]) -> str:
     if not pages:
         return "No experiment is part of this book yet.\n"
     by_notebook: dict[str, list[str]] = {}
-    titles = {}
+    titles: dict[str, str] = {}
     for notebook, profile in pages:
         page = f"{notebook}_{profile}.ipynb"
         title, answer = read_answer(folder / page)

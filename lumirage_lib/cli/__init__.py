@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any
+import signal
 
 import typer
-from typer.core import TyperGroup
 
-from ..errors import LumirageError
 from . import data, methods, pages, results, weights
-from ._console import errors
-
-
-class Interrupted(Exception):
-    """Ctrl-C, which typer would turn into "Aborted!"."""
-
-
-class _Commands(TyperGroup):
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as error:
-            raise Interrupted from error
-
+from ._console import Telling
 
 app = typer.Typer(
-    cls=_Commands,
+    cls=Telling,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Rerun, extend and check the LUMirage evaluation of brain image registration.",
 )
 app.add_typer(pages.app)
@@ -40,14 +25,7 @@ app.add_typer(weights.app, name="weights")
 
 
 def main() -> None:
-    """Entry point: one clear sentence instead of a traceback for what the library refuses."""
-    try:
-        app()
-    except LumirageError as error:
-        errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(1)
-    except (KeyboardInterrupt, Interrupted):
-        errors.print(
-            "interrupted; what was finished is stored, the same command goes on from there"
-        )
-        sys.exit(130)
+    """Entry point; a polite request to end is taken as Ctrl-C is, so that nothing is left behind."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    app()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..errors import InputError
-from ._console import console, parse_given
+from ._console import console, read_given
 
 app = typer.Typer(no_args_is_help=True, help="Public files: list, fetch, check.")
 
@@ -27,7 +27,7 @@ def data_list(repository: Annotated[str | None, typer.Argument()] = None) -> Non
             licence=("licence", lambda s: ", ".join(sorted(set(s)))),
         )
         table = groups.reset_index()
-    console.print(table.round(1).to_string(index=False), soft_wrap=True, highlight=False)
+    console.print(table.round(1).to_string(index=False))
 
 
 @app.command("fetch")
@@ -58,39 +58,36 @@ def data_check(
     from ..cohorts.sources import check_sources
 
     if name in LAYOUTS:
-        _check_folder(name, root, parse_given(parameter), quick)
+        _check_folder(name, root, read_given(parameter), quick)
         return
     table = check_sources(name)
     for row in table[table["state"] != "present"].itertuples():
-        console.print(f"{row.state}: {row.name}", highlight=False, soft_wrap=True)
+        console.print(f"{row.state}: {row.name}")
     counts = table["state"].value_counts()
     console.print(", ".join(f"{n} {state}" for state, n in counts.items()))
     if (table["state"] == "corrupt").any():
         raise typer.Exit(1)
 
 
-def _check_folder(name: str, root: str, given: dict[str, str], quick: bool) -> None:
+def _check_folder(name: str, root: str, options: dict[str, Any], quick: bool) -> None:
     """What there is of a data set, what is missing, and which pairs result."""
-    import yaml
-
     from ..cohorts.local import check_layout, find_layout
 
     def show(lines, most: int = 30) -> None:
         for line in lines[:most]:
-            console.print(f"  {line}", highlight=False, soft_wrap=True, markup=False)
+            console.print(f"  {line}")
         if len(lines) > most:
             console.print(f"  … and {len(lines) - most} more")
 
-    options = {key: yaml.safe_load(value) for key, value in given.items()}
     layout = find_layout(name, root=root, **options)
     report = check_layout(layout, quick)
     counts = ", ".join(f"{n} {kind}" for kind, n in report.there.items())
-    console.print(f"{name} in {layout.root}: {counts}", highlight=False, soft_wrap=True)
+    console.print(f"{name} in {layout.root}: {counts}")
     show([entry.scan.id for entry in layout.entries])
     if report.problems:
         console.print("missing or unusable:")
         show(report.problems)
-    console.print(f"complete pairs: {len(report.pairs)}", highlight=False)
+    console.print(f"complete pairs: {len(report.pairs)}")
     show([f"{p.moving.id} -> {p.fixed.id}" for p in report.pairs])
     if not report.pairs:
         raise InputError(f"{name}: no pair is complete in {layout.root}; see what is missing above")

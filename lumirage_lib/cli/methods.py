@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import shutil
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from ..errors import InputError, RegistrationError
-from ._console import MemoryOption, console, errors, parse_given
+from ._console import MemoryOption, console, count_threads, errors, read_given
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,27 +21,33 @@ app = typer.Typer()
 @app.command()
 def methods() -> None:
     """The registered methods: family, parameters, what they need, what networks were trained on."""
+    from tabulate import tabulate
+
     from ..methods import ADDABLE, find_faults, list_methods, missing
 
-    table = Table(show_lines=False)
-    for column in ("method", "family", "sees", "here"):
-        table.add_column(column, no_wrap=column != "here")
-    table.add_column("parameters", overflow="fold")
+    rows, absent = [], find_faults()
     for spec in list_methods():
-        need = spec.input
-        grid = "x".join(map(str, need.grid)) if need.grid else "any grid"
+        grid = "x".join(map(str, spec.input.grid)) if spec.input.grid else "any grid"
+        why = missing(spec)
+        absent |= {spec.id: why} if why else {}
         parameters = " ".join(f"{k}={v}".replace(", ", ",") for k, v in spec.parameters.items())
-        here = missing(spec) or "yes"
-        table.add_row(spec.id, spec.family, f"{need.orientation} {grid}", here, parameters)
-    console.print(table)
+        sees = f"{spec.input.orientation} {grid}"
+        rows.append([spec.id, spec.family, sees, "no" if why else "yes", parameters])
+    if console.is_terminal:  # else a line is a method, for programs that read it
+        used = sum(max(len(row[column]) for row in rows) + 2 for column in range(4))
+        room = max(24, shutil.get_terminal_size().columns - used)
+        for row in rows:
+            row[4] = textwrap.fill(row[4], room, break_long_words=False, break_on_hyphens=False)
+    headers = ["method", "family", "sees", "here", "parameters"]
+    console.print(tabulate(rows, headers, disable_numparse=True))
     for spec in list_methods():
         if spec.training is not None:
-            line = f"{spec.id} was trained on {spec.training.data} ({spec.training.evidence})"
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
-    for name in ADDABLE.keys() - {spec.id for spec in list_methods()}:
-        console.print(f"{name}: {ADDABLE[name]}", highlight=False, soft_wrap=True)
-    for name, why in find_faults().items():
-        console.print(f"{name}: {why}", highlight=False, soft_wrap=True, markup=False)
+            console.print(
+                f"{spec.id} was trained on {spec.training.data} ({spec.training.evidence})"
+            )
+    absent |= {name: ADDABLE[name] for name in ADDABLE.keys() - {row[0] for row in rows}}
+    for name, why in absent.items():
+        console.print(f"{name}: {why}")
 
 
 @app.command()
@@ -72,11 +78,8 @@ def register(
     memory: MemoryOption = None,
 ) -> None:
     """Register two images: moved image, displacement, moved labels and a line of summary."""
-    import yaml
-
     from ..runs.register import register_files
 
-    given = {name: yaml.safe_load(value) for name, value in parse_given(parameter).items()}
     done = register_files(
         fixed,
         moving,
@@ -84,15 +87,15 @@ def register(
         out,
         moving_labels=moving_labels,
         fixed_labels=fixed_labels,
-        parameters=given,
-        threads=threads or os.cpu_count(),
+        parameters=read_given(parameter),
+        threads=count_threads(threads),
         form=form,
         assume=assume,
         alignment=None if alignment is None else _find_alignment(alignment),
         memory_mb=memory,
     )
     for note in done.notes:
-        errors.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
+        errors.print(f"note: {note}")
     line = (
         f"{method}: {done.usage.seconds:.1f} s, {done.usage.peak_mb:.0f} MB; correlation "
         f"{done.correlation_before:.3f} -> {done.correlation_after:.3f} after the affine"
@@ -101,8 +104,8 @@ def register(
         line += (
             f"; mean Dice of {done.n_labels} labels {done.dice_before:.3f} -> {done.dice_after:.3f}"
         )
-    console.print(line, highlight=False, soft_wrap=True)
-    console.print(f"written: {out}/", highlight=False)
+    console.print(line)
+    console.print(f"written: {out}/")
 
 
 def _find_alignment(given: str) -> np.ndarray | Path:
@@ -137,9 +140,7 @@ def memory(
     found = predict(network, shape, whole=whole)
     console.print(
         f"predicted {found.peak_mb:.0f} MB: tensors {found.graph_mb:.0f}, convolution library "
-        f"{found.library_mb:.0f}, process {found.process_mb:.0f}",
-        highlight=False,
-        soft_wrap=True,
+        f"{found.library_mb:.0f}, process {found.process_mb:.0f}"
     )
     if measure:
         done = measure_peak(network, shape, whole=whole)
@@ -148,9 +149,7 @@ def memory(
         error = 100 * (found.peak_mb / done.value.peak_mb - 1)
         console.print(
             f"measured {done.value.peak_mb:.0f} MB in {done.value.cpu_seconds:.1f} s of processor "
-            f"time; the prediction is off by {error:+.1f} %",
-            highlight=False,
-            soft_wrap=True,
+            f"time; the prediction is off by {error:+.1f} %"
         )
 
 
@@ -168,11 +167,11 @@ def score(
     numbers = table.select_dtypes("number")
     if not numbers.empty:
         shown = numbers.describe().loc[["count", "mean", "std", "min", "max"]]
-        console.print(shown.T.round(4).to_string(), highlight=False)
+        console.print(shown.T.round(4).to_string())
     problems = list_problems(table)
     for line in problems:
-        console.print(line, highlight=False, soft_wrap=True)
-    console.print(f"written: {out}/", highlight=False)
+        console.print(line)
+    console.print(f"written: {out}/")
     if problems:
         raise typer.Exit(1)
 
@@ -204,7 +203,7 @@ def train(
 
     if network != "vfa":
         raise InputError(f"expected the network vfa, got {network!r}; the others come trained")
-    torch.set_num_threads(threads or os.cpu_count())
+    torch.set_num_threads(count_threads(threads))
     cohort = get_cohort("oasis")
     state = training.train(
         cohort,
@@ -215,10 +214,10 @@ def train(
         iterations=iterations,
         minutes=minutes,
         resume=resume,
-        report=lambda line: console.print(line, highlight=False, soft_wrap=True),
+        report=console.print,
     )
     _describe_training(out, cohort, state.history)
-    console.print(f"{state.iteration} iterations; written: {out}/", highlight=False)
+    console.print(f"{state.iteration} iterations; written: {out}/")
 
 
 def _describe_training(out: Path, cohort, history: list) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..files import replacing
 from ..runs import profiles
 from ._console import MemoryOption, ProfileOption, RetryOption, console
 from .pages import fill_store
@@ -78,7 +79,9 @@ def _draw_overview(profile: str, path: Path) -> None:
     parameters = notebooks.resolve_parameters("01_in_distribution", profile)
     table = experiments.load("01_in_distribution", parameters).registrations
     if not table.empty:
-        figures.plot_dice_by_method(table).savefig(path, dpi=110)
+        figure = figures.plot_dice_by_method(table)
+        with replacing(path) as part:
+            figure.savefig(part, dpi=110)
 
 
 @app.command("import")

@@ -20,10 +20,10 @@ def weights_list() -> None:
     for local in find_local().values():
         about = ", ".join(f"{key} {value}" for key, value in local.about.items())
         head = f"{local.name}: {local.source.size_mb:.1f} MB, sha256 {local.source.sha256}"
-        console.print(head, highlight=False, soft_wrap=True)
-        console.print(f"  {about}\n  in {local.source.folder}", highlight=False, soft_wrap=True)
+        console.print(head)
+        console.print(f"  {about}\n  in {local.source.folder}")
     for name, why in find_faults().items():
-        console.print(f"{name}: {why}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"{name}: {why}")
 
 
 @app.command("add")
@@ -45,7 +45,7 @@ def weights_add(
     about = {"spacing_mm": str(spacing_mm), "grid": grid, "licence": licence}
     local = add_weights(network, path, name, about, params, METHODS)
     where = f"{local.source.folder}/{local.source.path}"
-    console.print(f"added {local.name}: {where}", highlight=False, soft_wrap=True)
+    console.print(f"added {local.name}: {where}")
 
 
 @app.command("remove")
@@ -56,4 +56,4 @@ def weights_remove(
     from ..methods.local import remove_weights
 
     remove_weights(name)
-    console.print(f"removed {name}", highlight=False, markup=False)
+    console.print(f"removed {name}")

@@ -80,8 +80,10 @@ def get_method(name: str) -> MethodSpec:
         module, _, attribute = name.partition(":")
         try:
             spec = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise InputError(f"method {name!r}: {error}; is the module on PYTHONPATH?") from error
+        except Exception as error:  # whatever a module of the user raises when it is imported
+            raise InputError(
+                f"method {name!r}: {type(error).__name__}: {error}; is the module on PYTHONPATH?"
+            ) from error
         if not isinstance(spec, MethodSpec):
             raise InputError(f"method {name!r} is a {type(spec).__name__}, expected a MethodSpec")
         OWN[spec.id] = spec

@@ -6,10 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..errors import InputError
-from .store import import_store
+from ..files import read_yaml
 
 LIVE = ("smoke", "demo")  # small enough to be computed whenever a page is drawn
 DRAW_ONLY = "LUMIRAGE_DRAW_ONLY"  # set while the book is built: pages show what is there
@@ -37,9 +35,10 @@ def _read_table() -> dict[str, dict[str, Any]]:
     """Notebook -> profile -> parameters, as experiments.yml has them."""
     path = project_root() / "experiments.yml"
     try:
-        table = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: not readable ({str(error).splitlines()[0]})") from error
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable ({error})") from error
+    table = read_yaml(text, str(path), aliases=True)
     if not isinstance(table, dict) or not all(isinstance(row, dict) for row in table.values()):
         raise InputError(f"{path}: expected notebook: profile: parameters, see the one committed")
     return table
@@ -84,9 +83,15 @@ def notebooks_of(profile: str) -> list[str]:
 
 
 def store_path(profile: str) -> Path:
-    """The store of a profile; committed tables newer than it are merged in first."""
+    """The store of a profile; committed tables newer than it are merged in first.
+
+    It lies in ``LUMIRAGE_STORE``, by default the folder ``store`` of the project.
+    """
+    from .store import import_store  # here, because what only asks for a profile needs no tables
+
     check_profile(profile)
-    path = project_root() / "store" / f"{profile}.sqlite"
+    folder = Path(os.environ.get("LUMIRAGE_STORE") or project_root() / "store")
+    path = folder / f"{profile}.sqlite"
     published = project_root() / "results" / profile / "registrations.parquet"
     if published.exists() and (
         not path.exists() or published.stat().st_mtime > path.stat().st_mtime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -19,16 +20,20 @@ from .scoring import RULER
 from .store import read_registrations
 from .task import ALIGNMENT
 
+# What the numbers of a run depend on besides this library.
 PACKAGES = (
-    "torch",
-    "antspyx",
-    "picsl-greedy",
-    "fireants",
-    "SimpleITK",
-    "numpy",
-    "scipy",
-    "nibabel",
+    *("torch", "antspyx", "picsl-greedy", "fireants", "SimpleITK", "numpy", "scipy", "nibabel"),
+    *("pandas", "matplotlib"),
 )
+
+
+def find_versions() -> dict[str, str]:
+    """Package -> version, or "not installed"."""
+    installed = dict.fromkeys(PACKAGES, "not installed")
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            installed[package] = metadata.version(package)
+    return installed
 
 
 def revision() -> str:
@@ -57,7 +62,7 @@ def describe_run(profile: str, parameters: Mapping[str, Mapping[str, Any]]) -> d
         "ruler": RULER,
         "alignment": ALIGNMENT,
         "parameters": parameters,
-        "packages": {p: metadata.version(p) for p in PACKAGES},
+        "packages": find_versions(),
         "python": platform.python_version(),
         "system": platform.platform(),
         "hardware": sorted(set(table["hardware"])) or [hardware()],
