@@ -50,8 +50,20 @@ def load_labels(scan: Scan, label_set: str) -> Volume:
     return Volume(warp_labels(labels, field), AFFINE, f"{scan.id} {label_set}")
 
 
-def tiny(n_subjects: int = 3, release: str = "1", log: str = "") -> Cohort:
-    """Subjects that differ by a smooth deformation; four labels. Reading leaves a line in `log`."""
+def tiny(
+    n_subjects: int = 3, release: str = "1", log: str = "", costly: bool = False, lacking: str = ""
+) -> Cohort:
+    """Subjects that differ by a smooth deformation; four labels. Reading leaves a line in `log`.
+
+    `costly` scans are prepared before they are read; that one of them fails.
+    """
+
+    def prepare(scan: Scan, tools: object) -> None:
+        if log:
+            with open(log, "a") as file:
+                file.write(f"prepare {scan.id}\n")
+        if scan.id == lacking:
+            raise FileNotFoundError(f"the atlas of {scan.id} is not there")
 
     def logged(load):
         def wrapped(*about):
@@ -70,6 +82,7 @@ def tiny(n_subjects: int = 3, release: str = "1", log: str = "") -> Cohort:
         logged(load_labels) if log else load_labels,
         {"manual": table.rename_axis("label")},
         lambda scan: f"tiny-{release}-{scan.id}",
+        prepare=prepare if costly else None,
     )
 
 

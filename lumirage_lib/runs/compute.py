@@ -6,29 +6,27 @@ import contextlib
 import json
 import os
 import platform
-import shutil
-import tempfile
 import threading
-import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import pandas as pd
 import psutil
 
-from ..cohorts import Scan
 from ..cohorts.sources import Source, is_local
 from ..errors import StoreError
-from ..files import hash_of
 from ..methods import get_method, missing
-from .child import PASSING, Outcome, Usage, default_memory_mb, run_child
+from .child import PASSING, Outcome, Usage, default_memory_mb
+from .executors import Executor, Submit
+from .executors.local import Local
 from .fields import has_field
-from .machine import hardware
 from .scoring import RULER
 from .store import (
     Answer,
@@ -43,9 +41,8 @@ from .store import (
     write_registration,
 )
 from .task import Task
-from .work import align_pair, measure_kept, prepare_scan, register_pair
+from .workplace import Done, Settings, align, measure_again, register
 
-PAIRS_AT_HAND = 6  # whose volumes lie in the scratch folder, some 300 MB each at 1 mm
 LEASE_SECONDS = 60.0  # without a sign of life, then the work of a process is taken over
 WAIT_SECONDS = 0.25
 
@@ -55,43 +52,17 @@ class _Session:
     """What all registrations of one call share."""
 
     store: Path
-    scratch: Path
-    threads: int
-    memory_mb: float
-    keep_fields: bool
+    submit: Submit
+    settings: Settings
     slices_of: Callable[[Task], bool]
     before: Mapping[str, Answer]
-    owner: str = field(
-        default_factory=lambda: f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    )
-    stop: threading.Event = field(default_factory=threading.Event)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    recent: list[Path] = field(default_factory=list)
+    alignments: dict[str, list[list[float]]] = field(default_factory=dict)
+    finished: SimpleQueue[Future[Any]] = field(default_factory=SimpleQueue)
 
-    def run(
-        self, function: Callable[..., Any], *arguments: Any, seconds: float = 7200, threads: int = 1
-    ) -> Outcome:
-        """The outcome of a child; where the run was stopped nothing is known, so there is none."""
-        outcome = run_child(
-            function,
-            *arguments,
-            timeout_seconds=seconds,
-            threads=threads,
-            memory_mb=self.memory_mb,
-            stop=self.stop,
-        )
-        if outcome.status == "interrupted":
-            raise KeyboardInterrupt
-        return outcome
-
-    def folder_of(self, task: Task) -> Path:
-        """Where the children of a pair share what they read; those of pairs before are removed."""
-        folder = self.scratch / hash_of(task.images)
-        with self.lock:
-            self.recent[:] = [f for f in self.recent if f != folder] + [folder]
-            while len(self.recent) > PAIRS_AT_HAND:
-                shutil.rmtree(self.recent.pop(0), ignore_errors=True)
-        return folder
+    def start(self, step: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future = self.submit(step, *arguments)
+        future.add_done_callback(self.finished.put)
+        return future
 
 
 # ---- what there is and what is lacking -----------------------------------------------------------
@@ -166,20 +137,6 @@ def _to_measure(tasks: Iterable[Task], store: Path) -> list[Task]:
     return [t for t in old if has_field(t.key)]
 
 
-def _to_prepare(tasks: Iterable[Task]) -> list[tuple[Task, Scan]]:
-    """Every scan whose cohort prepares it, once, with a task that names the cohort.
-
-    Those of the contrast that others are aligned by come first: what they make, others find.
-    """
-    found: dict[str, tuple[Task, Scan]] = {}
-    for task in tasks:
-        cohort = task.get_cohort()
-        if cohort.prepare is not None:
-            for scan in (task.pair.fixed, task.pair.moving):
-                found.setdefault(cohort.fingerprint(scan), (task, scan))
-    return sorted(found.values(), key=lambda item: item[0].get_cohort().aligned_by is not None)
-
-
 # ---- the loop ------------------------------------------------------------------------------------
 
 
@@ -187,6 +144,7 @@ def compute(
     tasks: Sequence[Task],
     store: str | Path,
     *,
+    executor: Executor | None = None,
     jobs: int = 1,
     threads: int = 1,
     memory_mb: float | None = None,
@@ -205,10 +163,13 @@ def compute(
     tasks : sequence of Task
     store : path
         The results store. Several processes may use it at once: they share the work.
+    executor : Executor, optional
+        Where registrations are carried out; by default on this machine, `jobs` at a time.
     jobs, threads : int
         Registrations at a time, and threads each may use.
     memory_mb : float, optional
-        Resident memory that one registration may take; by default 90 % of the machine's.
+        Resident memory that one registration may take; by default 90 % of that of the machine it
+        is on.
     keep_fields : bool
         Keep displacements for measures to come (see :mod:`lumirage_lib.runs.fields`).
     retry_failed : bool
@@ -226,77 +187,129 @@ def compute(
     """
     store = Path(store)
     before = read_answers(store)
-    memory_mb = memory_mb or default_memory_mb()
+    executor = executor or Local(max(1, jobs))
     todo = pending(tasks, store, retry_failed=retry_failed, memory_mb=memory_mb)
     runnable, lacking = _runnable(todo), {t.key for t in todo}
     counts = count_answers([t for t in tasks if t.key not in lacking], store)
     counts["skipped"] = len(todo) - len(runnable)
     again = _runnable(_to_measure((t for t in tasks if t.key not in lacking), store))
-    with (
-        _scratch() as folder,
-        _at_work(
-            _Session(store, folder, threads, memory_mb, keep_fields, slices_of, before)
-        ) as session,
-        ThreadPoolExecutor(max_workers=max(1, jobs)) as pool,
-    ):
-        try:
-            # One that fails fails again, with its reason, in each registration of the scan.
-            list(pool.map(lambda item: session.run(prepare_scan, *item), _to_prepare(runnable)))
-            list(pool.map(lambda task: _measure_again(session, task), again))
-            for how, row in _compute_all(session, pool, runnable):
-                counts[how] += 1
-                if row is not None:
-                    on_row(row)
-        except BaseException:
-            session.stop.set()  # what is stored stays; what was in flight is computed another time
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    owner = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    settings = Settings(owner, threads, memory_mb, keep_fields)
+    with _at_work(store, owner), executor.session(settings) as submit:
+        session = _Session(store, submit, settings, slices_of, before)
+        _measure_all_again(session, again)
+        for how, row in _compute_all(session, runnable, executor.capacity):
+            counts[how] += 1
+            if row is not None:
+                on_row(row)
     return counts
 
 
+def _measure_all_again(session: _Session, tasks: Sequence[Task]) -> None:
+    """Replace what an older ruler measured."""
+    for task, future in [(task, session.submit(measure_again, task)) for task in tasks]:
+        measured = future.result()
+        if measured is not None:
+            write_measures(session.store, task.key, measured.measures, measured.structures, RULER)
+
+
 def _compute_all(
-    session: _Session, pool: ThreadPoolExecutor, tasks: list[Task]
+    session: _Session, tasks: Sequence[Task], at_most: int
 ) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    """ "new" or "failed" with its row, or "reused", for every task as it ends."""
-    while tasks:
-        futures = {pool.submit(_one, session, task): task for task in tasks}
-        tasks = []
-        for future in as_completed(futures):
-            how, row = future.result()
-            if how == "leased":  # another process is at it
-                tasks.append(futures[future])
-                continue
-            yield how, row
-        if tasks:
-            time.sleep(WAIT_SECONDS)
-            _take_over(session.store)
+    """ "new" or "failed" with its row, or "reused", for every task as it ends.
+
+    This process alone writes. Of every pair the alignment is carried out first, unless it is
+    stored, and then its methods; at most so many steps are under way that nobody waits for one.
+    """
+    store, owner = session.store, session.settings.owner
+    waiting, leased = deque(tasks), list[Task]()
+    registering: dict[Future[Any], Task] = {}
+    aligning: dict[Future[Any], str] = {}
+    parked: dict[str, list[Task]] = {}  # by the alignment that they wait for
+    while waiting or leased or registering or aligning:
+        while waiting and len(registering) + len(aligning) < at_most:
+            task = waiting.popleft()
+            key = task.alignment_key
+            if not take_lease(store, task.key, owner, LEASE_SECONDS):
+                leased.append(task)  # another process is at it
+            elif not _is_lacking(session, task):
+                drop_leases(store, key=task.key)
+                yield "reused", None
+            elif key in parked:
+                parked[key].append(task)
+            elif _has_alignment(session, task):
+                registering[_register(session, task)] = task
+            elif take_lease(store, key, owner, LEASE_SECONDS):
+                parked[key] = [task]
+                aligning[session.start(align, task)] = key
+            else:
+                drop_leases(store, key=task.key)
+                leased.append(task)
+        try:
+            future = session.finished.get(timeout=WAIT_SECONDS)
+        except Empty:
+            if leased and not waiting:
+                _take_over(store)
+                waiting, leased = deque(leased), []
+            continue
+        done = _result(future)
+        if future in registering:
+            yield _store(session, registering.pop(future), done)
+            continue
+        pair = parked.pop(aligning.pop(future))
+        _store_alignment(session, pair[0], done.outcome)
+        for task in pair:
+            if done.outcome.status == "ok":
+                registering[_register(session, task)] = task
+            else:  # the shared alignment failed, and with it every method of the pair
+                yield _store(session, task, done)
 
 
-def _one(session: _Session, task: Task) -> tuple[str, dict[str, Any] | None]:
-    """Register one pair in a child and store the row, also of a failure, if nobody else does."""
-    if not take_lease(session.store, task.key, session.owner, LEASE_SECONDS):
-        return "leased", None
-    if not _is_lacking(session, task):
-        drop_leases(session.store, key=task.key)
-        return "reused", None
-    alignment = _alignment_of(session, task)
-    if isinstance(alignment, Outcome):
-        outcome = alignment  # the shared alignment failed, and with it every method of the pair
-    else:
-        outcome = session.run(
-            register_pair,
-            task,
-            alignment,
-            session.folder_of(task),
-            session.keep_fields,
-            session.slices_of(task),
-            seconds=get_method(task.method).timeout_seconds,
-            threads=session.threads,
-        )
-    row, done = _row(task, outcome, session), outcome.value
-    structures, slices = (done.structures, done.slices) if done else (pd.DataFrame(), None)
-    write_registration(session.store, row, structures, slices)  # which ends the lease
-    return ("new" if outcome.status == "ok" else "failed"), row
+def _has_alignment(session: _Session, task: Task) -> bool:
+    key = task.alignment_key
+    if key not in session.alignments and (found := read_alignment(session.store, key)) is not None:
+        session.alignments[key] = found["matrix"]
+    return key in session.alignments
+
+
+def _register(session: _Session, task: Task) -> Future[Any]:
+    alignment = session.alignments[task.alignment_key]
+    return session.start(register, task, alignment, session.slices_of(task))
+
+
+def _result(future: Future[Any]) -> Done:
+    done: Done = future.result()
+    if done.outcome.status == "interrupted":
+        raise KeyboardInterrupt  # nothing is known of it, so no row is made of it
+    return done
+
+
+def _store(session: _Session, task: Task, done: Done) -> tuple[str, dict[str, Any]]:
+    """Store the row of one registration, also of a failure; this ends its lease."""
+    row, value = _row(task, done, session.settings.threads), done.outcome.value
+    structures, slices = (value.structures, value.slices) if value else (pd.DataFrame(), None)
+    write_registration(session.store, row, structures, slices)
+    return ("new" if done.outcome.status == "ok" else "failed"), row
+
+
+def _store_alignment(session: _Session, task: Task, outcome: Outcome) -> None:
+    """Store an alignment that went well; its lease ends in any case."""
+    key = task.alignment_key
+    if outcome.status == "ok":
+        matrix, usage = outcome.value
+        session.alignments[key] = matrix.tolist()
+        row = {
+            "key": key,
+            "kind": task.preprocessing.alignment,
+            "fixed": task.pair.fixed.id,
+            "moving": task.pair.moving.id,
+            "matrix": json.dumps(matrix.tolist()),
+            "seconds": usage.seconds,
+            "cpu_seconds": usage.cpu_seconds,
+            "threads": 1,
+        }
+        write_alignment(session.store, row)
+    drop_leases(session.store, key=key)
 
 
 def _is_lacking(session: _Session, task: Task) -> bool:
@@ -305,46 +318,9 @@ def _is_lacking(session: _Session, task: Task) -> bool:
     return now.get(task.key) == before
 
 
-def _alignment_of(session: _Session, task: Task) -> list[list[float]] | Outcome:
-    """The stored alignment of the pair; the first method that asks estimates it for all."""
-    key, store = task.alignment_key, session.store
-    while (found := read_alignment(store, key)) is None:
-        if session.stop.is_set():
-            raise KeyboardInterrupt
-        if not take_lease(store, key, session.owner, LEASE_SECONDS):
-            time.sleep(WAIT_SECONDS)
-            continue
-        try:
-            outcome = session.run(align_pair, task, seconds=1800)
-            if outcome.status != "ok":
-                return outcome
-            matrix, usage = outcome.value
-            row = {
-                "key": key,
-                "kind": task.preprocessing.alignment,
-                "fixed": task.pair.fixed.id,
-                "moving": task.pair.moving.id,
-                "matrix": json.dumps(matrix.tolist()),
-                "seconds": usage.seconds,
-                "cpu_seconds": usage.cpu_seconds,
-                "threads": 1,
-            }
-            write_alignment(store, row)
-        finally:
-            drop_leases(store, key=key)
-    matrix_found: list[list[float]] = found["matrix"]
-    return matrix_found
-
-
-def _measure_again(session: _Session, task: Task) -> None:
-    """Replace what an older ruler measured, if the kept displacement still can be read."""
-    measured = session.run(measure_kept, task, session.folder_of(task)).value
-    if measured is not None:
-        write_measures(session.store, task.key, measured.measures, measured.structures, RULER)
-
-
-def _row(task: Task, outcome: Outcome, session: _Session) -> dict[str, Any]:
+def _row(task: Task, ended: Done, threads: int) -> dict[str, Any]:
     """The row of one registration, whether it went well or not."""
+    outcome = ended.outcome
     spec, pair, done = get_method(task.method), task.pair, outcome.value
     return {
         "key": task.key,
@@ -363,15 +339,15 @@ def _row(task: Task, outcome: Outcome, session: _Session) -> dict[str, Any]:
         "status": outcome.status,
         "reason": outcome.reason,
         **asdict(done.usage if done else Usage()),
-        "threads": session.threads,
+        "threads": threads,
         "working_shape": done.working_shape if done else None,
         "spacing_mm": done.spacing_mm if done else None,
         "measures": done.measures if done else None,
         "ruler": RULER,
-        "hardware": hardware(),
+        "hardware": ended.hardware,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "internal_mm": spec.find_finest_mm(done.spacing_mm) if done else None,
-        "memory_limit_mb": session.memory_mb,
+        "memory_limit_mb": ended.memory_mb,
     }
 
 
@@ -379,25 +355,25 @@ def _row(task: Task, outcome: Outcome, session: _Session) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _at_work(session: _Session) -> Iterator[_Session]:
-    """Within the block the session's leases are renewed; after it none is left."""
-    _take_over(session.store)
+def _at_work(store: Path, owner: str) -> Iterator[None]:
+    """Within the block the owner's leases are renewed; after it none is left."""
+    _take_over(store)
     done = threading.Event()
 
     def renew() -> None:
         while not done.wait(LEASE_SECONDS / 4):
             with contextlib.suppress(StoreError):
-                renew_leases(session.store, session.owner, LEASE_SECONDS)
+                renew_leases(store, owner, LEASE_SECONDS)
 
     thread = threading.Thread(target=renew, daemon=True)
     thread.start()
     try:
-        yield session
+        yield
     finally:
         done.set()
         thread.join()
         with contextlib.suppress(StoreError):
-            drop_leases(session.store, owner=session.owner)
+            drop_leases(store, owner=owner)
 
 
 def _take_over(store: Path) -> None:
@@ -406,14 +382,3 @@ def _take_over(store: Path) -> None:
         host, pid, _ = owner.rsplit(":", 2)
         if host == platform.node() and not psutil.pid_exists(int(pid)):
             drop_leases(store, owner=owner)
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder of this run alone; what killed runs have left is removed first."""
-    for folder in Path(tempfile.gettempdir()).glob("lumirage-run-*"):
-        if not psutil.pid_exists(int(folder.name.split("-")[2])):
-            shutil.rmtree(folder, ignore_errors=True)
-    prefix = f"lumirage-run-{os.getpid()}-"
-    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
-        yield Path(name)

@@ -174,12 +174,6 @@ def test_contrasts_of_a_pair_share_the_alignment_of_one_of_them(monkeypatch):
     assert align_pair(dataclasses.replace(BASE, preprocessing=QUICK))[0].shape == (4, 4)
 
 
-def test_costly_scans_are_prepared_once_each(monkeypatch):
-    with_cohort(monkeypatch, prepare=lambda scan, tools: None)
-    tasks = make_plan(["affine", "fakes:SHIFT"], 6)
-    assert sorted(s.id for _, s in computing._to_prepare(tasks)) == ["1", "2", "3"]
-
-
 def test_label_set_that_one_scan_lacks_is_not_measured(monkeypatch):
     cohort = get_cohort("tiny")
     two = {**cohort.label_sets, "other": cohort.label_sets["manual"]}
@@ -422,6 +416,29 @@ def test_images_of_a_pair_are_read_once_for_all_its_methods(store, tmp_path):
     # A pair: two images to align, and two images and two label maps for all three methods.
     assert len(log.read_text().splitlines()) == 2 * (2 + 4)
     assert list(Path(tempfile.gettempdir()).glob(f"lumirage-run-{os.getpid()}-*")) == []
+
+
+def test_costly_scans_are_prepared_once_each_and_when_their_turn_comes(store, tmp_path):
+    log = tmp_path / "log"
+    tasks = make_plan(
+        ["affine", "fakes:SHIFT"], 6, cohort_options={"log": str(log), "costly": True}
+    )
+    seen = []
+    compute(tasks, store, on_row=lambda row: seen.append(log.read_text()))
+    prepared = [line for line in log.read_text().splitlines() if line.startswith("prepare")]
+    assert sorted(prepared) == ["prepare 1", "prepare 2", "prepare 3"]
+    assert seen[0].count("prepare") == 2  # the third scan is of a later pair
+
+
+def test_preparation_that_fails_is_the_reason_of_every_registration_of_the_scan(store):
+    options = {"costly": True, "lacking": "2"}
+    tasks = make_plan(["affine", "fakes:SHIFT"], 6, cohort_options=options)
+    compute(tasks, store)
+    table = stored.read_registrations(store)
+    touched = (table["fixed"] == "2") | (table["moving"] == "2")
+    assert (table[touched]["status"] == "unavailable").all()
+    assert table[touched]["reason"].str.contains("the atlas of 2 is not there").all()
+    assert (table[~touched]["status"] == "ok").all()
 
 
 def test_alignment_that_fails_is_a_reason_for_every_method_of_the_pair(store):
