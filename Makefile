@@ -5,7 +5,7 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13; do \
   $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && \
   echo $$name && break; done)
 
-.PHONY: book test check results benchmarks clean
+.PHONY: book test faults check results benchmarks clean
 .DEFAULT_GOAL := book
 
 book: .venv/ready
@@ -13,6 +13,10 @@ book: .venv/ready
 
 test: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pytest
+
+# The faults that take minutes: fifty kills of a run, several writers of one store.
+faults: .venv/ready
+	$(BIN)/pytest -m faults_slow tests/faults
 
 # What a change must keep: style, types, examples in docstrings, downward imports, a thin library.
 check: .venv/ready

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kinds import NAMES, find_kind, is_process
 
 # Where the marker's data is; CI sets LUMIRAGE_REQUIRE_DATA so that a missing folder is a failure.
 NEEDS = {"mirror": "LUMIRAGE_MIRROR", "golden": "LUMIRAGE_GOLDEN"}
@@ -19,6 +20,24 @@ def pytest_runtest_setup(item):
             if os.environ.get("LUMIRAGE_REQUIRE_DATA"):
                 pytest.fail(message)
             pytest.skip(message)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How many inputs of each kind of fault were tried, and how many were not answered as they should."""
+    counts = {kind: [0, 0, 0] for kind in NAMES}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            kind = find_kind(report.nodeid)
+            if kind is not None and report.when == "call":
+                counts[kind][is_process(report.nodeid)] += 1
+                counts[kind][2] += outcome == "failed"
+    if not all(sum(row) for row in counts.values()):
+        return  # a part of the tests alone
+    terminalreporter.section("faults tried: in process, as processes, not answered")
+    for kind, row in counts.items():
+        terminalreporter.line(f"{kind:3} {NAMES[kind]:26} {row[0]:5} {row[1]:5} {row[2]:5}")
+    total = [sum(column) for column in zip(*counts.values(), strict=True)]
+    terminalreporter.line(f"{'':3} {'all':26} {total[0]:5} {total[1]:5} {total[2]:5}")
 
 
 @pytest.fixture

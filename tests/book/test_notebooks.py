@@ -11,7 +11,8 @@ from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import run as running
 from lumirage_lib.runs import profiles
 
-NAMES = sorted(p.stem for p in (profiles.project_root() / "notebooks").glob("[0-9]*.py"))
+ROOT = profiles.project_root()
+NAMES = sorted(p.stem for p in (ROOT / "notebooks").glob("[0-9]*.py"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -57,10 +58,18 @@ def test_unknown_notebook_or_profile_lists_those_there_are(name, profile):
         notebooks.resolve_parameters(name, profile)
 
 
-@pytest.mark.parametrize("name", profiles.notebooks_of("smoke"))
-def test_smoke_profile_executes(name, tmp_path, monkeypatch, capfd):
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A store of this call alone, empty at first, which the notebooks share."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_smoke_profile_executes(name, tmp_path, store, monkeypatch, capfd):
     """The whole road: plan, children, store, papermill, page with captioned figures."""
-    monkeypatch.setattr(running, "store_path", lambda profile: tmp_path / "smoke.sqlite")
+    monkeypatch.setenv("LUMIRAGE_STORE", str(store))  # which the kernel inherits
+    published = sorted(p.stat().st_mtime_ns for p in (ROOT / "store").glob("*"))
     parameters = notebooks.resolve_parameters(name, "smoke")
     page = notebooks.execute_notebook(name, parameters, tmp_path / "page.ipynb")
     assert "without encryption" not in capfd.readouterr().err
@@ -72,6 +81,42 @@ def test_smoke_profile_executes(name, tmp_path, monkeypatch, capfd):
     assert all(f["figure"]["caption"] and f["image"]["alt"] for f in figures)
     assert all("subjects" in f["figure"]["caption"] for f in figures)
     assert not [o for c in cells for o in c.get("outputs", []) if o.output_type == "error"]
+    assert (store / "smoke.sqlite").exists()
+    assert sorted(p.stat().st_mtime_ns for p in (ROOT / "store").glob("*")) == published
+    assert [p.name for p in tmp_path.glob("*.ipynb")] == ["page.ipynb"]
+    assert not list(tmp_path.glob(".*"))
+
+
+def fail(project, cell: str) -> str:
+    """A notebook of the small project that ends with a cell."""
+    source = project / "notebooks" / "00_small.py"
+    source.write_text(source.read_text() + f"\n# %%\n{cell}\n")
+    return "00_small"
+
+
+def test_a_notebook_that_fails_keeps_the_page_and_stays_as_far_as_it_came(project, tmp_path):
+    name = fail(project, "raise ValueError('x' * 10_000_000)")
+    page = tmp_path / "page.ipynb"
+    page.write_text("the page before")
+    with pytest.raises(InputError, match=r"00_small failed in cell .*ValueError: xxx") as told:
+        notebooks.execute_notebook(name, {"profile": "demo"}, page)
+    assert len(str(told.value)) < 2000
+    assert page.read_text() == "the page before"
+    assert [p.name for p in tmp_path.glob("*page*")].count("page.failed.ipynb") == 1
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_an_interrupted_notebook_leaves_nothing(project, tmp_path, monkeypatch):
+    import papermill
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(papermill, "execute_notebook", interrupt)
+    (tmp_path / "pages").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        notebooks.execute_notebook("00_small", {"profile": "demo"}, tmp_path / "pages" / "p.ipynb")
+    assert not list((tmp_path / "pages").iterdir())
 
 
 def test_a_book_draws_published_runs_and_never_computes_them(tmp_path, monkeypatch):

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from typer.testing import CliRunner
+from faulty import lumirage
 
-from lumirage_lib.cli import app
 from lumirage_lib.errors import InputError
 from lumirage_lib.runs.profiles import list_profiles, notebooks_of, project_root, store_path
 
@@ -24,11 +23,9 @@ def test_profiles_are_those_of_the_table(project):
 @pytest.mark.parametrize("profile", ["opne", "../../x", "", "smoke/../x", "[red]"])
 @pytest.mark.parametrize("command", [["results", "compute"], ["results", "status"]])
 def test_profile_that_there_is_not_is_refused_with_those_there_are(project, profile, command):
-    done = CliRunner().invoke(app, [*command, "-p", profile])
-    assert isinstance(done.exception, InputError)
-    assert f"no profile {profile!r} in experiments.yml; there are smoke, open" in str(
-        done.exception
-    )
+    told = lumirage(*command, "-p", profile)
+    assert told.code == 1
+    assert f"no profile {profile!r} in experiments.yml; there are smoke, open" in told.text
     assert sorted(p.name for p in project.iterdir()) == ["experiments.yml"]
 
 
