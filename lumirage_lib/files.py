@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,26 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_folder(folder: str | Path) -> Path:
+    """Make a folder and see that it can be written, before time is spent on what goes there.
+
+    Raises
+    ------
+    InputError
+        It cannot.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({error}); choose another folder with --out"
+        ) from error
+    return folder
 
 
 class _Yaml(yaml.SafeLoader):

@@ -64,9 +64,7 @@ OF = {
         r"not_foreseen|colours|complex|table_that_is_none|root_without|field of NaN"
     ),
 }
-PROCESS = (
-    r"shell|test_images_processes|test_interrupt|test_processes|killed|test_child|fault_that_p"
-)
+PROCESS = r"shell|_processes|test_interrupt|killed|test_child|fault_that_p|slow"
 
 
 def find_kind(nodeid: str) -> int | None:

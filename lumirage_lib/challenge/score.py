@@ -14,7 +14,7 @@ import pandas as pd
 from .. import __version__, metrics
 from ..cohorts.learn2reg import Case, load_cases
 from ..errors import InputError
-from ..files import replacing
+from ..files import check_folder, replacing
 from ..images.reading import read_header
 from ..images.volumes import Volume, load_volume, reorient, take_to_grid
 from ..images.warp import check_displacement
@@ -64,7 +64,7 @@ def score_folder(
     if not folder.is_dir():
         raise InputError(f"displacements: expected a folder of disp_*.nii.gz files, got {folder}.")
     cases, labels = load_cases(ground_truth_json)
-    out.mkdir(parents=True, exist_ok=True)
+    check_folder(out)
     earlier, earlier_labels = _read(out / "cases.csv"), _read(out / "labels.csv")
 
     rows, tables = [], []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError, RegistrationError
+from ..files import check_folder, replacing
 from ._console import MemoryOption, console, count_threads, errors, read_given
 
 if TYPE_CHECKING:
@@ -203,6 +204,7 @@ def train(
 
     if network != "vfa":
         raise InputError(f"expected the network vfa, got {network!r}; the others come trained")
+    check_folder(out)
     torch.set_num_threads(count_threads(threads))
     cohort = get_cohort("oasis")
     state = training.train(
@@ -234,5 +236,7 @@ def _describe_training(out: Path, cohort, history: list) -> None:
         "hardware": f"{device}, {torch.get_num_threads()} threads, shared with other work",
         "software": f"torch {torch.__version__}",
     }
-    (out / "vfa.md").write_text(make_card(out, cohort, environment), encoding="utf-8")
-    plot_training(pd.DataFrame(history)).savefig(out / "curves.png", dpi=110)
+    with replacing(out / "vfa.md") as part:
+        part.write_text(make_card(out, cohort, environment), encoding="utf-8")
+    with replacing(out / "curves.png") as part:
+        plot_training(pd.DataFrame(history)).savefig(part, dpi=110)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ..files import check_folder
 from ..runs import profiles
 from ._console import (
     MemoryOption,
@@ -71,10 +72,12 @@ def run(
     from ..book import notebooks
 
     parameters = notebooks.resolve_parameters(notebook, profile, parse_given(parameter))
+    folder = profiles.project_root() / "book" / "experiments"
+    page = output or folder / f"{notebook}_{profile}.ipynb"
+    if not compute_only:
+        check_folder(page.parent)
     fill_store(notebook, parameters, fetch, retry_failed=retry_failed, memory_mb=memory)
     if not compute_only:
-        folder = profiles.project_root() / "book" / "experiments"
-        page = output or folder / f"{notebook}_{profile}.ipynb"
         console.print(f"page: {notebooks.execute_notebook(notebook, parameters, page)}")
 
 

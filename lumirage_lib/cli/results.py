@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..files import replacing
+from ..files import check_folder, replacing
 from ..runs import profiles
 from ._console import MemoryOption, ProfileOption, RetryOption, console
 from .pages import fill_store
@@ -60,7 +60,7 @@ def results_export(
     from ..runs.provenance import describe_run
     from ..runs.store import export_store
 
-    folder = folder or profiles.project_root() / "results" / profile
+    folder = check_folder(folder or profiles.project_root() / "results" / profile)
     parameters = {
         name: notebooks.resolve_parameters(name, profile) for name in profiles.notebooks_of(profile)
     }

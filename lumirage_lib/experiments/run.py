@@ -95,7 +95,7 @@ def compute_run(
     tasks, store = list_tasks(entries), store_path(parameters["profile"])
     if os.environ.get(DRAW_ONLY) and parameters["profile"] not in LIVE:
         return count_answers(tasks, store)
-    shown = list(dict.fromkeys(t.pair for t in tasks))[: parameters["n_panels"]]
+    shown = list(dict.fromkeys(t.pair for t in tasks))[: parameters.get("n_panels", 0)]
     turns: dict[str, int] = {}
     for entry in entries:
         key = entry.task.key
@@ -103,7 +103,7 @@ def compute_run(
     return compute(
         sorted(tasks, key=lambda task: turns[task.key]),
         store,
-        jobs=parameters["jobs"] or os.cpu_count(),
+        jobs=parameters.get("jobs") or os.cpu_count() or 1,
         slices_of=lambda task: task.pair in shown,
         on_row=on_row,
         **how,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from .. import metrics
 from ..cohorts.sources import fetch
 from ..errors import InputError, RegistrationError
-from ..files import replacing
+from ..files import check_folder, replacing
 from ..images.brain import find_brain
 from ..images.linear import align, matrix_of_ants
 from ..images.preprocess import STANDARD, Preprocessing, prepare_pair
@@ -146,7 +145,7 @@ def register_files(
             "give two maps of one protocol"
         )
     given = None if alignment is None else _read_alignment(alignment, fixed, moving)
-    _check_folder(out)
+    check_folder(out)
     if spec.weights is not None:
         chosen["weights"] = str(fetch(spec.weights))
     run = functools.partial(run_child, memory_mb=memory_mb or default_memory_mb())
@@ -244,18 +243,6 @@ def _value(outcome: Outcome, what: str) -> Any:
     if outcome.status != "ok":
         raise RegistrationError(f"{what}: {outcome.reason}", outcome.status)
     return outcome.value
-
-
-def _check_folder(out: Path) -> None:
-    """Refuse a folder that cannot be written, before minutes are spent on what goes there."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"{out}: cannot be written ({error}); choose another folder with --out"
-        ) from error
 
 
 def _save_like(data: np.ndarray, fixed: Volume, file: Volume, path: Path) -> Path:
