@@ -1,7 +1,8 @@
 """Tissue of one brain by brainchop's network: 18 classes on the image's own grid.
 
 The stand-in here for SynthSeg, with which the paper labelled its contrasts. It was trained on T1w and
-knows nothing else: on T2w it finds lateral ventricles nearly twice their size (benchmarks/segmenter.py): the point of asking it.
+knows nothing else: on T2w it finds lateral ventricles nearly twice their size
+(benchmarks/segmenter.py), which is the point of asking it.
 """
 
 from __future__ import annotations
