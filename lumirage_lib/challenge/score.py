@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import nibabel as nib
@@ -24,7 +25,11 @@ KEYS = ["case", "file", "status", "reason", "protocol", "mask", "fingerprint"]  
 
 
 def score_folder(
-    displacements: Path, ground_truth_json: Path, out: Path, protocol: str = "default"
+    displacements: Path,
+    ground_truth_json: Path,
+    out: Path,
+    protocol: str = "default",
+    on: Callable[..., Iterable] = map,
 ) -> pd.DataFrame:
     """Score every pair of a ground truth; keep what an earlier run scored from the same bytes.
 
@@ -43,6 +48,10 @@ def score_folder(
     protocol : {"default", "lumir24"}
         `score_case` by nearest voxel, with the landmark error in mm, or the challenge's own evaluation,
         `measure_lumir24`, with its quirks.
+
+    on : callable
+        What applies a function to every case in order, as the built-in `map`; that of a cluster, whose
+        workers must see the files under the same names.
 
     Returns
     -------
@@ -63,13 +72,20 @@ def score_folder(
     folder, out = Path(displacements), Path(out)
     if not folder.is_dir():
         raise InputError(f"displacements: expected a folder of disp_*.nii.gz files, got {folder}.")
-    cases, labels = load_cases(ground_truth_json)
+    cases, labels = load_cases(Path(ground_truth_json).resolve())
     check_folder(out)
     earlier, earlier_labels = _read(out / "cases.csv"), _read(out / "labels.csv")
 
     rows, tables = [], []
-    for n, case in enumerate(cases, 1):
-        row, table = _score(case, folder, labels, protocol, earlier, earlier_labels)
+    score = functools.partial(
+        _score,
+        folder=folder.resolve(),
+        labels=labels,
+        protocol=protocol,
+        earlier=earlier,
+        earlier_labels=earlier_labels,
+    )
+    for n, (row, table) in enumerate(on(score, cases), 1):
         rows.append(row)
         tables.append(table)
         # What an earlier run knew of the cases to come stays there until they are reached.

@@ -9,7 +9,8 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,6 +18,9 @@ from typer.core import TyperGroup
 
 from ..errors import InputError, LumirageError
 from ..files import read_yaml
+
+if TYPE_CHECKING:
+    from ..runs.executors.cluster import Cluster
 
 # What is printed is nobody's markup, and a line that is piped stays one line.
 PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False, "soft_wrap": True}
@@ -36,6 +40,30 @@ MemoryOption = Annotated[
         "--memory", metavar="MB", min=200, help="A registration may take; default 90 % of all."
     ),
 ]
+SchedulerOption = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Of a dask cluster: tcp://HOST:8786.")
+]
+ClusterOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Ask a queue for workers; see cluster/.")
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="dask workers on this machine; default: none.")
+]
+
+
+@contextlib.contextmanager
+def open_executor(
+    scheduler: str | None, cluster: Path | None, workers: int | None
+) -> Iterator[Cluster | None]:
+    """The cluster that was asked for, None where none was: this process then does the work."""
+    if scheduler is None and cluster is None and workers is None:
+        yield None
+        return
+    from ..runs.executors.cluster import open_cluster
+
+    with open_cluster(scheduler=scheduler, file=cluster, workers=workers) as executor:
+        errors.print(f"dask dashboard: {executor.client.dashboard_link}")
+        yield executor
 
 
 class Telling(TyperGroup):

@@ -11,7 +11,17 @@ import typer
 
 from ..errors import InputError, RegistrationError
 from ..files import check_folder, replacing
-from ._console import MemoryOption, console, count_threads, errors, read_given
+from ._console import (
+    ClusterOption,
+    MemoryOption,
+    SchedulerOption,
+    WorkersOption,
+    console,
+    count_threads,
+    errors,
+    open_executor,
+    read_given,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,11 +170,16 @@ def score(
     ground_truth: Annotated[Path, typer.Argument(help="The challenge's JSON: pairs and labels.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables.")] = Path("score"),
     protocol: Annotated[str, typer.Option(help="lumir24 or default.")] = "default",
+    scheduler: SchedulerOption = None,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
 ) -> None:
     """Score a folder of displacement fields, resumably, as the LUMIR challenge does or by default."""
     from ..challenge.score import list_problems, score_folder
 
-    table = score_folder(displacements, ground_truth, out, protocol)
+    with open_executor(scheduler, cluster, workers) as executor:
+        on = map if executor is None else executor.map
+        table = score_folder(displacements, ground_truth, out, protocol, on)
     numbers = table.select_dtypes("number")
     if not numbers.empty:
         shown = numbers.describe().loc[["count", "mean", "std", "min", "max"]]

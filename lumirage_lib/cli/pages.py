@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..files import check_folder
 from ..runs import profiles
 from ._console import (
+    ClusterOption,
     MemoryOption,
     ProfileOption,
     RetryOption,
+    SchedulerOption,
+    WorkersOption,
     console,
     errors,
+    open_executor,
     parse_given,
     show_progress,
 )
@@ -31,6 +35,7 @@ def fill_store(
     *,
     retry_failed: bool = False,
     memory_mb: float | None = None,
+    executor: Any = None,
 ) -> None:
     """Fill the store for one notebook, with a bar, and say what was reused, new and failed."""
     from .. import experiments
@@ -40,14 +45,16 @@ def fill_store(
     if notebook not in experiments.EXPERIMENTS:
         return
     tasks = experiments.list_tasks(experiments.plan_notebook(notebook, parameters))
-    how = {"retry_failed": retry_failed, "memory_mb": memory_mb}
+    how: dict[str, Any] = {"retry_failed": retry_failed, "memory_mb": memory_mb}
     todo = pending(tasks, profiles.store_path(parameters["profile"]), **how)
     if fetch and todo:
         fetch_all([s for s in needs(todo) if not is_local(s)])
     title = f"{notebook} {parameters['profile']}"
     quiet = contextlib.nullcontext(lambda row: None)
     with show_progress(len(todo), title) if todo else quiet as on_row:
-        counts = experiments.compute_notebook(notebook, parameters, on_row, **how)
+        counts = experiments.compute_notebook(
+            notebook, parameters, on_row, executor=executor, **how
+        )
     console.print(", ".join(f"{value} {name}" for name, value in counts.items()))
     if counts["skipped"]:
         console.print("skipped: to be computed by `lumirage run`, with what it needs (--fetch)")
@@ -67,6 +74,9 @@ def run(
     fetch: Annotated[bool, typer.Option(help="Download public images and weights first.")] = False,
     retry_failed: RetryOption = False,
     memory: MemoryOption = None,
+    scheduler: SchedulerOption = None,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
 ) -> None:
     """Compute what a notebook lacks (resumable) and execute it by papermill."""
     from ..book import notebooks
@@ -76,7 +86,9 @@ def run(
     page = output or folder / f"{notebook}_{profile}.ipynb"
     if not compute_only:
         check_folder(page.parent)
-    fill_store(notebook, parameters, fetch, retry_failed=retry_failed, memory_mb=memory)
+    how: dict[str, Any] = {"retry_failed": retry_failed, "memory_mb": memory}
+    with open_executor(scheduler, cluster, workers) as executor:
+        fill_store(notebook, parameters, fetch, executor=executor, **how)
     if not compute_only:
         console.print(f"page: {notebooks.execute_notebook(notebook, parameters, page)}")
 

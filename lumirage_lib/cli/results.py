@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..files import check_folder, replacing
 from ..runs import profiles
-from ._console import MemoryOption, ProfileOption, RetryOption, console
+from ._console import (
+    ClusterOption,
+    MemoryOption,
+    ProfileOption,
+    RetryOption,
+    SchedulerOption,
+    WorkersOption,
+    console,
+    open_executor,
+)
 from .pages import fill_store
 
 app = typer.Typer(no_args_is_help=True, help="The results store and its exports.")
@@ -40,14 +49,19 @@ def results_compute(
     profile: ProfileOption = "open",
     retry_failed: RetryOption = False,
     memory: MemoryOption = None,
+    scheduler: SchedulerOption = None,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
 ) -> None:
     """Compute what the notebooks of a profile still lack, resumably, fetching what they need."""
     from ..book import notebooks
 
-    for notebook in profiles.notebooks_of(profile):
-        console.print(notebook)
-        parameters = notebooks.resolve_parameters(notebook, profile)
-        fill_store(notebook, parameters, True, retry_failed=retry_failed, memory_mb=memory)
+    how: dict[str, Any] = {"retry_failed": retry_failed, "memory_mb": memory}
+    with open_executor(scheduler, cluster, workers) as executor:
+        for notebook in profiles.notebooks_of(profile):
+            console.print(notebook)
+            parameters = notebooks.resolve_parameters(notebook, profile)
+            fill_store(notebook, parameters, True, executor=executor, **how)
 
 
 @app.command("export")

@@ -6,6 +6,7 @@ believed: it is made again, or refused where it cannot be.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from ..errors import InputError, SourceError
 from ..files import replacing
@@ -39,12 +41,17 @@ def keep_arrays(
         Folder and file; the name must change with everything that determines the arrays.
     make : callable
     """
-    try:
+    path = get_path(kind, name)
+    with contextlib.suppress(SourceError):
         return load_arrays(kind, name)
-    except SourceError:
-        arrays = {key: np.asarray(value) for key, value in make().items()}
-    with replacing(get_path(kind, name)) as part:
-        np.savez_compressed(part, **arrays, **{DIGEST: np.array(_digest(kind, name, arrays))})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):  # whoever comes second finds what the first made
+        try:
+            return load_arrays(kind, name)
+        except SourceError:
+            arrays = {key: np.asarray(value) for key, value in make().items()}
+        with replacing(path) as part:
+            np.savez_compressed(part, **arrays, **{DIGEST: np.array(_digest(kind, name, arrays))})
     return arrays
 
 

@@ -1,0 +1,45 @@
+"""What a registration will take, so that it is placed where that fits."""
+
+from __future__ import annotations
+
+import functools
+from math import ceil, prod
+
+from ...methods import get_method
+from ...methods.networks.catalogue import BUILDERS
+from ...methods.networks.memory import MB, Shape, count_tensors
+from ..task import Task
+
+PROCESS_MB = 1000.0  # interpreter and libraries, and the images and labels of a pair at 1 mm
+# The most that an iterative method of the published run took above that, a voxel of its grid.
+BYTES_A_VOXEL = 500
+
+
+@functools.cache
+def predict_mb(task: Task) -> float:
+    """Upper bound of the memory of one registration, MB.
+
+    Of a network, what is counted on its graph; of others, what the published run has shown.
+    """
+    spec, grid = get_method(task.method), _find_grid(task)
+    network = spec.id.removesuffix("+io").removesuffix("@grid")
+    held = prod(grid) * BYTES_A_VOXEL / MB
+    if network not in BUILDERS:
+        return PROCESS_MB + held
+    need = spec.input
+    largest = [max(pair) for pair in zip(grid, need.grid or grid, strict=True)]
+    first, second, third = (ceil(n / need.multiple_of) * need.multiple_of for n in largest)
+    return PROCESS_MB + max(held, sum(count_tensors(network, (first, second, third))))
+
+
+@functools.cache
+def _find_grid(task: Task) -> Shape:
+    """Working grid of a pair, not smaller than it will be: that of the fixed image, resampled."""
+    fixed = task.get_cohort().load_image(task.pair.fixed)
+    steps = (dict(s.arguments) for s in task.preprocessing.pair_steps if s.name == "set_spacing")
+    wanted = float(next(steps, {}).get("spacing_mm", 0))
+    first, second, third = (
+        ceil(n * (mm / wanted if wanted else 1.0))
+        for n, mm in zip(fixed.shape, fixed.spacing_mm, strict=True)
+    )
+    return first, second, third
