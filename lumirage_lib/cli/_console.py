@@ -94,7 +94,7 @@ def tell(message: str) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    first = next(iter(str(error)[:LONGEST].splitlines()), "")
+    first = next(iter(str(error)[: LONGEST // 4].splitlines()), "")  # leaves room for what to do
     return f"{type(error).__name__}: {first}".removesuffix(": ")
 
 
