@@ -172,7 +172,8 @@ def balanced_pairs(scans: Iterable[Scan], n_pairs: int, seed: int = 0) -> list[P
     n = len(first)
     if n < 2 or not 1 <= n_pairs <= n * (n - 1):
         raise InputError(
-            f"{n_pairs} pairs asked of {n} subjects; expected between 1 and {max(0, n * (n - 1))}"
+            f"{n_pairs} pairs asked of {n} subjects; expected two subjects or more, and from 1 pair to "
+            f"n (n - 1) = {n * (n - 1)}"
         )
     rng = np.random.default_rng([seed, n])
     order = rng.permutation(n)

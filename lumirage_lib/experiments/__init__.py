@@ -1,9 +1,10 @@
-"""One experiment, one room: plan, analysis and figures side by side, collected in the registry."""
+"""One experiment, one room: plan, analysis and figures side by side; its folder declares it,
+the registry collects."""
 
 from .entry import Entry, enter, list_tasks
+from .experiment import Experiment
 from .registry import (
     EXPERIMENTS,
-    Experiment,
     compute_notebook,
     load,
     load_or_compute,

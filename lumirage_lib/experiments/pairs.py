@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..cohorts import Pair, balanced_pairs, get_cohort, rescan_pairs
+from ..cohorts import Pair, balanced_pairs, get_cohort, get_options, rescan_pairs
 from ..images.preprocess import STANDARD, Preprocessing, step
 from ..runs.task import plan
 from .entry import Entry, enter
@@ -12,12 +12,11 @@ from .paper import is_paper_data, paper_options, plan_paper, start_at
 
 
 def cohort_options(parameters: Mapping) -> dict:
-    """What the cohort of an experiment is made with."""
+    """What the cohort of an experiment is made with: those of the parameters that it takes."""
     if is_paper_data(parameters):
         return paper_options(parameters)
-    if parameters["cohort"] != "template":
-        return {}
-    return {k: parameters[k] for k in ("spacing_mm", "n_subjects", "seed")}
+    taken = get_options(parameters["cohort"])
+    return {k: parameters[k] for k in ("spacing_mm", "n_subjects", "seed") if k in taken}
 
 
 def find_test_scans(parameters: Mapping) -> list:

@@ -2,129 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
-from ..stats import Verdict
-from .contrasts.analysis import analyse as analyse_contrasts
-from .contrasts.plan import plan_contrasts
-from .do_no_harm.analysis import analyse as analyse_do_no_harm
-from .do_no_harm.plan import plan_harm
-from .effect_sizes.analysis import analyse as analyse_effect_sizes
+from ..errors import InputError
 from .entry import Entry
-from .in_distribution.analysis import analyse as analyse_in_distribution
-from .label_protocol.analysis import analyse as analyse_label_protocol
-from .macaque.analysis import analyse as analyse_macaque
-from .macaque.plan import plan_macaque
-from .pairs import plan_pairs
-from .preprocessing.analysis import analyse as analyse_preprocessing
-from .preprocessing.plan import plan_preprocessing
-from .resolution.analysis import analyse as analyse_resolution
-from .resolution.plan import plan_resolution
+from .experiment import Experiment, Parameters
 from .run import Run, compute_run, read_run
-from .statistics.analysis import analyse as analyse_statistics
-
-Parameters = Mapping[str, Any]
 
 
-def _no_verdicts(result: Any) -> list[Verdict]:
-    return []
+def _collect() -> Iterator[Experiment]:
+    """What the folders beside this file declare as `EXPERIMENT`."""
+    for found in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if found.ispkg:
+            module = importlib.import_module(f".{found.name}", __package__)
+            if hasattr(module, "EXPERIMENT"):
+                yield module.EXPERIMENT
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """One experiment.
+EXPERIMENTS: dict[str, Experiment] = {e.id: e for e in sorted(_collect(), key=lambda e: e.id)}
 
-    Attributes
-    ----------
-    id : str
-        Name of its notebook.
-    title : str
-    plan : callable
-        ``plan(parameters) -> list of Entry``: every registration it needs, with its place.
-    analyse : callable
-        ``analyse(run, parameters) -> result``: everything the page says. It never plans again.
-    verdicts : callable
-        ``verdicts(result) -> list of Verdict``: what the scoreboard reads.
+
+def get_experiment(notebook: str) -> Experiment:
+    """The experiment of that name.
+
+    Raises
+    ------
+    InputError
+        No folder declares it; the message lists those there are.
     """
-
-    id: str
-    title: str
-    plan: Callable[[Parameters], list[Entry]]
-    analyse: Callable[[Run, Parameters], Any]
-    verdicts: Callable[[Any], list[Verdict]] = _no_verdicts
-
-
-EXPERIMENTS: dict[str, Experiment] = {
-    e.id: e
-    for e in (
-        Experiment(
-            "01_in_distribution",
-            "In distribution",
-            plan_pairs,
-            analyse_in_distribution,
-            lambda result: [result.verdict],
-        ),
-        Experiment(
-            "02_macaque",
-            "Macaque",
-            plan_macaque,
-            analyse_macaque,
-            lambda result: list(result.verdicts.values()),
-        ),
-        Experiment(
-            "03_contrasts",
-            "Contrasts",
-            plan_contrasts,
-            analyse_contrasts,
-            lambda result: list(result.verdicts.values()),
-        ),
-        Experiment(
-            "04_resolution",
-            "Resolution",
-            plan_resolution,
-            analyse_resolution,
-            lambda result: list(result.verdicts.values()),
-        ),
-        Experiment(
-            "05_preprocessing",
-            "Preprocessing",
-            plan_preprocessing,
-            analyse_preprocessing,
-            lambda result: list(result.verdicts.values()),
-        ),
-        Experiment(
-            "06_label_protocol",
-            "Label protocol",
-            plan_pairs,
-            analyse_label_protocol,
-        ),
-        Experiment(
-            "07_effect_sizes",
-            "Effect sizes",
-            lambda p: [],  # draws on published tables of others
-            analyse_effect_sizes,
-        ),
-        Experiment(
-            "08_statistics",
-            "Statistics",
-            plan_pairs,
-            analyse_statistics,
-        ),
-        Experiment(
-            "09_do_no_harm",
-            "Do no harm",
-            plan_harm,
-            analyse_do_no_harm,
-        ),
-    )
-}
+    if notebook not in EXPERIMENTS:
+        raise InputError(
+            f"no experiment {notebook!r}; there are {', '.join(EXPERIMENTS)}; its folder in "
+            "lumirage_lib/experiments declares it: EXPERIMENT = Experiment(id, title, plan, analyse)"
+        )
+    return EXPERIMENTS[notebook]
 
 
 def plan_notebook(notebook: str, parameters: Parameters) -> list[Entry]:
     """Every registration that a notebook needs, with its place."""
-    return EXPERIMENTS[notebook].plan(parameters)
+    return get_experiment(notebook).plan(parameters)
 
 
 def compute_notebook(

@@ -86,6 +86,11 @@ def get_method(name: str) -> MethodSpec:
             ) from error
         if not isinstance(spec, MethodSpec):
             raise InputError(f"method {name!r} is a {type(spec).__name__}, expected a MethodSpec")
+        if spec.id in METHODS and module.partition(".")[0] != __name__.partition(".")[0]:
+            raise InputError(
+                f"method {name!r} has the id {spec.id!r} of a method of the library, and rows are "
+                "found by it; give yours another"
+            )
         OWN[spec.id] = spec
         return spec
     if name in OWN:

@@ -18,6 +18,9 @@ from ._surface import compute_hd95_table
 from ._votes import count_by_rules
 
 RULES = ("nearest", "linear", "soft")
+# Raised when what is measured of a displacement changes; rows of an older ruler are measured again
+# where their displacement is kept.
+RULER = 2
 # What a row of the structures table measures, beside its label set, rule and label.
 STRUCTURE_MEASURES = (
     *("n_fixed", "n_moved", "dice", "hd95_mm", "hd95_voxel"),

@@ -23,11 +23,11 @@ import psutil
 from ..cohorts.sources import Source, is_local
 from ..errors import StoreError
 from ..methods import get_method, missing
+from ..metrics import RULER
 from .child import PASSING, Outcome, Usage, default_memory_mb
 from .executors import Executor, Submit
 from .executors.local import Local
 from .fields import has_field
-from .scoring import RULER
 from .store import (
     Answer,
     drop_leases,

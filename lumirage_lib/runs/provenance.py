@@ -14,9 +14,9 @@ from typing import Any
 
 from .. import __version__
 from ..cohorts.sources import load_sources
+from ..metrics import RULER
 from .machine import hardware
 from .profiles import project_root, store_path
-from .scoring import RULER
 from .store import read_registrations
 from .task import ALIGNMENT
 

@@ -12,10 +12,6 @@ from ..errors import InputError
 from ..images.warp import warp_image, warp_labels
 from ..metrics import score_case
 
-# Raised when what is measured of a displacement changes; rows of an older ruler are measured again
-# where their displacement is kept.
-RULER = 2
-
 
 def score(
     cohort: Cohort,

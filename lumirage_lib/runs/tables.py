@@ -10,8 +10,10 @@ from typing import Any
 import pandas as pd
 
 from ..errors import StoreError
+from ..metrics import RULER, STRUCTURE_MEASURES
 
-VERSION = 3  # raised when a column is added; a store of an older version is given it, empty
+SCHEMA = 1  # raised when a column is added here; a new measure of structures raises the ruler
+VERSION = SCHEMA + RULER  # a store of an older version is given the columns it lacks, empty
 # Column -> SQLite type. NULL is *not measured*; key columns and those NOT NULL never are.
 TABLES: dict[str, dict[str, str]] = {
     "registrations": {
@@ -39,13 +41,7 @@ TABLES: dict[str, dict[str, str]] = {
     "structures": {
         **dict.fromkeys(("key", "label_set", "rule"), "TEXT NOT NULL"),
         "label": "INTEGER NOT NULL",
-        **dict.fromkeys(
-            (
-                *("n_fixed", "n_moved", "dice", "hd95_mm", "hd95_voxel"),
-                *("n_moving", "j_mean", "log_j_mean", "log_j_sd"),
-            ),
-            "REAL",
-        ),
+        **dict.fromkeys(STRUCTURE_MEASURES, "REAL"),
     },
     "slices": {"key": "TEXT NOT NULL", "arrays": "BLOB NOT NULL"},
     "alignments": {
@@ -60,7 +56,7 @@ PRIMARY = dict.fromkeys(TABLES, ("key",)) | {"structures": ("key", "label_set", 
 # What came after version 1: an export made before has no such column.
 LATER = {
     "registrations": {"internal_mm", "memory_limit_mb"},
-    "structures": {"n_moving", "j_mean", "log_j_mean", "log_j_sd"},
+    "structures": {*STRUCTURE_MEASURES} - {"n_fixed", "n_moved", "dice", "hd95_mm", "hd95_voxel"},
     "slices": set(),
     "alignments": {"threads"},
 }

@@ -11,8 +11,8 @@ from rich.console import Console
 from lumirage_lib import experiments
 from lumirage_lib.book.executed import page_path, read_digest, read_state, update_page
 from lumirage_lib.errors import InputError
+from lumirage_lib.experiments import Experiment
 from lumirage_lib.experiments.entry import Entry
-from lumirage_lib.experiments.registry import Experiment
 from lumirage_lib.runs import profiles
 from lumirage_lib.runs import store as results
 

@@ -149,7 +149,7 @@ def test_a_cohort_of_ones_own_goes_by_the_name_it_was_asked_for():
     made = get_cohort("fakes:tiny", n_subjects=4)
     assert (made.name, len(made.scans)) == ("fakes:tiny", 4)
     assert get_cohort(made.name, n_subjects=4) is made
-    assert get_options("fakes:tiny") == {"n_subjects": 3, "release": "1"}
+    assert {"n_subjects": 3, "release": "1"}.items() <= get_options("fakes:tiny").items()
 
 
 @pytest.mark.parametrize(

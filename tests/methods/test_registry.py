@@ -73,6 +73,13 @@ def test_method_of_ones_own_is_found_by_module_and_attribute(monkeypatch):
     get_method.cache_clear()
 
 
+def test_method_of_ones_own_may_not_go_by_the_id_of_another(monkeypatch):
+    taken = MethodSpec("greedy", "iterative", lambda *a: None, "0.1", "me2026")
+    monkeypatch.setitem(sys.modules, "my_module", SimpleNamespace(METHOD=taken))
+    with pytest.raises(InputError, match=r"'my_module:METHOD' has the id 'greedy' of a method"):
+        get_method("my_module:METHOD")
+
+
 def test_family_is_one_of_three():
     with pytest.raises(InputError, match=r"mine: family 'magic' is none of baseline, iterative"):
         MethodSpec("mine", "magic", lambda *a: None, "0.1", "me2026")

@@ -10,6 +10,7 @@ from ...images.preprocess import STANDARD, Preprocessing, step
 from ...runs.task import plan
 from ..choice import split_methods
 from ..entry import Entry
+from ..pairs import cohort_options
 from ..paper import is_paper_data, plan_paper
 
 SPECIES = "macaque"
@@ -30,7 +31,7 @@ def choose_pairs(parameters: Mapping) -> tuple[dict, list[Pair]]:
     """Options of the cohort and its ordered pairs: all of the real one, balanced of the generated."""
     if parameters["cohort"] == "macaque":
         return {}, related_pairs(get_cohort("macaque").scans)
-    options = {name: parameters[name] for name in ("spacing_mm", "n_subjects", "seed")}
+    options = cohort_options(parameters)
     scans = get_cohort(parameters["cohort"], **options).scans
     return options, balanced_pairs(scans, parameters["n_pairs"], parameters["seed"])
 
