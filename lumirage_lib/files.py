@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -68,7 +68,7 @@ def check_folder(folder: str | Path) -> Path:
 class _Yaml(yaml.SafeLoader):
     """Plain values by the core schema of YAML 1.2: ``no`` is text, ``2e-1`` a number, ``0123`` is 123."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012, as its parent has it
 
 
 for _tag, _pattern, _first in (
@@ -129,5 +129,5 @@ def write_yaml(value: Any) -> str:
     >>> write_yaml(["2e-1", 0.2, "no", None])
     "['2e-1', 0.2, no, null]"
     """
-    how = {"default_flow_style": True, "sort_keys": False, "width": float("inf")}
-    return yaml.dump(value, Dumper=_YamlOut, **how).removesuffix("...\n").strip()
+    how: dict[str, Any] = {"default_flow_style": True, "sort_keys": False, "width": float("inf")}
+    return str(yaml.dump(value, Dumper=_YamlOut, **how)).removesuffix("...\n").strip()

@@ -42,9 +42,13 @@ def read_parameters(name: str) -> dict[str, tuple[type, object, str]]:
         raise InputError(f"{name}: no cell is tagged parameters")
     lines, found = cell.group(1).splitlines(), {}
     for node in ast.parse(cell.group(1)).body:
-        if not isinstance(node, ast.AnnAssign):
-            raise InputError(f"{name}: line {node.lineno} of the parameters cell has no type")
-        _, _, comment = lines[node.end_lineno - 1].partition("  # ")
+        if (
+            not isinstance(node, ast.AnnAssign)
+            or not isinstance(node.target, ast.Name)
+            or not node.value
+        ):
+            raise InputError(f"{name}: line {node.lineno} of the parameters cell is no typed value")
+        _, _, comment = lines[(node.end_lineno or node.lineno) - 1].partition("  # ")
         kind = TYPES[ast.unparse(node.annotation).split("[")[0]]
         found[node.target.id] = (kind, ast.literal_eval(node.value), comment.strip())
     return found

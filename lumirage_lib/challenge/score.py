@@ -212,8 +212,10 @@ def _turn_to(
     """The volumes with the axes that a displacement's affine has, if it is the fixed one turned."""
     fixed = (volumes["labels"] or volumes["landmarks"])[0]
     codes = "".join(nib.aff2axcodes(fixed.affine if affine is None else affine))
-    if codes == fixed.orientation or not np.allclose(
-        affine, reorient(fixed, codes).affine, atol=1e-3
+    if (
+        affine is None
+        or codes == fixed.orientation
+        or not np.allclose(affine, reorient(fixed, codes).affine, atol=1e-3)
     ):
         return volumes
     return {kind: [reorient(volume, codes) for volume in pair] for kind, pair in volumes.items()}

@@ -119,7 +119,7 @@ class Cohort:
     name: str
     scans: tuple[Scan, ...]
     load_image: Callable[[Scan], Volume]
-    load_labels: Callable[[Scan, str], Volume]
+    load_labels: Callable[..., Volume]
     label_sets: Mapping[str, pd.DataFrame]
     fingerprint: Callable[[Scan], str]
     options: Mapping[str, Any] = field(default_factory=dict)

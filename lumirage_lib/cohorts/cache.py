@@ -51,7 +51,8 @@ def keep_arrays(
         except SourceError:
             arrays = {key: np.asarray(value) for key, value in make().items()}
         with replacing(path) as part:
-            np.savez_compressed(part, **arrays, **{DIGEST: np.array(_digest(kind, name, arrays))})
+            kept: dict[str, Any] = {**arrays, DIGEST: np.array(_digest(kind, name, arrays))}
+            np.savez_compressed(part, **kept)
     return arrays
 
 

@@ -83,8 +83,8 @@ def compute_mutual_information(a: np.ndarray, b: np.ndarray, n_bins: int = 32) -
     """
     if a.size < 2 or a.size != b.size:
         raise InputError(f"mutual information of {a.size} and {b.size} voxels; expected the same")
-    edges = [np.clip(v, *np.percentile(v, [1, 99])) for v in (a.ravel(), b.ravel())]
-    joint, _, _ = np.histogram2d(*edges, bins=n_bins)
+    first, second = (np.clip(v, *np.percentile(v, [1, 99])) for v in (a.ravel(), b.ravel()))
+    joint, _, _ = np.histogram2d(first, second, bins=n_bins)
     joint /= joint.sum()
     apart = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
     seen = joint > 0
@@ -285,7 +285,7 @@ def nichart(contrast: str = "T1w", segmented: bool = False) -> Cohort:
         reference="bashyam2025",
         sources=lambda scan: [_source(scan, kind) for kind in FILES],
         aligned_by=None if contrast == "T1w" else nichart("T1w"),
-        prepare=make and (lambda scan, tools: make(scan)),
+        prepare=None if make is None else lambda scan, tools: make(scan),
         title="real FLAIR of eighteen older adults",
         contrasts=CONTRASTS,
         limits=(

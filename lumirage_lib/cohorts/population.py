@@ -130,18 +130,18 @@ def _labels(anatomy: Anatomy) -> Volume:
 
 
 @functools.cache
-def _native_grid(anatomy: Anatomy) -> tuple[np.ndarray, tuple[int, int, int]]:
+def _native_grid(anatomy: Anatomy) -> tuple[np.ndarray, tuple[int, ...]]:
     header = nib.as_closest_canonical(nib.load(anatomy.image))  # the voxels of RAS stay unread
     return header.affine, header.shape
 
 
-def _grid(anatomy: Anatomy, spacing_mm: float) -> tuple[np.ndarray, tuple[int, int, int]]:
+def _grid(anatomy: Anatomy, spacing_mm: float) -> tuple[np.ndarray, tuple[int, ...]]:
     """The grid of every subject."""
     # By way of the coarse grid, which rounds the box up to whole voxels of its own.
     return rescale_grid(*_coarse_grid(anatomy), spacing_mm)
 
 
-def _coarse_grid(anatomy: Anatomy) -> tuple[np.ndarray, tuple[int, int, int]]:
+def _coarse_grid(anatomy: Anatomy) -> tuple[np.ndarray, tuple[int, ...]]:
     return rescale_grid(*_native_grid(anatomy), COARSE_MM * anatomy.scale)
 
 
@@ -197,7 +197,7 @@ def _fine_deformation(
     return _exponential(velocity, FINE_SQUARINGS), _exponential(-velocity, FINE_SQUARINGS)
 
 
-def _fine_grid(anatomy: Anatomy, variation: Variation) -> tuple[np.ndarray, tuple[int, int, int]]:
+def _fine_grid(anatomy: Anatomy, variation: Variation) -> tuple[np.ndarray, tuple[int, ...]]:
     return rescale_grid(*_coarse_grid(anatomy), variation.fine_mm / 2 * anatomy.scale)
 
 

@@ -37,10 +37,11 @@ def real5(contrast: str = "T1w", n_atlases: int = 15, segmented: bool = False) -
 def join(name: str, parts: list[Cohort]) -> Cohort:
     """Cohorts of the same contrast and label sets as one; their scans have different names."""
     of = {scan: part for part in parts for scan in part.scans}
-    first = parts[0]
+    first, aligning = parts[0], [p.aligned_by for p in parts if p.aligned_by is not None]
 
     def prepare(scan: Scan, tools: Tools) -> None:
-        of[scan].prepare(scan, tools)
+        if (make := of[scan].prepare) is not None:
+            make(scan, tools)
 
     def sources(scan: Scan) -> list[Source]:
         return of[scan].sources(scan)
@@ -55,7 +56,7 @@ def join(name: str, parts: list[Cohort]) -> Cohort:
         first.options,
         reference=",".join(part.reference for part in parts),
         sources=sources,
-        aligned_by=None if first.aligned_by is None else join(name, [p.aligned_by for p in parts]),
+        aligned_by=join(name, aligning) if aligning else None,
         prepare=prepare,
         title="real T2w and FLAIR of five people",
         contrasts=first.contrasts,

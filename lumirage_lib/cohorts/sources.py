@@ -23,6 +23,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -81,7 +82,8 @@ def load_sources() -> Mapping[str, Source]:
     """Read the registry that comes with the package: every known file by its name (read-only)."""
     text = (files("lumirage_lib") / "data" / "sources.tsv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
-    sources = [Source(**{**row, "bytes": int(row["bytes"])}) for row in rows]
+    parsed: list[dict[str, Any]] = [{**row, "bytes": int(row["bytes"])} for row in rows]
+    sources = [Source(**row) for row in parsed]
     return MappingProxyType({source.name: source for source in sources})
 
 

@@ -77,7 +77,7 @@ def plot_changes(
     for number, name in enumerate(names):
         colour = "black" if name == ALL else colour_of(name)
         marker = "D" if name == ALL else marker_of(name)
-        said = name if name == ALL else name_of(name)
+        said: str | None = name if name == ALL else name_of(name)
         for y, rows in enumerate(figure_rows):
             row = rows[rows["method"] == name].dropna(subset="change")
             if row.empty:

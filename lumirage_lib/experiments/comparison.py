@@ -104,7 +104,7 @@ def judge(
     claim = stats.Claim(
         name_claim(arm, condition), text, says, families.deep, families.iterative,
         condition=condition, reference=reference, margin=margin, where=where,
-        n_pairs=declared.n_pairs if whole else None,
+        n_pairs=declared.n_pairs if declared and whole else None,
     )  # fmt: skip
     needed = {condition} | ({reference} if reference else set())
     absent = set(families.methods) - set(_find_present(rows, families.methods, needed))

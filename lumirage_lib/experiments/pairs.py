@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ..cohorts import Pair, balanced_pairs, get_cohort, get_options, rescan_pairs
 from ..images.preprocess import STANDARD, Preprocessing, step
@@ -48,7 +49,7 @@ def plan_pairs(parameters: Mapping) -> list[Entry]:
     """
     if is_paper_data(parameters):
         return enter(plan_paper(parameters))
-    common = {
+    common: dict[str, Any] = {
         "cohort_options": cohort_options(parameters),
         "preprocessing": [start_at(parameters.get("alignment", "affine"))],
     }

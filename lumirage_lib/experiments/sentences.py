@@ -30,7 +30,7 @@ def show(value: float, digits: int = 3, *, sign: bool = False) -> str:
     return ("−" if value < 0 else "+" if sign else "") + text
 
 
-def show_interval(estimate: float, low: float, high: float, digits: int = 3) -> str:
+def show_interval(estimate: float, low: float, high: float, *, digits: int = 3) -> str:
     """ "+0.012 (−0.001 to +0.025)"; without bounds, the estimate alone."""
     text = show(estimate, digits, sign=True)
     if pd.isna(low):

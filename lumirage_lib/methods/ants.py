@@ -43,7 +43,7 @@ def run_syn(fixed, moving, affine, *, metric, iterations, gradient_step, flow_si
         warps = [f for f in result["fwdtransforms"] if f.endswith("Warp.nii.gz")]
         if not warps or os.path.getsize(warps[0]) == 0:
             raise RegistrationError(f"antspyx wrote no warp, only {result['fwdtransforms']}")
-        return from_itk(np.asanyarray(nib.load(warps[0]).dataobj), affine)
+        return from_itk(np.asanyarray(nib.Nifti1Image.from_filename(warps[0]).dataobj), affine)
 
 
 AFFINE = MethodSpec(

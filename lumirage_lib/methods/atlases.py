@@ -21,8 +21,10 @@ def register_atlas(
     target: Volume, atlas: Volume, method: str = "greedy", working_mm: float = 2.0
 ) -> np.ndarray:
     """Displacement (3, X, Y, Z) on the target's grid, by an affine and a method at `working_mm`."""
-    coarse = [resample(v, *rescale_grid(v.affine, v.shape, working_mm)) for v in (target, atlas)]
-    world = coarse[1].affine @ align(*coarse) @ np.linalg.inv(coarse[0].affine)
+    fixed, moving = (
+        resample(v, *rescale_grid(v.affine, v.shape, working_mm)) for v in (target, atlas)
+    )
+    world = moving.affine @ align(fixed, moving) @ np.linalg.inv(fixed.affine)
     alignment = np.linalg.inv(atlas.affine) @ world @ target.affine
     steps = (step("crop", margin_mm=4.0), step("set_spacing", spacing_mm=working_mm))
     how = Preprocessing("fusion", (Step("robust"),), "affine", steps)

@@ -238,4 +238,5 @@ def _axes(codes: str) -> np.ndarray:
 
 
 def _turn(shape_ras, codes: str) -> np.ndarray:
-    return reorientation(tuple(int(n) for n in shape_ras), "RAS", codes)
+    x, y, z = map(int, shape_ras)
+    return reorientation((x, y, z), "RAS", codes)

@@ -38,7 +38,7 @@ def run_greedy(
     from picsl_greedy import Greedy3D
 
     greedy = Greedy3D()
-    threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count())
+    threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
     command = (
         f"-d 3 -threads {threads} -i fixed moving -o warp -m {metric} -n {iterations} "
         f"-s {gradient_sigma} {warp_sigma} -e {step} "

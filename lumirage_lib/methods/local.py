@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pooch
 from safetensors import SafetensorError, safe_open
@@ -115,7 +115,8 @@ def add_weights(
         raise InputError(f"there is a method {name} already; choose another name")
     _parse_geometry({"multiple_of": "1", **about})
     state = read_state(Path(path))
-    check_state(state, VFA(**infer_options(state)), Path(path).name)
+    options: dict[str, Any] = infer_options(state)
+    check_state(state, VFA(**options), Path(path).name)
     check_finite(state, Path(path).name)
     if params is not None:
         check_params(params, state)
@@ -152,7 +153,8 @@ def save_weights(state: Mapping[str, Tensor], path: Path, about: Mapping[str, st
     from .networks.vfa import VFA, infer_options
 
     tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-    multiple = VFA(**infer_options(state)).required_multiple
+    options: dict[str, Any] = infer_options(state)
+    multiple = VFA(**options).required_multiple
     with replacing(path) as part:
         save_file(tensors, part, {"network": "vfa", "multiple_of": str(multiple), **about})
 
@@ -216,7 +218,8 @@ def _parse_geometry(about: Mapping[str, str]) -> tuple[tuple[int, int, int], flo
     multiple = about.get("multiple_of", "")
     if not re.fullmatch(r"[1-9]\d{0,3}", multiple):
         raise InputError(f"multiple_of {multiple!r}: expected a positive number of voxels")
-    return tuple(sides), spacing_mm, int(multiple)
+    x, y, z = sides
+    return (x, y, z), spacing_mm, int(multiple)
 
 
 def _read() -> dict[str, Local | WeightsError]:

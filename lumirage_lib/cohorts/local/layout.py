@@ -57,7 +57,7 @@ def read_entry(entry: Entry, label_set: str | None = None) -> Volume:
     """
     if label_set is None:
         return reorient(load_volume(entry.image))
-    path = entry.mask if label_set == MASK else entry.labels[label_set]
+    path = entry.mask if label_set == MASK and entry.mask else entry.labels[label_set]
     require_same_grid(path, entry.image)
     return reorient(load_volume(path, labels=True))
 

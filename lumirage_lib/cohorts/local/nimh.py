@@ -13,6 +13,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def find_nimh(
     if mask and mask not in chosen:
         raise InputError(f"mask {mask!r}: expected a label source in use, {', '.join(chosen)}")
     folder = find_root(NAME, root)
-    others = {
+    others: dict[str, Any] = {
         "reference": REFERENCE,
         "title": TITLE,
         "contrasts": tuple(SUFFIXES),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -44,7 +45,7 @@ def find_oasis_l2r(
     """
     folder = find_root(NAME, root)
     table = _read_names(folder / "seg35_labels.txt", label_table("seg35"))
-    others = {"reference": REFERENCE, "title": TITLE}
+    others: dict[str, Any] = {"reference": REFERENCE, "title": TITLE}
     if pairs:
         identify = lambda image: _scan(image.parent.name)  # noqa: E731
         return layout_of_list(NAME, pairs, folder, identify, "seg35", table, **others)

@@ -11,6 +11,7 @@ import functools
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def find_primede(root: str = "", pairs: str = "", labels: str = "") -> Layout:
     names = sorted(TABLES, key=lambda name: name != first)
     tables = {name: TABLES[name] for name in names}
     if pairs:
-        others = {"reference": REFERENCE, "title": TITLE}
+        others: dict[str, Any] = {"reference": REFERENCE, "title": TITLE}
         return layout_of_list(NAME, pairs, folder, _identify, first, TABLES[first], **others)
     entries, missing = [], []
     for image in sorted((folder / "brain_cerebrum").glob("*.nii*")):
@@ -72,7 +73,7 @@ def find_primede(root: str = "", pairs: str = "", labels: str = "") -> Layout:
         found = {name: find_file(folder / f"brain_{name}", stem(image)) for name in names}
         maps = {name: path for name, path in found.items() if path}
         entries.append(Entry(_identify(image), image, maps, mask=mask))
-    masks = tuple(entry.mask for entry in entries)
+    masks = tuple(entry.mask for entry in entries if entry.mask)
     return make_layout(
         NAME,
         folder,
@@ -111,5 +112,6 @@ def compute_grid(masks: Iterable[Path]) -> tuple[int, ...]:
 
 def _read(masks: tuple[Path, ...], entry: Entry, label_set: str | None = None) -> Volume:
     volume = read_entry(entry, label_set)
+    assert entry.mask is not None  # an animal without one is no entry
     (start, shape), grid = _box(entry.mask), np.array(compute_grid(masks))
     return window(volume, np.array(start) - (grid - shape) // 2, grid)

@@ -12,6 +12,7 @@ import functools
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -68,7 +69,7 @@ def find_ultracortex(
     Intensities are clipped at the percentiles 1 and 99 of the volume and scaled to [0, 1].
     """
     folder = find_root(NAME, root)
-    others = {
+    others: dict[str, Any] = {
         "reference": REFERENCE,
         "title": TITLE,
         "read": functools.partial(_read, spacing_mm),

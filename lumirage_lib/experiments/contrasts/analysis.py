@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -137,7 +138,7 @@ def _judge(
 ) -> list[stats.Verdict]:
     """The verdict; where some pairs had never been scored before, one on these alone beside it."""
     declared = ARMS.get(arm)
-    common = {
+    common: dict[str, Any] = {
         "says": "loses",
         "text": f"networks lose more than iterative methods from T1w to {condition}",
         "where": f"from {reference} to {condition} ({declared.title if declared else arm})",
@@ -244,8 +245,12 @@ def _tabulate_effects(effects: pd.DataFrame) -> str:
             "deep − iterative, Dice (95 %)": show_interval(
                 *(r[f"mean_difference{end}"] for end in ("", "_low", "_high"))
             ),
-            "d_z (95 %)": show_interval(*(r[f"g_z{end}"] for end in ("", "_low", "_high")), 2),
-            "d_av (95 %)": show_interval(*(r[f"g_av{end}"] for end in ("", "_low", "_high")), 2),
+            "d_z (95 %)": show_interval(
+                *(r[f"g_z{end}"] for end in ("", "_low", "_high")), digits=2
+            ),
+            "d_av (95 %)": show_interval(
+                *(r[f"g_av{end}"] for end in ("", "_low", "_high")), digits=2
+            ),
             "pairs": r["n_pairs"],
         }
         for r in effects.to_dict("records")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -43,7 +45,7 @@ def plot_doses(doses: pd.DataFrame):
     for method in order_of(doses["method"]):
         rows = doses[doses["method"] == method]
         family = rows["family"].iloc[0]
-        look = {"color": colour_of(method), "marker": marker_of(method), "ms": 6}
+        look: dict[str, Any] = {"color": colour_of(method), "marker": marker_of(method), "ms": 6}
         mixed = rows.dropna(subset="dose").sort_values("dose")
         axes.plot(
             mixed["dose"],

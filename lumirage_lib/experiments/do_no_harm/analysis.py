@@ -260,7 +260,7 @@ def _atrophy_table(changes: pd.DataFrame, lines: pd.DataFrame) -> str:
             if (structure, method) in fitted.index:
                 line = fitted.loc[(structure, method)]
                 bounds = (line[f"slope{b}"] for b in ("", "_low", "_high"))
-                row["slope (95 %)"] = show_interval(*bounds, 2)
+                row["slope (95 %)"] = show_interval(*bounds, digits=2)
                 row["intercept"] = _percent(line["intercept"], sign=True)
             rows.append(row)
     return make_table(rows)

@@ -337,7 +337,7 @@ def _leak_free_table(verdicts: Mapping[str, stats.Verdict]) -> str:
         {
             "mean over": name,
             f"{LEAK_FREE[0]} minus {LEAK_FREE[1]} (95 %)": show_interval(
-                v.estimate, v.low, v.high, 4
+                v.estimate, v.low, v.high, digits=4
             ),
             "word": v.word,
             "subjects": v.n_subjects,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -266,7 +267,7 @@ def say_specifications(table: pd.DataFrame) -> str:
     """How far the estimate moves with choices that could all be defended."""
     if table.empty:
         return "There is nothing to choose between."
-    found = stats.summarise_specifications(table)
+    found: dict[str, Any] = dict(stats.summarise_specifications(table))
     shares = "; ".join(f"{word} {100 * share:.0f} %" for word, share in found["shares"].items())
     return (
         f"Over {found['n']} choices of methods, labels and rules, the difference lies between "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,7 +66,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     arms = split_arms(run)
     verdicts = _decide(arms, parameters["margin"])
     drops = measure_drops(table)
-    explored = explore(*arms[EXPLORED], [v.claim.condition for v in verdicts.values()])
+    explored = explore(*arms[EXPLORED], [str(v.claim.condition) for v in verdicts.values()])
     summary = stats.summarise_drops(drops) if len(drops) else pd.DataFrame(columns=SUMMARY)
     return Result(
         answer=_answer(verdicts, explored),
@@ -163,7 +164,7 @@ def explore(rows: pd.DataFrame, families: Families, decided: Sequence[str]) -> p
             if not matched.n_pairs:
                 continue
             found = stats.compute_interval(matched)
-            row = {"condition": condition, "kind": PERTURBATIONS[condition].kind}
+            row: dict[str, Any] = {"condition": condition, "kind": PERTURBATIONS[condition].kind}
             row |= {"deep": matched.first.mean(), "iterative": matched.second.mean()}
             row |= {"change": found.estimate, "low": found.low, "high": found.high}
             row |= {"p": found.compute_p(), "n_pairs": found.n_pairs}

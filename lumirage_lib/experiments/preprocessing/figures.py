@@ -97,7 +97,7 @@ def plot_differences(verdicts: Iterable[Verdict], explored: pd.DataFrame, false_
     """
     use_style()
     rows = [
-        (v.claim.condition, -v.estimate, -v.high, -v.low, True, "D")
+        (str(v.claim.condition), -v.estimate, -v.high, -v.low, True, "D")
         for v in verdicts
         if np.isfinite(v.estimate)
     ]
@@ -114,7 +114,7 @@ def plot_differences(verdicts: Iterable[Verdict], explored: pd.DataFrame, false_
             estimate, y, marker=marker, s=36, facecolors=face, edgecolors="#0072B2", zorder=3
         )
     axes.axvline(0, color="black", lw=0.8)
-    axes.set_yticks(range(len(rows)), [row[0] for row in reversed(rows)])
+    axes.set_yticks(range(len(rows)), [str(row[0]) for row in reversed(rows)])
     axes.set_xlabel("Dice that networks lose more than iterative methods")
     return figure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -69,7 +70,7 @@ def plot_levels(levels: pd.DataFrame):
     figure, panels = plt.subplots(
         n_rows, n_columns, figsize=(1.7 + 2.7 * n_columns, 0.4 + 2.9 * n_rows), squeeze=False
     )
-    seen = {}
+    seen: dict[str, Any] = {}
     for panel in panels.flat:
         panel.set_axis_off()
     for panel, which in zip(panels.flat, shown, strict=False):
@@ -83,7 +84,7 @@ def plot_levels(levels: pd.DataFrame):
         panel.set_xlabel("working voxel size, mm")
         panel.set_ylabel(MEASURES[which.measure])
         panel.set_title(which.arm)
-    figure.legend(seen.values(), seen.keys(), loc="outside lower center", ncols=3)
+    figure.legend(list(seen.values()), list(seen), loc="outside lower center", ncols=3)
     return figure
 
 

@@ -147,7 +147,9 @@ def say_fit(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
     parts = []
     for form, words in (("slabs", "computing in slabs"), ("whole", "as whole volumes")):
         fits = {b: int((need[form] <= b).sum()) for b in sorted(budgets)}
-        steps = [(b, k) for b, k in fits.items() if k and k > fits.get(_before(b, budgets), 0)]
+        steps = [
+            (b, k) for b, k in fits.items() if k and k > fits.get(_before(b, budgets) or 0.0, 0)
+        ]
         said = join(f"{'all' if k == n else k} in {b:g} GB" for b, k in steps) if steps else "none"
         left = n - max(fits.values(), default=0)
         parts.append(f"{words}, {said}" + (f" ({left} fit none of these)" if left else ""))

@@ -137,7 +137,9 @@ def _tabulate_comparisons(comparisons: pd.DataFrame) -> str:
         {
             "first": name_of(row.first),
             "second": name_of(row.second),
-            "difference in Dice (interval)": show_interval(row.difference, row.low, row.high, 4),
+            "difference in Dice (interval)": show_interval(
+                row.difference, row.low, row.high, digits=4
+            ),
             "p": show(row.p, 4),
             "p (Holm)": show(row.p_holm, 4),
         }
@@ -154,7 +156,7 @@ def _tabulate_models(components: pd.DataFrame) -> str:
             "SD moving": show(np.sqrt(row.moving), 4),
             "SD residual": show(np.sqrt(row.residual), 4),
             "mixed model: difference": show_interval(
-                row.model_estimate, row.model_low, row.model_high, 4
+                row.model_estimate, row.model_low, row.model_high, digits=4
             ),
             "converged": "yes" if row.converged else f"no: {row.messages[:80]}",
         }
