@@ -12,7 +12,7 @@ from IPython.display import Markdown, display
 from tabulate import tabulate
 
 from ..cohorts import get_options
-from ..files import write_yaml
+from ..files import hash_of, write_yaml
 from ..runs.provenance import find_versions
 from .notebooks import read_parameters, resolve_parameters
 
@@ -108,8 +108,11 @@ def reproduce_command(notebook: str, parameters: Mapping) -> str:
 def show_reproduce(notebook: str, parameters: Mapping, tables: Mapping[str, pd.DataFrame]) -> None:
     """Write each table as CSV beside the page and say by which command to get the page again."""
     profile, lines = parameters["profile"], []
+    default = resolve_parameters(notebook, profile)
+    differs = {name: value for name, value in parameters.items() if value != default[name]}
+    changed = f"_{hash_of(write_yaml(differs))[:6]}" if differs else ""  # beside the default's
     for name, table in tables.items():
-        path = f"{notebook}_{profile}_{name}.csv"
+        path = f"{notebook}_{profile}{changed}_{name}.csv"
         table.to_csv(path, index=False)
         lines.append(f"- [{path}]({path}), {len(table)} rows")
     command = reproduce_command(notebook, parameters)

@@ -6,7 +6,7 @@ import signal
 
 import typer
 
-from . import data, methods, pages, results, weights
+from . import data, methods, pages, results, verify, weights
 from ._console import Telling
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(pages.app)
 app.add_typer(methods.app)
+app.add_typer(verify.app)
 app.add_typer(data.app, name="data")
 app.add_typer(results.app, name="results")
 app.add_typer(weights.app, name="weights")

@@ -69,10 +69,12 @@ def results_export(
     folder: Annotated[Path | None, typer.Argument(help="Default: results/PROFILE.")] = None,
     profile: ProfileOption = "open",
 ) -> None:
-    """Write the store of a profile as Parquet with run.json."""
+    """Write the store of a profile as Parquet, described by run.json and as a research object."""
     from ..book import notebooks
+    from ..runs.crate import write_crate
     from ..runs.provenance import describe_run
     from ..runs.store import export_store
+    from ..runs.verify import write_digests
 
     folder = check_folder(folder or profiles.project_root() / "results" / profile)
     parameters = {
@@ -81,6 +83,8 @@ def results_export(
     run = describe_run(profile, parameters)
     counts = export_store(profiles.store_path(profile), folder, run)
     _draw_overview(profile, folder / "01_in_distribution_dice.png")
+    write_digests(folder)
+    write_crate(folder)
     console.print(", ".join(f"{n} {name}" for name, n in counts.items()) + f" -> {folder}")
 
 

@@ -1,0 +1,97 @@
+"""The headline numbers again, straight from the published tables: short, and on another path.
+
+Of the analysis only what is asked is taken (which methods, conditions and arms a claim names, and where
+each registration stands in the plan); Dice comes from the table of structures, families and differences
+of differences are means of pivot tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from ..runs.profiles import notebooks_of
+from ..stats import Verdict
+from .families import ARMS
+from .registry import EXPERIMENTS, load
+
+PAIR = ["fixed", "moving"]
+CLOSE = 1e-9
+
+
+def recompute_headlines(
+    folder: Path, parameters_of: Mapping[str, Mapping], profile: str
+) -> pd.DataFrame:
+    """What the book says and what the tables give.
+
+    Parameters
+    ----------
+    folder : path
+        Of the export.
+    parameters_of : mapping
+        Notebook -> its parameters under the profile.
+
+    Returns
+    -------
+    DataFrame
+        Columns notebook, number, book, tables, same: the mean Dice of all registrations a method has in
+        a notebook, and the estimate of every claim that rests on the cohort's own labels.
+    """
+    structures = pd.read_parquet(
+        Path(folder) / "structures.parquet",
+        columns=["key", "label_set", "dice"],
+        filters=[("rule", "==", "nearest"), ("label", ">", 0)],
+    )
+    dice = structures.groupby(["key", "label_set"])["dice"].mean()
+    rows = []
+    for notebook in notebooks_of(profile):
+        experiment = EXPERIMENTS.get(notebook)
+        if experiment is None:
+            continue
+        run = load(notebook, parameters_of[notebook])
+        if run.registrations.empty:
+            continue
+        first = {t.key: next(iter(t.get_cohort().label_sets)) for t in run.tasks}
+        table = run.registrations[run.registrations["status"] == "ok"].copy()
+        table["again"] = [dice.get((key, first[key]), float("nan")) for key in table["key"]]
+        for method, mine in table.groupby("method"):
+            rows.append((notebook, f"Dice of {method}", mine["dice"].mean(), mine["again"].mean()))
+        verdicts = experiment.verdicts(experiment.analyse(run, parameters_of[notebook]))
+        rows += [
+            (notebook, v.claim.id, v.estimate, _recompute(v, table))
+            for v in verdicts
+            if v.n_pairs and not v.labels and not _has_own_labels(v)
+        ]
+    found = pd.DataFrame(rows, columns=["notebook", "number", "book", "tables"])
+    return found.assign(same=(found["book"] - found["tables"]).abs() <= CLOSE)
+
+
+def _has_own_labels(verdict: Verdict) -> bool:
+    arm = ARMS.get(_arm_of(verdict))
+    return verdict.claim.measure != "dice" or (arm is not None and bool(arm.label_sets))
+
+
+def _arm_of(verdict: Verdict) -> str:
+    return verdict.claim.id.split(": ")[0]
+
+
+def _recompute(verdict: Verdict, table: pd.DataFrame) -> float:
+    """Mean over pairs of first minus second, or of how that changes from the reference."""
+    claim = verdict.claim
+    mine = table[(table["arm"] == _arm_of(verdict)) & (table["kind"] == "between")]
+
+    def average(methods: object, condition: object) -> pd.Series:
+        names = [methods] if isinstance(methods, str) else list(methods)
+        rows = mine[mine["condition"] == condition]
+        return rows.pivot(index=PAIR, columns="method", values="again")[names].dropna().mean(axis=1)
+
+    def gap(condition: object) -> pd.Series:
+        first = average(claim.first, condition)
+        return first if claim.second is None else first - average(claim.second, condition)
+
+    found = gap(claim.condition)
+    if claim.reference is not None:
+        found = found - gap(claim.reference)
+    return float(found.dropna().mean())
