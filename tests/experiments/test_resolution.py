@@ -21,7 +21,7 @@ from lumirage_lib.methods import family_of, get_method
 
 SMOKE = notebooks.resolve_parameters("04_resolution", "smoke")
 OPEN = notebooks.resolve_parameters("04_resolution", "open")
-ARM = "fine 1.5 mm"
+ARM = "0.6 mm"
 
 
 # ---- the plan

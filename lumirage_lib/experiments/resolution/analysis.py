@@ -16,9 +16,8 @@ from ..families import ARMS, choose_families, name_claim
 from ..run import Run
 from ..sentences import list_limits, make_table, show, show_interval, write_design, write_state
 from . import memory
-from .plan import PRIMARY_MM, TEMPLATE, name_fine
+from .plan import PRIMARY, PRIMARY_MM, TEMPLATE
 
-PRIMARY = name_fine(PRIMARY_MM)
 FINE, USUAL = f"{memory.FINE_MM:g} mm", "1 mm"
 CLAIM = f"iterative methods gain from {USUAL} to {FINE}"
 MEASURES = ("dice", "true_error_mm")

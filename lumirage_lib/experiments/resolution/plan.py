@@ -12,7 +12,7 @@ from ..choice import split_methods
 from ..entry import Entry, enter
 from ..pairs import working_at
 
-TEMPLATE, OASIS = "template", "oasis"  # arms
+TEMPLATE, OASIS, PRIMARY = "template", "oasis", "0.6 mm"  # arms
 PRIMARY_MM = 1.5  # scale of the finest deformation in the primary arm
 
 
@@ -45,8 +45,8 @@ class Study:
 
 
 def name_fine(fine_mm: float) -> str:
-    """Arm of generated brains that differ down to that scale."""
-    return f"fine {fine_mm:g} mm"
+    """Arm of generated brains that differ down to that scale; that of the rules has its name there."""
+    return PRIMARY if fine_mm == PRIMARY_MM else f"fine {fine_mm:g} mm"
 
 
 def list_studies(parameters: Mapping) -> list[Study]:
