@@ -91,7 +91,7 @@ def _check_tables(folder: Path, profile: str) -> None:
         console.print(line)
     names = profiles.notebooks_of(profile)
     parameters_of = {name: notebooks.resolve_parameters(name, profile) for name in names}
-    found = recompute_headlines(folder, parameters_of, profile)
+    found = recompute_headlines(folder, parameters_of)
     console.print(found.to_string(index=False))
     off = int((~found["same"]).sum())
     console.print(f"{len(found) - off} of {len(found)} numbers are found again")

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..runs.profiles import notebooks_of
 from ..stats import Verdict
 from .families import ARMS
 from .registry import EXPERIMENTS, load
@@ -21,9 +20,7 @@ PAIR = ["fixed", "moving"]
 CLOSE = 1e-9
 
 
-def recompute_headlines(
-    folder: Path, parameters_of: Mapping[str, Mapping], profile: str
-) -> pd.DataFrame:
+def recompute_headlines(folder: Path, parameters_of: Mapping[str, Mapping]) -> pd.DataFrame:
     """What the book says and what the tables give.
 
     Parameters
@@ -46,11 +43,11 @@ def recompute_headlines(
     )
     dice = structures.groupby(["key", "label_set"])["dice"].mean()
     rows = []
-    for notebook in notebooks_of(profile):
+    for notebook, parameters in parameters_of.items():
         experiment = EXPERIMENTS.get(notebook)
         if experiment is None:
             continue
-        run = load(notebook, parameters_of[notebook])
+        run = load(notebook, parameters)
         if run.registrations.empty:
             continue
         first = {t.key: next(iter(t.get_cohort().label_sets)) for t in run.tasks}
@@ -58,7 +55,7 @@ def recompute_headlines(
         table["again"] = [dice.get((key, first[key]), float("nan")) for key in table["key"]]
         for method, mine in table.groupby("method"):
             rows.append((notebook, f"Dice of {method}", mine["dice"].mean(), mine["again"].mean()))
-        verdicts = experiment.verdicts(experiment.analyse(run, parameters_of[notebook]))
+        verdicts = experiment.verdicts(experiment.analyse(run, parameters))
         rows += [
             (notebook, v.claim.id, v.estimate, _recompute(v, table))
             for v in verdicts

@@ -1,0 +1,97 @@
+"""What is published is found again, and what was changed is found out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from fakes import QUICK
+
+from lumirage_lib.cohorts import balanced_pairs, get_cohort
+from lumirage_lib.errors import InputError
+from lumirage_lib.runs.compute import compute
+from lumirage_lib.runs.crate import write_crate
+from lumirage_lib.runs.store import export_store
+from lumirage_lib.runs.task import Task, plan
+from lumirage_lib.runs.verify import check_digests, draw_tasks, register_again, write_digests
+
+TOLERANCES = pd.DataFrame(columns=["method", "measure", "tolerance"])
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> tuple[Path, list[Task]]:
+    folder = tmp_path_factory.mktemp("published")
+    pairs = balanced_pairs(get_cohort("tiny").scans, 3)
+    methods = {"affine": {}, "fakes:SHIFT": {"shift": [0.5, -1, 2]}, "fakes:BAD": {"how": "nan"}}
+    tasks = plan("tiny", pairs, methods, preprocessing=[QUICK])
+    compute(tasks, folder / "store.sqlite", keep_fields=False)
+    export_store(
+        folder / "store.sqlite", folder / "out", {"profile": "tiny", "finished": "2026-11-25"}
+    )
+    write_digests(folder / "out")
+    return folder / "out", tasks
+
+
+def test_draw_is_seeded_and_of_what_is_published(published):
+    folder, tasks = published
+    assert draw_tasks(folder, tasks, n=3, seed=1) == draw_tasks(folder, tasks, n=3, seed=1)
+    assert len(draw_tasks(folder, tasks, n=None)) == 6  # what failed is not drawn
+    pair = f"{tasks[0].pair.fixed.id}:{tasks[0].pair.moving.id}"
+    one = draw_tasks(folder, tasks, n=None, method="affine", pair=pair)
+    assert {t.method for t in one} == {"affine"}
+    with pytest.raises(InputError, match="none of 6 published registrations is asked for"):
+        draw_tasks(folder, tasks, n=2, pair="9:8")
+
+
+def test_registrations_are_found_again_and_a_changed_number_is_not(published, tmp_path):
+    folder, tasks = published
+    chosen = draw_tasks(folder, tasks, n=2, method="fakes:SHIFT")
+    found = register_again(folder, chosen, TOLERANCES)
+    assert len(found) == 2 * 3
+    assert found["within"].all()
+    assert found["difference"].abs().max() < 1e-9
+    table = pd.read_parquet(folder / "registrations.parquet")
+    at = table.index[table["key"] == chosen[0].key][0]
+    measures = json.loads(table.at[at, "measures"])
+    table.at[at, "measures"] = json.dumps(measures | {"dice": measures["dice"] + 0.002})
+    for name in ("structures", "alignments"):
+        (tmp_path / f"{name}.parquet").write_bytes((folder / f"{name}.parquet").read_bytes())
+    table.to_parquet(tmp_path / "registrations.parquet")
+    again = register_again(tmp_path, chosen, TOLERANCES)
+    assert again.loc[~again["within"], "measure"].tolist() == ["dice"]
+    allowed = pd.DataFrame({"method": ["fakes:SHIFT"], "measure": ["dice"], "tolerance": [0.003]})
+    assert register_again(tmp_path, chosen, allowed)["within"].all()
+
+
+def test_every_published_file_has_a_digest_and_a_changed_one_is_said(published, tmp_path):
+    folder, _ = published
+    assert check_digests(folder) == []
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    content = bytearray((tmp_path / "slices.parquet").read_bytes())
+    content[10] ^= 1
+    (tmp_path / "slices.parquet").write_bytes(content)
+    (tmp_path / "alignments.parquet").unlink()
+    (tmp_path / "new.csv").write_text("a\n")
+    assert check_digests(tmp_path) == [
+        "alignments.parquet: is missing",
+        "new.csv: is not in run.json",
+        "slices.parquet: its bytes are not those of run.json",
+    ]
+
+
+def test_an_export_is_a_research_object(published):
+    folder, _ = published
+    graph = json.loads(write_crate(folder).read_text())["@graph"]
+    files = {item["@id"]: item for item in graph if item["@type"] == "File"}
+    digests = json.loads((folder / "run.json").read_text())["digests"]
+    assert {name: files[name]["sha256"] for name in digests} == digests
+    assert "run.json" in files
+    assert check_digests(folder) == []
+
+
+def test_published_files_are_those_of_run_json():
+    assert check_digests(ROOT / "results" / "open") == []
