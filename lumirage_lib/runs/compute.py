@@ -8,6 +8,7 @@ import os
 import platform
 import threading
 import uuid
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -206,11 +207,20 @@ def compute(
 
 
 def _measure_all_again(session: _Session, tasks: Sequence[Task]) -> None:
-    """Replace what an older ruler measured."""
+    """Replace what an older ruler measured; what cannot be measured again is warned of and stays."""
+    reasons = list[str]()
     for task, future in [(task, session.submit(measure_again, task)) for task in tasks]:
-        measured = future.result()
-        if measured is not None:
-            write_measures(session.store, task.key, measured.measures, measured.structures, RULER)
+        outcome = future.result()
+        if outcome.status != "ok":
+            reasons.append(f"{task.method} on {task.pair.id}: {outcome.reason or outcome.status}")
+        elif (found := outcome.value) is not None:
+            write_measures(session.store, task.key, found.measures, found.structures, RULER)
+    if reasons:
+        warnings.warn(
+            f"{len(reasons)} of {len(tasks)} registrations could not be measured again and have the "
+            f"measures they had; the first, {reasons[0]}",
+            stacklevel=3,
+        )
 
 
 def _compute_all(

@@ -23,7 +23,7 @@ from ..methods import get_method
 from .child import Outcome, default_memory_mb, run_child
 from .machine import hardware
 from .task import Task
-from .work import Measured, align_pair, measure_kept, prepare_scan, register_pair
+from .work import align_pair, measure_kept, prepare_scan, register_pair
 
 PAIRS_AT_HAND = 6  # whose volumes lie in the scratch folder, some 300 MB each at 1 mm
 
@@ -148,9 +148,9 @@ def register(place: Workplace, task: Task, alignment: list[list[float]], with_sl
     return place.end(outcome)
 
 
-def measure_again(place: Workplace, task: Task) -> Measured | None:
-    """What a newer ruler measures of a kept displacement, if that still can be read."""
-    if place.prepare(task).status != "ok":
-        return None
-    measured: Measured | None = place.run(measure_kept, task, place.folder_of(task)).value
-    return measured
+def measure_again(place: Workplace, task: Task) -> Outcome:
+    """`Measured` by a newer ruler of a kept displacement, or None where that is there no more."""
+    ready = place.prepare(task)
+    if ready.status != "ok":
+        return ready
+    return place.run(measure_kept, task, place.folder_of(task))

@@ -29,6 +29,7 @@ from lumirage_lib.methods import InputSpec, get_method
 from lumirage_lib.runs import compute as computing
 from lumirage_lib.runs import store as stored
 from lumirage_lib.runs import task as tasks_module
+from lumirage_lib.runs.child import Outcome
 from lumirage_lib.runs.compute import compute, pending
 from lumirage_lib.runs.fields import read_field
 from lumirage_lib.runs.scoring import score
@@ -342,6 +343,19 @@ def test_rows_of_an_older_ruler_are_measured_again_where_the_field_is_kept(
     monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path / "another machine"))
     assert compute(tasks, store) == {"reused": 1, "new": 0, "failed": 0, "skipped": 0}
     pd.testing.assert_frame_equal(stored.read_registrations(store), after)
+
+
+def test_what_cannot_be_measured_again_is_warned_of_and_stays(store, monkeypatch):
+    (task,) = make_plan(["affine"])
+    compute([task], store)
+    before = stored.read_registrations(store)
+    monkeypatch.setattr(computing, "RULER", computing.RULER + 1)
+    monkeypatch.setattr(
+        computing, "measure_again", lambda place, task: Outcome("failed", reason="TypeError: x")
+    )
+    with pytest.warns(UserWarning, match=r"1 of 1 registrations could .*affine on .*TypeError: x"):
+        compute([task], store)
+    pd.testing.assert_frame_equal(stored.read_registrations(store), before)
 
 
 def test_fields_need_not_be_kept(store):

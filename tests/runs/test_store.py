@@ -30,7 +30,7 @@ from lumirage_lib.runs.store import (
     write_alignment,
     write_registration,
 )
-from lumirage_lib.runs.tables import LATER, TABLES
+from lumirage_lib.runs.tables import LATER, TABLES, VERSION
 
 
 def make_row(key: str, status: str = "ok", **changes) -> dict:
@@ -247,7 +247,9 @@ def test_store_of_another_version_is_refused_and_left_alone(store):
     with sqlite3.connect(store) as connection:
         connection.execute("PRAGMA user_version=99")
     connection.close()
-    with pytest.raises(StoreError, match=r"open\.sqlite: store version 99, this library writes 3"):
+    with pytest.raises(
+        StoreError, match=rf"open\.sqlite: store version 99, this library writes {VERSION}"
+    ):
         read_keys(store)
     with sqlite3.connect(store) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (99,)
