@@ -15,7 +15,6 @@ import nbformat
 
 from .. import experiments
 from ..errors import InputError, SourceError
-from ..experiments import registry as registry_module
 from ..files import hash_of, replacing
 from ..methods import get_method, missing
 from ..runs import profiles
@@ -125,19 +124,16 @@ def find_library(notebook: str) -> list[Path]:
 
     Of the experiments it is that of the notebook alone; a page about all of them depends on all.
     """
-    source, registry = notebooks.notebook_source(notebook), Path(inspect.getfile(registry_module))
-    apart = {source, Path(__file__).with_name("__init__.py")}  # what builds the book makes no page
-    experiment, todo = experiments.EXPERIMENTS.get(notebook), [source]
-    if experiment is not None:  # its own, in place of all that the registry names
-        apart.add(registry)
-        own = {Path(inspect.getfile(f)) for f in (experiment.plan, experiment.analyse)}
-        todo += own - apart
-    seen = apart | set(todo)
+    source = notebooks.notebook_source(notebook)
+    its = experiments.EXPERIMENTS.get(notebook)
+    declared = experiments.EXPERIMENTS.values() if its is None else [its]
+    rooms = {Path(inspect.getfile(f)) for e in declared for f in (e.plan, e.analyse)}
+    seen, todo = {source, *rooms}, [source, *rooms]
     while todo:
         new = _find_imports(todo.pop()) - seen
         seen |= new
         todo += new
-    return sorted(seen - apart)
+    return sorted(seen - {source})
 
 
 def read_digest(path: Path) -> Mapping[str, str]:

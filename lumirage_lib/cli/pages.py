@@ -99,9 +99,9 @@ def book(
     recompute: Annotated[bool, typer.Option(help="Execute pages that are up to date.")] = False,
 ) -> None:
     """Execute the notebooks whose pages are out of date and build the book into _build/html."""
-    from .. import book as builder
+    from ..book.build import build
     from ..runs.profiles import DRAW_ONLY
 
     os.environ[DRAW_ONLY] = "1"
-    index = builder.build(profiles.split(","), recompute=recompute, console=errors, run=run)
+    index = build(profiles.split(","), recompute=recompute, console=errors, run=run)
     console.print(f"book: {index}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from rich.console import Console
 
 from lumirage_lib import experiments
-from lumirage_lib.book.executed import page_path, read_digest, read_state, update_page
+from lumirage_lib.book.executed import find_library, page_path, read_digest, read_state, update_page
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import Experiment
 from lumirage_lib.experiments.entry import Entry
@@ -17,6 +18,7 @@ from lumirage_lib.runs import profiles
 from lumirage_lib.runs import store as results
 
 NOTEBOOK = "00_small"
+LIBRARY = Path(experiments.__file__).parents[1]
 
 
 @pytest.fixture
@@ -123,3 +125,15 @@ def test_state_says_why_a_planned_row_is_not_there(project, monkeypatch):
     add_row("demo", "k1")
     add_row("demo", "of-another-notebook")
     assert read_state(NOTEBOOK, {"profile": "demo"}) == {"k1": "ok 2026-01-01T00:00:00"}
+
+
+def test_a_page_depends_on_its_own_room_and_not_on_the_command():
+    def find(notebook) -> set[str]:
+        return {str(p.relative_to(LIBRARY)) for p in find_library(notebook)}
+
+    first, summary = find("01_in_distribution"), find("00_summary")
+    assert {"book/pages.py", "experiments/run.py", "metrics/case.py", "stats/_tests.py"} <= first
+    assert {"experiments/in_distribution/analysis.py"} <= first & summary
+    assert {"experiments/in_distribution/figures.py"} <= first
+    assert not any(name.startswith(("cli/", "book/html", "book/build")) for name in first | summary)
+    assert "experiments/resolution/analysis.py" in summary - first
