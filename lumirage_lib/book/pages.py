@@ -57,9 +57,7 @@ def show_counts(run) -> None:
     )
     failed = run.registrations.query("status != 'ok'")
     for row in failed.itertuples():
-        text += (
-            f"\n- **{row.method}** on {row.moving} → {row.fixed}: {row.status}, {quote(row.reason)}"
-        )
+        text += f"\n- **{row.method}**, {row.moving} onto {row.fixed}: {row.status}, {quote(row.reason)}"
     for method, why in run.absent.items():
         text += f"\n- **{method}** is missing: {why}."
     say(text)

@@ -166,9 +166,9 @@ def show_progress(total: int, title: str) -> Iterator[Callable[[dict], None]]:
                 shown = f"Dice {values[-1]:.3f}, mean {sum(values) / len(values):.3f}"
             else:
                 shown = f"{row['status']}: {row['reason']}"
-            last = f"{row['moving']}→{row['fixed']} {row['method']} {shown}"
+            last = f"{row['moving']} onto {row['fixed']} {row['method']} {shown}"
             bar.update(task, advance=1, last=last)
             if not errors.is_terminal:
-                tell(f"{row['moving']}->{row['fixed']} {row['method']}: {shown}")
+                tell(f"{row['moving']} onto {row['fixed']} {row['method']}: {shown}")
 
         yield on_row

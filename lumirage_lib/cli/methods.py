@@ -63,8 +63,11 @@ def methods() -> None:
 
 @app.command()
 def register(
-    fixed: Annotated[Path, typer.Argument(help="Fixed image, NIfTI.")],
-    moving: Annotated[Path, typer.Argument(help="Moving image, NIfTI.")],
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FIXED MOVING]", help="NIfTI, in this order.")
+    ] = None,
+    fixed: Annotated[Path | None, typer.Option(help="Fixed image, by name.")] = None,
+    moving: Annotated[Path | None, typer.Option(help="Moving image, by name.")] = None,
     method: Annotated[
         str, typer.Option("--method", "-m", help="See `lumirage methods`.")
     ] = "greedy",
@@ -91,6 +94,10 @@ def register(
     """Register two images: moved image, displacement, moved labels and a line of summary."""
     from ..runs.register import register_files
 
+    given = [*(images or []), *(path for path in (fixed, moving) if path is not None)]
+    if len(given) != 2 or (images and len(images) != 2):
+        raise InputError("expected FIXED MOVING, or --fixed FILE --moving FILE")
+    fixed, moving = given
     done = register_files(
         fixed,
         moving,

@@ -41,7 +41,7 @@ def find_panel(rows: pd.DataFrame, store: Path) -> Panel | None:
     for row in rows[rows["status"] == "ok"].itertuples():
         blob = read_slices(store, row.key)
         if blob is not None:
-            panel = found.setdefault(pair := f"{row.moving} → {row.fixed}", Panel(pair, {}, {}))
+            panel = found.setdefault(pair := f"{row.moving} onto {row.fixed}", Panel(pair, {}, {}))
             panel.slices[row.method], panel.dice[row.method] = blob, row.dice
     return max(found.values(), key=lambda panel: len(panel.slices), default=None)
 
