@@ -15,7 +15,7 @@ ROOMS = (
     "methods", "metrics", "cohorts", "images", "files", "errors",
 )  # fmt: skip
 # Statements (docstrings apart) that the library had when its rooms were built; it may grow by 15 %.
-STATEMENTS = 8592
+STATEMENTS = 11909
 
 
 def list_modules() -> dict[str, Path]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..methods import family_of, order_of
+from ..methods import family_of, get_method, order_of
 from ..methods.display import split_method
 from .entry import Entry
 
@@ -145,7 +145,8 @@ def choose_families(arm: str, methods: Iterable[str]) -> Families:
     A live page has fewer methods than the published run; there the networks as trained stand against
     the iterative methods.
     """
-    methods = order_of(methods)
+    # Rows hold the id of a method that was named as module:attribute.
+    methods = order_of(get_method(m).id if ":" in m else m for m in methods)
     if arm in ARMS and set(ARMS[arm].families.methods) <= set(methods):
         return ARMS[arm].families
     plain = [m for m in methods if "+io" not in split_method(m)[1]]

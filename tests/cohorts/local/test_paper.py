@@ -144,7 +144,7 @@ def test_check_lists_what_is_there_what_is_missing_and_the_pairs(tmp_path):
         path.write_bytes(b"nothing")
     out = lumirage("data", "check", "nimh", "--root", root, "-P", "contrast=T2w", "--quick")
     assert out.returncode == 1
-    assert out.stdout.count("not a readable NIfTI image") == 2
+    assert out.stdout.count("is not a gzip file") == 2
     assert "no pair is complete" in out.stderr
     assert "Traceback" not in out.stderr
 
