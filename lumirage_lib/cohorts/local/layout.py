@@ -254,7 +254,8 @@ def to_cohort(layout: Layout) -> Cohort:
         contrasts=layout.contrasts,
         limits=(
             "The labels are those that lie beside the images. Where a program drew them on each image, a "
-            "method is rewarded for what that program would draw, and the ruler changes with the contrast.",
+            "method is rewarded for what that program would draw, and the ruler changes with the contrast. "
+            "Every contrast starts from the centres of mass of its own two images.",
         ),
         pairs=layout.pairs,
     )
