@@ -202,6 +202,8 @@ def compare_groups(run: Run, arms: pd.DataFrame) -> pd.DataFrame:
         means = merged.pivot_table("dice", ["condition", "label"], "method")
         gap = means[deep].mean(axis=1) - means[iterative].mean(axis=1)
         for condition, reference in find_references(arm, rows["condition"].unique()).items():
+            if not {condition, reference} <= set(gap.index.get_level_values("condition")):
+                continue  # the run has not come to one of the two
             change = (gap.loc[condition] - gap.loc[reference]).rename("change").to_frame()
             by_group = change.join(names["group"]).groupby("group")["change"]
             out.append(
