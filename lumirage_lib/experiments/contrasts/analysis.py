@@ -190,8 +190,11 @@ def compare_groups(run: Run, arms: pd.DataFrame) -> pd.DataFrame:
         have = set(rows["method"])
         deep, iterative = ([m for m in side if m in have] for side in
                            (families.deep, families.iterative))  # fmt: skip
-        if not deep or not iterative:
-            continue
+        declared = ARMS.get(arm)
+        n_pairs = len(rows[["fixed", "moving"]].drop_duplicates())
+        begun = declared and families == declared.families and n_pairs < (declared.n_pairs or 0)
+        if not deep or not iterative or begun:
+            continue  # the first pairs of a run say nothing of structures
         cohort = tasks[rows["key"].iloc[0]].get_cohort()
         first, names = next(iter(cohort.label_sets.items()))
         chosen = run.structures.query("rule == 'nearest' and label > 0")
