@@ -7,7 +7,7 @@ of differences are means of pivot tables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -79,7 +79,7 @@ def _recompute(verdict: Verdict, table: pd.DataFrame) -> float:
     claim = verdict.claim
     mine = table[(table["arm"] == _arm_of(verdict)) & (table["kind"] == "between")]
 
-    def average(methods: object, condition: object) -> pd.Series:
+    def average(methods: str | Sequence[str], condition: object) -> pd.Series:
         names = [methods] if isinstance(methods, str) else list(methods)
         rows = mine[mine["condition"] == condition]
         return rows.pivot(index=PAIR, columns="method", values="again")[names].dropna().mean(axis=1)
