@@ -30,8 +30,8 @@ pairs = balanced_pairs(get_cohort("tiny").scans, 6)
 tasks = [
     task
     for k in range(40)
-    for task in plan("tiny", pairs, ["fakes:SHIFT"], [fakes.QUICK],
-                     {"fakes:SHIFT": {"shift": [0.1 * k, 0.0, 0.0], "seconds": seconds}})
+    for task in plan("tiny", pairs, {"fakes:SHIFT": {"shift": [0.1 * k, 0.0, 0.0], "seconds": seconds}},
+                     preprocessing=[fakes.QUICK])
 ]
 counts = compute(tasks, store, jobs=2, keep_fields=False)
 print(len(tasks), counts["reused"] + counts["new"])
