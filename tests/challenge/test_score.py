@@ -197,11 +197,11 @@ def test_interrupted_run_keeps_what_it_had(truth, displacements, tmp_path, monke
     save(field(0), displacements / "disp_3455_3454.nii.gz")
     real, calls = score._score, []
 
-    def stop_at_second(case, *rest):
+    def stop_at_second(case, **rest):
         calls.append(case)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return real(case, *rest)
+        return real(case, **rest)
 
     monkeypatch.setattr(score, "_score", stop_at_second)
     with pytest.raises(KeyboardInterrupt):

@@ -499,7 +499,7 @@ CASES = [
     ),
     # ---- 20 messages
     given(20, "no images", "register a.nii b.nii -m affine", "a.nii", shell=True),
-    given(20, "no arguments", "register", "Missing argument", 2),
+    given(20, "no arguments", "register", "expected FIXED MOVING, or --fixed FILE --moving FILE"),
     given(20, "no folder", "score nowhere x.json", "expected a folder", shell=True),
     given(20, "no repository", "data list nobody/nothing", "nobody/nothing"),
     given(20, "no repository to fetch", "data fetch nobody/nothing", "nobody/nothing"),
