@@ -64,7 +64,7 @@ pages.show(
 # ## How to read a verdict
 #
 # One interval of deep minus iterative, adjusted for the number of arms, gives each arm its
-# [word](../rules.md#verdict-words); one function applies them, `lumirage_lib.stats.decide`. *Not supported*
+# [word](../rules.md#the-words); one function applies them, `lumirage_lib.stats.decide`. *Not supported*
 # is not the opposite of the claim: it says that the data contradict what the claim needs, by the margin.
 #
 # ## What version 1 of the rules said

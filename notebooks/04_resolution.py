@@ -165,6 +165,8 @@ pages.show(
     f"pairs, bars from the lowest to the highest pair. {result.design}",
     f"Curves of accuracy against working voxel size, one per method. {result.gain_text}",
 )
+
+# %% tags=["hide-input"]
 steps = result.gain.dropna(subset="dose")
 if len(steps):
     step = steps.loc[steps["to_mm"].idxmin()]

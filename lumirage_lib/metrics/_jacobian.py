@@ -50,15 +50,15 @@ def compute_field_measures(displacement: np.ndarray, mask: np.ndarray) -> dict[s
         n_mask
             Voxels measured.
         ndv_voxels, ndv_percent
-            Non-diffeomorphic volume, sum of -min(|J|, 0) / 12 over the ten determinants, in
+            Non-diffeomorphic volume, sum of ``-min(|J|, 0) / 12`` over the ten determinants, in
             voxels and as a percentage of the mask.
         nonpositive_tetrahedra, nonpositive_tetrahedra_fraction
             Determinants <= 0, each counted a tenth, and the same as a fraction of the mask.
         nonpositive_fraction
             Fraction of voxels whose central-difference determinant is <= 0.
         sd_log_j
-            Standard deviation of log |J| (central differences). Determinants are clipped from
-            below to 1e-9, so every fold counts as log |J| = -20.7 and a few raise it a lot.
+            Standard deviation of ``log |J|`` (central differences). Determinants are clipped from
+            below to 1e-9, so every fold counts as ``log |J| = -20.7`` and a few raise it a lot.
         sd_log_j_positive
             The same over the voxels that do not fold; NaN if all do.
 

@@ -22,7 +22,7 @@ def compute_tre(
 ) -> np.ndarray:
     """Target registration error of corresponding points, in mm.
 
-    |x + u(x) - y| with x a point of the fixed image, y its counterpart in the moving image and
+    ``|x + u(x) - y|`` with x a point of the fixed image, y its counterpart in the moving image and
     u the displacement, interpolated at x. The displacement leads from fixed to moving, so fixed
     points are carried over to the moving image and errors are lengths there.
 
@@ -145,7 +145,7 @@ def compute_inverse_consistency(
 ) -> dict[str, float]:
     """How far a point lands from itself after the mapping and the mapping back, in mm.
 
-    |u(x) + v(x + u(x))| with u the forward and v the backward displacement (Christensen &
+    ``|u(x) + v(x + u(x))|`` with u the forward and v the backward displacement (Christensen &
     Johnson 2001, doi:10.1109/42.932742), v interpolated linearly.
 
     Parameters

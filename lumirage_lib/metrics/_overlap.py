@@ -39,7 +39,7 @@ def compute_overlap(
 ) -> pd.DataFrame:
     """Dice of every label at once.
 
-    Dice = 2 |F & M| / (|F| + |M|) (Dice 1945), F and M the voxels of the label in the fixed
+    ``Dice = 2 |F & M| / (|F| + |M|)`` (Dice 1945), F and M the voxels of the label in the fixed
     and the moved map, all counted by `bincount` in one pass over the labelled voxels.
 
     Parameters

@@ -78,7 +78,8 @@ def score_case(
             warp lost.
         fixed_voxel_mm3, moving_voxel_mm3
             What a voxel of `n_fixed` and `n_moved`, and one of `n_moving`, is worth.
-        and all of `compute_field_measures`; true_error_mm, mean distance to where the truth leads;
+
+        And all of `compute_field_measures`; true_error_mm, mean distance to where the truth leads;
         all of `compute_inverse_consistency`; and `correlation`, each where its input is given.
     structures : DataFrame
         label_set, rule, label and STRUCTURE_MEASURES, a row for each label both maps have before
@@ -95,7 +96,7 @@ def score_case(
             volume in the moving image, in voxels there, by its voxels here. The volume change
             that the field implies is j_mean moving_voxel_mm3 / fixed_voxel_mm3 - 1.
         log_j_mean, log_j_sd
-            Mean and standard deviation of log |J| there, clipped as `sd_log_j` is.
+            Mean and standard deviation of ``log |J|`` there, clipped as `sd_log_j` is.
 
     Raises
     ------

@@ -38,7 +38,7 @@ class Equivalence:
 
 
 def tost(matched: Matched, margin: float, *, alpha: float = 0.05) -> Equivalence:
-    """Equivalence of two methods: is |mean difference| < margin?
+    """Equivalence of two methods: is ``|mean difference| < margin``?
 
     Two one-sided tests at alpha each, of "mean <= -margin" and "mean >= margin". Both reject exactly
     if the interval of level 1 - 2 alpha lies within the margin. Schuirmann (1987), J. Pharmacokinet.
