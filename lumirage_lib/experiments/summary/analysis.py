@@ -226,7 +226,9 @@ def _tabulate_claims(
             "claim": statement.claim,
             "here": f"**{words[statement.id]}**",
             "deep − iterative, Dice": "; ".join(
-                show_interval(v.estimate, v.low, v.high) for v in choose_judges(found)
+                # The first pairs of a run are no result: no number stands beside "incomplete".
+                "–" if v.verdict == stats.INCOMPLETE else show_interval(v.estimate, v.low, v.high)
+                for v in choose_judges(found)
             )
             or "–",
             "pairs": "; ".join(str(v.n_pairs) for v in choose_judges(found)) or "–",
