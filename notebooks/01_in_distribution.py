@@ -155,15 +155,16 @@ pages.say(result.cost_text)
 # ## One pair in pictures
 
 # %% tags=["hide-input"]
-panel = find_panel(run.registrations, run.store)
-pages.show(
-    plot_panel(panel),
-    f"fig-{here}-panel",
-    f"One pair ({panel.pair}, 2 subjects), coronal slice through the middle. Blue: label borders "
-    "of the fixed image; orange: the moved labels. Where they part, the registration missed.",
-    f"Coronal brain slices of pair {panel.pair}: the fixed image, then the moved image of every "
-    "method with the label borders of both.",
-)
+panel = find_panel(run.registrations, run.store, cohort)
+if panel is not None:
+    pages.show(
+        plot_panel(panel),
+        f"fig-{here}-panel",
+        f"One pair ({panel.pair}, 2 subjects), coronal slice through the middle. Blue: label borders "
+        "of the fixed image; orange: the moved labels. Where they part, the registration missed.",
+        f"Coronal brain slices of pair {panel.pair}: the fixed image, then the moved image of every "
+        "method with the label borders of both.",
+    )
 
 # %% [markdown]
 # ## Limits

@@ -111,7 +111,9 @@ pages.say(result.related_text)
 # ## One pair in pictures
 
 # %% tags=["hide-input"]
-panel = find_panel(run.registrations[run.registrations["condition"] == sizes[-1]], run.store)
+panel = find_panel(
+    run.registrations[run.registrations["condition"] == sizes[-1]], run.store, cohort
+)
 if panel is not None:
     pages.show(
         plot_panel(panel),

@@ -170,7 +170,9 @@ pages.say(result.doses_text)
 # %% tags=["hide-input"]
 shown = next((c for c in contrasts if c != "T1w again"), "T1w")
 rows = run.registrations
-panel = find_panel(rows[(rows["arm"] == "synthesised") & (rows["condition"] == shown)], run.store)
+panel = find_panel(
+    rows[(rows["arm"] == "synthesised") & (rows["condition"] == shown)], run.store, cohort
+)
 if panel is not None:
     pages.show(
         plot_panel(panel),

@@ -29,6 +29,7 @@ from .template import template
 
 __all__ = [
     "COHORTS",
+    "SHOWN",
     "Cohort",
     "Pair",
     "Scan",
@@ -56,6 +57,8 @@ COHORTS: dict[str, Callable[..., Cohort]] = {
     "template": template,
     **LOCAL_COHORTS,
 }
+# Whose images may be published in pictures: generated, CC BY or MIT. All others stay where they are read.
+SHOWN = frozenset({"macaque_like", "openms", "openms-clinical", "stroke", "template"})
 
 
 def _find(name: str) -> Callable[..., Cohort]:

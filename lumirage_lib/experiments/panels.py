@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
 
+from ..cohorts import SHOWN
 from ..methods import name_of, order_of
 from ..runs.store import read_slices
 from .style import use_style
@@ -28,17 +29,19 @@ class Panel:
     dice: dict[str, float]
 
 
-def find_panel(rows: pd.DataFrame, store: Path) -> Panel | None:
-    """Slices of the pair that most methods have them for; None if none were kept.
+def find_panel(rows: pd.DataFrame, store: Path, cohort: str) -> Panel | None:
+    """Slices of the pair that most methods have them for; None if none were kept or may be shown.
 
     Parameters
     ----------
     rows : DataFrame
         Registrations under one condition.
     store : Path
+    cohort : str
+        Whose anatomy is in the images.
     """
     found: dict[str, Panel] = {}
-    for row in rows[rows["status"] == "ok"].itertuples():
+    for row in rows[rows["status"] == "ok"].itertuples() if cohort in SHOWN else ():
         blob = read_slices(store, row.key)
         if blob is not None:
             panel = found.setdefault(pair := f"{row.moving} onto {row.fixed}", Panel(pair, {}, {}))

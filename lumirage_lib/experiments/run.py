@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..cohorts import SHOWN
 from ..methods import ADDABLE, get_method, missing
 from ..runs.compute import compute, count_answers
 from ..runs.profiles import DRAW_ONLY, LIVE, store_path
@@ -95,7 +96,8 @@ def compute_run(
     tasks, store = list_tasks(entries), store_path(parameters["profile"])
     if os.environ.get(DRAW_ONLY) and parameters["profile"] not in LIVE:
         return count_answers(tasks, store)
-    shown = list(dict.fromkeys(t.pair for t in tasks))[: parameters.get("n_panels", 0)]
+    n_panels = parameters.get("n_panels", 0) if parameters.get("cohort") in SHOWN else 0
+    shown = list(dict.fromkeys(t.pair for t in tasks))[:n_panels]
     turns: dict[str, int] = {}
     for entry in entries:
         key = entry.task.key

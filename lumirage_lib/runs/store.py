@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..cohorts import SHOWN
 from ..errors import StoreError
 from ..files import replacing
 from .tables import PRIMARY, TABLES, VERSION, check_table, make_schema
@@ -286,12 +287,16 @@ def read_slices(path: str | Path, key: str) -> bytes | None:
 def export_store(path: str | Path, folder: str | Path, run: Mapping[str, Any]) -> dict[str, int]:
     """Write every table as Parquet and `run` as run.json; returns rows per table.
 
-    Rows are sorted, so that two exports of one store are the same bytes. All files are written
-    before the first takes its place: an export that breaks off leaves the former one.
+    Slices go along only of cohorts whose images may be published. Rows are sorted, so that two exports
+    of one store are the same bytes. All files are written before the first takes its place: an export
+    that breaks off leaves the former one.
     """
     folder = Path(folder)
     with open_store(path) as connection, _transaction(connection):
         tables = {name: _select(connection, name) for name in TABLES}
+    rows, slices = tables["registrations"], tables["slices"]
+    shown = rows.loc[rows["cohort"].isin(SHOWN), "key"]
+    tables["slices"] = slices[slices["key"].isin(shown)]
     counts = {name: len(table) for name, table in tables.items()}
     try:
         with contextlib.ExitStack() as files:

@@ -36,7 +36,7 @@ from lumirage_lib.runs.tables import LATER, TABLES, VERSION
 def make_row(key: str, status: str = "ok", **changes) -> dict:
     return {
         "key": key,
-        "cohort": "tiny",
+        "cohort": "template",
         "kind": "between",
         "fixed": "1",
         "moving": "2",
@@ -304,6 +304,13 @@ def test_export_and_import_give_the_same_store(store, tmp_path):
     assert dump(other) == dump(store)
     assert read_alignment(other, "a1")["matrix"] == np.eye(4).tolist()
     assert read_slices(other, "k1") == b"slices of k1"
+
+
+def test_images_that_may_not_be_published_stay_here(store, tmp_path):
+    fill(store, ["k1"], cohort="template")
+    fill(store, ["k2"], cohort="oasis")
+    assert export_store(store, tmp_path, {})["slices"] == 1
+    assert pd.read_parquet(tmp_path / "slices.parquet")["key"].tolist() == ["k1"]
 
 
 def read_folder(folder) -> dict[str, bytes]:

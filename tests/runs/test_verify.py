@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from fakes import QUICK
 
-from lumirage_lib.cohorts import balanced_pairs, get_cohort
+from lumirage_lib.cohorts import SHOWN, balanced_pairs, get_cohort
 from lumirage_lib.errors import InputError
 from lumirage_lib.runs.compute import compute
 from lumirage_lib.runs.crate import write_crate
@@ -91,6 +91,12 @@ def test_an_export_is_a_research_object(published):
     assert {name: files[name]["sha256"] for name in digests} == digests
     assert "run.json" in files
     assert check_digests(folder) == []
+
+
+def test_no_published_slice_is_of_images_that_may_not_be_shown():
+    folder = ROOT / "results" / "open"
+    rows, slices = (pd.read_parquet(folder / f"{n}.parquet") for n in ("registrations", "slices"))
+    assert set(rows.loc[rows["key"].isin(slices["key"]), "cohort"]) <= SHOWN
 
 
 def test_published_files_are_those_of_run_json():
