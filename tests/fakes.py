@@ -86,7 +86,7 @@ def tiny(
     )
 
 
-COHORTS["tiny"] = tiny
+COHORTS["tiny"] = f"{__name__}:tiny"
 
 
 # ---- methods

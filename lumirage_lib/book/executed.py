@@ -6,12 +6,11 @@ import ast
 import contextlib
 import functools
 import inspect
+import json
 import platform
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-
-import nbformat
 
 from .. import experiments
 from ..errors import InputError, SourceError
@@ -56,6 +55,8 @@ def update_page(notebook: str, profile: str, *, recompute: bool, console, run: C
         "first time" if not before else f"changed: {', '.join(changed)}" if changed else "as asked"
     )
     console.print(f"{notebook} {profile}: executing ({why})")
+    import nbformat  # here, because a book that is up to date needs none of it
+
     start = time.perf_counter()
     run(notebook, profile=profile, parameter=None, output=None, compute_only=False)
     page = nbformat.read(path, as_version=4)
@@ -140,5 +141,4 @@ def read_digest(path: Path) -> Mapping[str, str]:
     """What a page was made from; empty if there is none, or it was not finished."""
     if not path.exists():
         return {}
-    page = nbformat.read(path, as_version=4)
-    return page.metadata.get("lumirage", {}).get("made_from", {})
+    return json.loads(path.read_text())["metadata"].get("lumirage", {}).get("made_from", {})

@@ -10,8 +10,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import nbformat
-
 from ..errors import InputError
 from ..files import read_yaml, replacing
 from ..runs.profiles import load_profile, project_root
@@ -105,6 +103,7 @@ def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
         A cell failed, or the page cannot be written.
     """
     import jupytext
+    import nbformat
     import papermill
 
     source = jupytext.read(notebook_source(name))

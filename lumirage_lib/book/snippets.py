@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 
-from ..cohorts import COHORTS
+from ..cohorts import COHORTS, get_maker
 from ..cohorts.sources import Source, load_sources
 from ..errors import InputError
 from ..images.preprocess import IMAGE_STEPS, PAIR_STEPS, STANDARD, Preprocessing, Step
@@ -116,11 +116,11 @@ def describe_sources(sources: Mapping[str, Source]) -> str:
     return _table(["repository", "files", "MB", "licence"], rows)
 
 
-def describe_cohorts(cohorts: Mapping) -> str:
+def describe_cohorts(cohorts: Iterable[str]) -> str:
     """Table of cohorts: the first sentence of the module that makes each."""
     rows = []
-    for name, make in cohorts.items():
-        about = inspect.getdoc(import_module(make.__module__)) or ""
+    for name in cohorts:
+        about = inspect.getdoc(import_module(get_maker(name).__module__)) or ""
         rows.append([f"`{name}`", about.split("\n\n")[0].replace("\n", " ")])
     return _table(["cohort", "what it is"], rows)
 

@@ -10,22 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import InputError
-from .atrophy import atrophy
 from .base import Cohort, Pair, Scan, Tools, balanced_pairs, rescan_pairs
-from .ixi2 import ixi2
-from .kirby113 import kirby113
-from .local import LOCAL_COHORTS
-from .ls import ls
-from .macaque import macaque
-from .macaque_like import macaque_like
-from .nichart import nichart
-from .oasis import oasis
-from .openms import openms
-from .openms_clinical import openms_clinical
-from .real5 import real5
-from .stroke import stroke
-from .synthetic import synthetic
-from .template import template
 
 __all__ = [
     "COHORTS",
@@ -36,42 +21,46 @@ __all__ = [
     "Tools",
     "balanced_pairs",
     "get_cohort",
+    "get_maker",
     "get_options",
     "rescan_pairs",
 ]
 
-COHORTS: dict[str, Callable[..., Cohort]] = {
-    "atrophy": atrophy,
-    "ixi2": ixi2,
-    "kirby113": kirby113,
-    "ls": ls,
-    "macaque": macaque,
-    "macaque_like": macaque_like,
-    "nichart": nichart,
-    "oasis": oasis,
-    "openms": openms,
-    "openms-clinical": openms_clinical,
-    "real5": real5,
-    "stroke": stroke,
-    "synthetic": synthetic,
-    "template": template,
-    **LOCAL_COHORTS,
+# Where each is made, so that only what is asked for is imported.
+COHORTS = {
+    "atrophy": ".atrophy:atrophy",
+    "ixi2": ".ixi2:ixi2",
+    "kirby113": ".kirby113:kirby113",
+    "ls": ".ls:ls",
+    "macaque": ".macaque:macaque",
+    "macaque_like": ".macaque_like:macaque_like",
+    "nichart": ".nichart:nichart",
+    "oasis": ".oasis:oasis",
+    "openms": ".openms:openms",
+    "openms-clinical": ".openms_clinical:openms_clinical",
+    "real5": ".real5:real5",
+    "stroke": ".stroke:stroke",
+    "synthetic": ".synthetic:synthetic",
+    "template": ".template:template",
+    "lumir": ".local.lumir:lumir",
+    "nimh": ".local.nimh:nimh",
+    "oasis-l2r": ".local.oasis_l2r:oasis_l2r",
+    "primede": ".local.primede:primede",
+    "ultracortex": ".local.ultracortex:ultracortex",
 }
 # Whose images may be published in pictures: generated, CC BY or MIT. All others stay where they are read.
 SHOWN = frozenset({"macaque_like", "openms", "openms-clinical", "stroke", "template"})
 
 
-def _find(name: str) -> Callable[..., Cohort]:
-    """The function that makes the cohort of that name."""
-    if name in COHORTS:
-        return COHORTS[name]
-    module, colon, attribute = name.partition(":")
+def get_maker(name: str) -> Callable[..., Cohort]:
+    """The function that makes the cohort of that name; its parameters are the options."""
+    module, colon, attribute = COHORTS.get(name, name).partition(":")
     if not colon:
         raise InputError(
             f"no cohort {name!r}; there are {', '.join(COHORTS)}, or name your own as module:attribute"
         )
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found = getattr(importlib.import_module(module, __name__), attribute)
     except Exception as error:  # whatever a module of the user raises when it is imported
         raise InputError(
             f"cohort {name!r}: {type(error).__name__}: {error}; is the module on PYTHONPATH?"
@@ -87,7 +76,7 @@ def _find(name: str) -> Callable[..., Cohort]:
 
 @functools.cache
 def _cached(name: str, options: tuple[tuple[str, Any], ...]) -> Cohort:
-    make = _find(name)
+    make = get_maker(name)
     try:
         cohort = make(**dict(options))
     except TypeError as error:
@@ -134,5 +123,5 @@ def get_options(name: str) -> dict[str, Any]:
     >>> get_options("template")
     {'spacing_mm': 2.0, 'n_subjects': 6, 'seed': 0, 'fine_mm': 0.0, 'noise': 0.015}
     """
-    parameters = inspect.signature(_find(name)).parameters.values()
+    parameters = inspect.signature(get_maker(name)).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is not p.VAR_KEYWORD}

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ..errors import InputError
 from ..images.volumes import Volume
 from .sources import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DATA = Path(__file__).parents[1] / "data"
 # Structures of the Neuromorphometrics protocol that are neither cortex nor deep grey matter.

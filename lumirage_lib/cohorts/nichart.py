@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
+import scipy
 
 from ..errors import InputError
 from ..images.volumes import Volume, load_volume, reorient
@@ -69,8 +69,8 @@ def load_head(scan: Scan, kind: str) -> Volume:
 def make_mask(labels: np.ndarray) -> np.ndarray:
     """Brain with its sulci: the labels closed by two voxels (4 mm) and their holes filled."""
     padded = np.pad(labels > 0, 3)
-    closed = ndimage.binary_closing(padded, iterations=2)
-    return ndimage.binary_fill_holes(closed)[3:-3, 3:-3, 3:-3]
+    closed = scipy.ndimage.binary_closing(padded, iterations=2)
+    return scipy.ndimage.binary_fill_holes(closed)[3:-3, 3:-3, 3:-3]
 
 
 def compute_mutual_information(a: np.ndarray, b: np.ndarray, n_bins: int = 32) -> float:
@@ -92,7 +92,7 @@ def compute_mutual_information(a: np.ndarray, b: np.ndarray, n_bins: int = 32) -
 
 
 def _onto(target: Volume, moving: Volume, matrix: np.ndarray) -> np.ndarray:
-    return ndimage.affine_transform(
+    return scipy.ndimage.affine_transform(
         moving.data, matrix[:3, :3], matrix[:3, 3], target.shape, np.float32, order=1
     )
 
@@ -211,7 +211,7 @@ def thicken_t1(scan: Scan) -> dict[str, np.ndarray]:
         t1, flair = (load_head(scan, kind) for kind in ("T1w", "FLAIR"))
         matrix = align_flair(scan)["matrix"]
         back = np.linalg.inv(matrix)
-        there = ndimage.affine_transform(
+        there = scipy.ndimage.affine_transform(
             t1.data, back[:3, :3], back[:3, 3], flair.shape, np.float32, order=3
         )
         thick = replace(flair, data=thicken_like(there, flair.data))

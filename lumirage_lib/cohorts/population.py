@@ -17,7 +17,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
-from scipy import ndimage
+import scipy
 
 from ..errors import InputError
 from ..images.volumes import Volume, load_volume, reorient, rescale_grid
@@ -117,7 +117,7 @@ def _template(anatomy: Anatomy, spacing_mm: float) -> Volume:
     if step == 1:
         return volume
     sigma = spacing_mm / native_mm / 2.355
-    smooth = ndimage.gaussian_filter(volume.data, sigma, truncate=2)
+    smooth = scipy.ndimage.gaussian_filter(volume.data, sigma, truncate=2)
     affine = volume.affine @ np.diag([step, step, step, 1.0])
     return Volume(smooth[::step, ::step, ::step], affine, volume.name)
 
@@ -162,7 +162,7 @@ def _deformation(
     velocity = np.zeros((3, *shape), np.float32)
     for sigma_mm, rms_mm in SCALES_MM.items():  # in coarse voxels: the same for every anatomy
         noise = rng.standard_normal((3, *shape))
-        smooth = ndimage.gaussian_filter(noise, [0, *[sigma_mm / COARSE_MM] * 3], mode="wrap")
+        smooth = scipy.ndimage.gaussian_filter(noise, [0, *[sigma_mm / COARSE_MM] * 3], mode="wrap")
         velocity += smooth / smooth.std() * rms_mm / COARSE_MM
     angles = np.deg2rad(rng.uniform(-4, 4, 3))
     rotation = np.eye(3)
@@ -191,7 +191,7 @@ def _fine_deformation(
     sigma = 2.0  # voxels of this grid
     for component in velocity:
         noise = rng.standard_normal(shape, np.float32)
-        component[...] = ndimage.gaussian_filter(noise, sigma, mode="wrap")
+        component[...] = scipy.ndimage.gaussian_filter(noise, sigma, mode="wrap")
         # White noise that was smoothed with sigma has derivatives of rms / (sqrt(2) sigma).
         component *= FINE_STRAIN * np.sqrt(2) * sigma / component.std()
     return _exponential(velocity, FINE_SQUARINGS), _exponential(-velocity, FINE_SQUARINGS)
@@ -256,7 +256,7 @@ def _generate(
     rng = np.random.default_rng([*begin, round(spacing_mm * 1000)])
     coarse = np.random.default_rng([*begin, 1]).standard_normal((4, 4, 4))
     zoom = [n / 4 for n in shape]
-    bias = np.exp(0.08 * ndimage.zoom(coarse, zoom, order=3, grid_mode=True, mode="nearest"))
+    bias = np.exp(0.08 * scipy.ndimage.zoom(coarse, zoom, order=3, grid_mode=True, mode="nearest"))
     noise = rng.normal(0, variation.noise, (2, *shape))
     brain = image > 0.02
     # Rician: the magnitude of a complex signal with noise in both channels (Gudbjartsson 1995).

@@ -23,10 +23,9 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import pandas as pd
 import pooch
 import requests
 from requests.exceptions import RequestException
@@ -34,6 +33,9 @@ from tqdm import tqdm
 from urllib3.exceptions import MaxRetryError
 
 from ..errors import InputError, SourceError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PUBLIC_BASE = "https://raw.githubusercontent.com"
 PAUSES_SECONDS = (1.0, 4.0)  # between attempts, so one more attempt than pauses
@@ -115,10 +117,11 @@ def get_source(repository: str, path: str) -> Source:
     InputError
         If the file is not in the registry; the message names those nearest to it.
     """
-    known = {source.path: source for source in find_sources(repository)}
-    if path not in known:
-        raise InputError(_unknown(f"file of {repository}", path, set(known)))
-    return known[path]
+    source = load_sources().get(f"{repository}/{path}")
+    if source is None:
+        known = {source.path for source in find_sources(repository)}
+        raise InputError(_unknown(f"file of {repository}", path, known))
+    return source
 
 
 def cache_folder() -> Path:
@@ -225,6 +228,8 @@ def check_sources(repository: str | None = None) -> pd.DataFrame:
         a missing one would come from.
         A repository that is not in the registry raises an `InputError`.
     """
+    import pandas as pd  # here, because a method needs a source and no table
+
     rows = []
     for source in find_sources(repository) if repository else load_sources().values():
         path = _local_path(source)

@@ -8,7 +8,7 @@ There are no labels of anatomy: see :mod:`lumirage_lib.cohorts.fused`.
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from ..images.volumes import Volume, load_volume, reorient
 from .base import Cohort, Scan
@@ -36,16 +36,16 @@ def load_lesions(scan: Scan) -> np.ndarray:
     of the brain's inner part; closing by 6 mm takes in the cavity, which is dark in FLAIR.
     """
     brain = load_image(scan, "T1w").data > 0
-    brain = ndimage.binary_fill_holes(ndimage.binary_closing(brain, iterations=2))
-    inner = ndimage.binary_erosion(brain, iterations=4)
-    flair = ndimage.gaussian_filter(load_image(scan, "FLAIR").data, 1.0)
+    brain = scipy.ndimage.binary_fill_holes(scipy.ndimage.binary_closing(brain, iterations=2))
+    inner = scipy.ndimage.binary_erosion(brain, iterations=4)
+    flair = scipy.ndimage.gaussian_filter(load_image(scan, "FLAIR").data, 1.0)
     median = np.median(flair[inner])
     spread = 1.4826 * np.median(np.abs(flair[inner] - median))
-    regions, _ = ndimage.label((flair > median + BRIGHT * spread) & inner)
+    regions, _ = scipy.ndimage.label((flair > median + BRIGHT * spread) & inner)
     largest = np.bincount(regions[regions > 0]).argmax()
-    closed = ndimage.binary_closing(np.pad(regions == largest, 8), iterations=6)
-    cavity = ndimage.binary_fill_holes(closed)[8:-8, 8:-8, 8:-8] & brain
-    return ndimage.binary_dilation(cavity)
+    closed = scipy.ndimage.binary_closing(np.pad(regions == largest, 8), iterations=6)
+    cavity = scipy.ndimage.binary_fill_holes(closed)[8:-8, 8:-8, 8:-8] & brain
+    return scipy.ndimage.binary_dilation(cavity)
 
 
 def _digest(scan: Scan, what: str) -> str:

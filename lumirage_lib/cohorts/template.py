@@ -9,8 +9,7 @@ two subjects the displacement that a perfect registration would return is availa
 from __future__ import annotations
 
 import functools
-import importlib.resources
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 
 import pandas as pd
@@ -21,13 +20,13 @@ from .population import NOISE, Anatomy, populate
 
 
 def _folder() -> Path:
-    try:
-        return Path(str(importlib.resources.files("deepmriprep"))) / "data" / "templates"
-    except ModuleNotFoundError:
+    found = util.find_spec("deepmriprep")  # not imported: it brings torch
+    if found is None or found.origin is None:
         raise InputError(
             "the generated cohort needs the package deepmriprep for its template; "
             "install it with the pins of requirements.txt"
-        ) from None
+        )
+    return Path(found.origin).parent / "data" / "templates"
 
 
 @functools.cache

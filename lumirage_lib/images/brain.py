@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from ..errors import InputError
 from .volumes import Volume
@@ -75,9 +75,9 @@ def find_brain(volume: Volume) -> Volume:
         if spread >= QUIET * reach:  # no background in sight: the brain fills the grid
             brain = np.ones(data.shape, bool)
         else:
-            smooth = ndimage.gaussian_filter(data.astype(np.float32), 1.0)
+            smooth = scipy.ndimage.gaussian_filter(data.astype(np.float32), 1.0)
             brain = _largest(np.abs(smooth - level) > max(3 * spread, QUIET * reach))
-    brain = ndimage.binary_fill_holes(brain)
+    brain = scipy.ndimage.binary_fill_holes(brain)
     _check_brain(brain, volume.name)
     lowest, top = float(data[brain].min()), float(data[brain].max())
     step = (top - lowest) / 1000
@@ -105,7 +105,7 @@ def _shared_value(faces: np.ndarray) -> float | None:
 
 
 def _largest(mask: np.ndarray) -> np.ndarray:
-    parts, count = ndimage.label(mask)
+    parts, count = scipy.ndimage.label(mask)
     if count < 2:
         return mask
     return np.asarray(parts == 1 + np.bincount(parts.ravel())[1:].argmax())

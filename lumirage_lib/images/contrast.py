@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
+import scipy
 
 from ..errors import InputError
 from .volumes import Volume, bounding_box
@@ -192,7 +192,7 @@ def compute_fractions(
     brain = tissues > 0
     sigma = blur_mm / np.asarray(spacing_mm, float)
     soft = np.stack(
-        [ndimage.gaussian_filter((tissues == t).astype(np.float32), sigma) for t in (1, 2, 3)]
+        [scipy.ndimage.gaussian_filter((tissues == t).astype(np.float32), sigma) for t in (1, 2, 3)]
     )
     soft *= brain / np.maximum(soft.sum(axis=0), 1e-6)
     if not texture:
@@ -242,7 +242,7 @@ def degrade(
         Standard deviation of the noise in either channel.
     """
     coarse = [max(2, round(n * s / 60) + 2) for n, s in zip(image.shape, spacing_mm, strict=True)]
-    field = ndimage.zoom(
+    field = scipy.ndimage.zoom(
         rng.standard_normal(coarse),
         np.divide(image.shape, coarse),
         order=3,
@@ -328,7 +328,7 @@ def measure_contrast(image: np.ndarray, tissues: np.ndarray) -> pd.DataFrame:
     """
     rows = []
     for label, name in enumerate(TISSUES, 1):
-        inner = ndimage.binary_erosion(tissues == label)
+        inner = scipy.ndimage.binary_erosion(tissues == label)
         values = image[inner] if inner.any() else np.array([np.nan])
         low, median, high = np.percentile(values, [25, 50, 75])
         rows.append(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from ..errors import InputError
 from .volumes import Volume
@@ -58,7 +58,7 @@ def compute_weights(
     pairs = [(i, j) for i in range(n) for j in range(i, n)]
     together = np.empty((len(pairs), int(where.sum())), np.float32)
     for row, (i, j) in enumerate(pairs):
-        together[row] = ndimage.uniform_filter(error[i] * error[j], size)[where] ** beta
+        together[row] = scipy.ndimage.uniform_filter(error[i] * error[j], size)[where] ** beta
     rows, columns = np.array(pairs).T
     weights = np.empty((n, together.shape[1]), np.float32)
     for start in range(0, together.shape[1], CHUNK):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
 
 from ..errors import InputError, RegistrationError
 from .brain import find_brain
@@ -73,11 +74,9 @@ def matrix_of_ants(transform: Any) -> np.ndarray:
 
 def centre_alignment(fixed: Volume, moving: Volume) -> np.ndarray:
     """Voxel map fixed -> moving that puts the centres of mass together, in millimetres."""
-    from scipy import ndimage
-
     world = []
     for volume in (fixed, moving):
-        centre = np.array(ndimage.center_of_mass(volume.data))
+        centre = np.array(scipy.ndimage.center_of_mass(volume.data))
         if not np.isfinite(centre).all():
             raise InputError(f"{volume.name}: the image is empty, it has no centre of mass")
         world.append((volume.affine @ [*centre, 1])[:3])

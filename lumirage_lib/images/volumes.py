@@ -14,8 +14,8 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import scipy  # which loads `scipy.ndimage` when it is first used
 from nibabel import orientations
-from scipy import ndimage
 
 from ..errors import InputError
 from ..files import replacing
@@ -264,7 +264,7 @@ def resample(
     """
     matrix = np.linalg.inv(volume.affine) @ affine
     dtype = volume.data.dtype if order == 0 else np.float32
-    data = ndimage.affine_transform(
+    data = scipy.ndimage.affine_transform(
         volume.data,
         matrix[:3, :3],
         matrix[:3, 3],

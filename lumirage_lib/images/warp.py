@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from ..errors import InputError
 from .reading import Shape, read_data, read_header
@@ -80,7 +80,7 @@ def sample(
     mode: str = "constant",
 ) -> np.ndarray:
     """Values of `image` at voxel coordinates of shape (3, ...)."""
-    found: np.ndarray = ndimage.map_coordinates(
+    found: np.ndarray = scipy.ndimage.map_coordinates(
         image, coordinates, order=order, cval=fill, mode=mode, output=np.float32
     )
     return found
@@ -250,7 +250,7 @@ def to_native(
     linear, offset = from_fixed[:3, :3], from_fixed[:3, 3]
     moved = np.stack(
         [
-            ndimage.affine_transform(
+            scipy.ndimage.affine_transform(
                 c, linear, offset, tuple(fixed_shape), np.float32, order=1, mode="nearest"
             )
             for c in check_displacement(displacement)

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
+import scipy
 
 from ..errors import InputError
 from ..images.warp import check_displacement
@@ -169,7 +169,7 @@ def _cut(displacement: np.ndarray, mask: np.ndarray) -> Iterator[tuple[np.ndarra
 
     `mask` is that of the interior; the indices lead to its voxels in each component of the slab.
     """
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    box = scipy.ndimage.find_objects(mask.astype(np.uint8))[0]
     mask = mask[box]
     displacement = displacement[:, *(slice(s.start, s.stop + 2) for s in box)]
     rows = max(1, SLAB_VOXELS // mask[0].size)

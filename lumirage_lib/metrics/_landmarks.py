@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
+import scipy
 
 from ..errors import InputError
 from ..images.warp import check_displacement
@@ -182,7 +182,7 @@ def _sample(displacement: np.ndarray, points: np.ndarray, order: int = 1) -> np.
     """The displacement at points of shape (3, n); NaN outside the grid."""
     return np.stack(
         [
-            ndimage.map_coordinates(component, points, np.float64, order, cval=np.nan)
+            scipy.ndimage.map_coordinates(component, points, np.float64, order, cval=np.nan)
             for component in displacement
         ]
     )

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
+import scipy
 
 from ..images.warp import check_displacement
 from ._checks import check_label_pair, check_labels, to_label_list
@@ -120,5 +120,5 @@ def _warp_nearest(moving: np.ndarray, displacement: np.ndarray) -> np.ndarray:
     """The challenge's warp: scipy's, which gives 0 anywhere outside the voxel centres."""
     moving = check_labels(moving, "moving_labels")
     points = np.indices(displacement.shape[1:], dtype=np.float64) + displacement
-    moved: np.ndarray = ndimage.map_coordinates(moving, points, order=0)
+    moved: np.ndarray = scipy.ndimage.map_coordinates(moving, points, order=0)
     return moved

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from ..errors import InputError
 from ..images.warp import check_displacement
@@ -40,7 +40,7 @@ def compute_correlation(
     if np.ndim(moving) != 3:
         raise InputError(f"moving: expected a 3D image, got shape {np.shape(moving)}.")
     points = np.stack(np.nonzero(mask)) + displacement[:, mask]
-    moved = ndimage.map_coordinates(np.asarray(moving), points, np.float64, order=1)
+    moved = scipy.ndimage.map_coordinates(np.asarray(moving), points, np.float64, order=1)
     a, b = (v - v.mean() if v.size else v for v in (np.asarray(fixed, np.float64)[mask], moved))
     scale = float(np.sqrt((a @ a) * (b @ b)))
     return float(np.clip(a @ b / scale, -1, 1)) if scale > 0 else float("nan")

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
-from scipy.spatial import KDTree
+import scipy
 from surface_distance import lookup_tables
 
 from ..errors import InputError
@@ -127,7 +126,9 @@ def _is_isotropic(spacing: tuple[float, float, float]) -> bool:
 
 def _find_boxes(codes: np.ndarray) -> dict[int, tuple[slice, ...]]:
     room = np.min_scalar_type(int(codes.max(initial=0)) + 1)
-    boxes = ndimage.find_objects(codes.astype(room) + room.type(1))  # +1: background has one too
+    boxes = scipy.ndimage.find_objects(
+        codes.astype(room) + room.type(1)
+    )  # +1: background has one too
     return {code: box for code, box in enumerate(boxes) if box is not None}
 
 
@@ -204,9 +205,11 @@ def _exact_percentile(
     shape = target.border.shape
     if source.at.size + target.at.size < FEW * target.border.size:
         points = [np.stack(np.unravel_index(s.at, shape), 1) * spacing for s in (source, target)]
-        distance = KDTree(points[1]).query(points[0])[0]
+        distance = scipy.spatial.KDTree(points[1]).query(points[0])[0]
     else:
-        distance = ndimage.distance_transform_edt(~target.border, sampling=spacing).take(source.at)
+        distance = scipy.ndimage.distance_transform_edt(~target.border, sampling=spacing).take(
+            source.at
+        )
     return _percentile95(distance, None if source.code is None else area_table[source.code])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -32,12 +34,17 @@ def project_root() -> Path:
 
 
 def _read_table() -> dict[str, dict[str, Any]]:
-    """Notebook -> profile -> parameters, as experiments.yml has them."""
+    """Notebook -> profile -> parameters, as experiments.yml has them; not to be written to."""
     path = project_root() / "experiments.yml"
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable ({error})") from error
+    return _parse_table(text, path)
+
+
+@functools.cache
+def _parse_table(text: str, path: Path) -> dict[str, dict[str, Any]]:
     table = read_yaml(text, str(path), aliases=True)
     if not isinstance(table, dict) or not all(isinstance(row, dict) for row in table.values()):
         raise InputError(f"{path}: expected notebook: profile: parameters, see the one committed")
@@ -73,7 +80,7 @@ def load_profile(notebook: str, profile: str) -> dict[str, Any]:
         raise InputError(
             f"notebook {notebook} has no profile {profile!r}; it has {', '.join(table[notebook])}"
         )
-    return {"profile": profile, **(table[notebook][profile] or {})}
+    return {"profile": profile, **copy.deepcopy(table[notebook][profile] or {})}
 
 
 def notebooks_of(profile: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from ..cohorts import Cohort, Pair, get_cohort
@@ -38,25 +39,25 @@ class Task:
         given = {k: list(v) if isinstance(v, tuple) else v for k, v in self.parameters}
         return get_method(self.method).with_parameters(given)
 
-    @property
+    @cached_property
     def images(self) -> list[str]:
         """Fingerprints of the fixed and of the moving scan."""
         return _fingerprints(self.get_cohort(), self.pair)
 
-    @property
+    @cached_property
     def alignment_key(self) -> str:
         """Hash of the pair and the kind of alignment; one for all contrasts of a pair."""
         images = _fingerprints(aligning(self.get_cohort()), self.pair)
         return hash_of(["alignment", ALIGNMENT, images, self.preprocessing.alignment])
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Hash of pair, preprocessing, method, parameters, version and weights."""
         spec = get_method(self.method)
         return hash_of(
             {
                 "images": self.images,
-                "preprocessing": self.preprocessing.as_dict(),
+                "preprocessing": self.preprocessing.content,
                 "alignment": ALIGNMENT,
                 "method": spec.id,
                 # What is None is not said, so that a new field leaves old results valid.

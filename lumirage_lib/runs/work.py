@@ -112,7 +112,7 @@ def _prepare(cohort: Cohort, task: Task, alignment: np.ndarray, scratch: Path) -
         fixed, moving = cohort.load_image(task.pair.fixed), cohort.load_image(task.pair.moving)
         return prepare_pair(fixed, moving, task.preprocessing, alignment)
 
-    about = [task.cohort, task.images, task.preprocessing.as_dict(), alignment.tolist()]
+    about = [task.cohort, task.images, task.preprocessing.content, alignment.tolist()]
     return recall(scratch, about, prepare)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from ..errors import InputError
 from ._crossed import make_estimator
@@ -53,7 +53,7 @@ class Interval:
         """
         if not 0 < level < 1:
             raise InputError(f"level must lie between 0 and 1, not {level}")
-        half = float(stats.t.ppf((1 + level) / 2, self.freedom) * self.error)
+        half = float(scipy.stats.t.ppf((1 + level) / 2, self.freedom) * self.error)
         return replace(self, low=self.estimate - half, high=self.estimate + half, level=level)
 
     def compute_p_above(self, bound: float) -> float:
@@ -63,7 +63,7 @@ class Interval:
         """
         if not self.error > 0:
             return 0.5 if self.estimate == bound and self.error == 0 else float("nan")
-        p = stats.t.sf((self.estimate - bound) / self.error, self.freedom)
+        p = scipy.stats.t.sf((self.estimate - bound) / self.error, self.freedom)
         return float(np.maximum(p, SMALLEST))
 
     def compute_p_below(self, bound: float) -> float:
@@ -80,7 +80,9 @@ class Interval:
         (t of the level + t of the power) standard errors; Cohen (1988), Statistical Power Analysis,
         ch. 2, with quantiles of t for the noncentral t.
         """
-        reach = stats.t.ppf((1 + self.level) / 2, self.freedom) + stats.t.ppf(power, self.freedom)
+        reach = scipy.stats.t.ppf((1 + self.level) / 2, self.freedom) + scipy.stats.t.ppf(
+            power, self.freedom
+        )
         return float(reach * self.error)
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from statsmodels.regression.mixed_linear_model import MixedLM
+import scipy
 
 from ._design import Design, decompose, make_design
 from ._pairs import Matched
@@ -107,6 +106,9 @@ def fit_crossed_model(matched: Matched, *, level: float = 0.95) -> CrossedModel:
     InputError
         If no pair is left.
     """
+    # Here, because it takes longer to import than most commands take.
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
     design = make_design(matched.fixed_subject, matched.moving_subject)
     d = matched.difference
     unit = float(d.std()) or 1.0  # the optimiser's tolerances are absolute
@@ -160,7 +162,7 @@ def _make(
     converged: bool,
     messages: Sequence[str],
 ) -> CrossedModel:
-    half = stats.t.ppf((1 + level) / 2, max(design.n_subjects - 1, 1)) * error
+    half = scipy.stats.t.ppf((1 + level) / 2, max(design.n_subjects - 1, 1)) * error
     components = VarianceComponents(
         float(found.get("fixed", np.nan)), float(found.get("moving", np.nan)), float(residual)
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+import scipy
 
 from ..errors import InputError
 from ._mixed import VarianceComponents
@@ -59,8 +59,10 @@ def compute_power(
     if error == 0:
         return 1.0 if effect else alpha
     shift, degrees = abs(effect) / error, n_subjects - 1
-    critical = stats.t.ppf(1 - alpha / 2, degrees)
-    power = stats.nct.sf(critical, degrees, shift) + stats.nct.cdf(-critical, degrees, shift)
+    critical = scipy.stats.t.ppf(1 - alpha / 2, degrees)
+    power = scipy.stats.nct.sf(critical, degrees, shift) + scipy.stats.nct.cdf(
+        -critical, degrees, shift
+    )
     # scipy's noncentral t underflows to NaN for shifts at which power is 1 to machine precision.
     return 1.0 if np.isnan(power) else float(power)
 
@@ -136,4 +138,4 @@ def compute_detectable_effect(
     top = error
     while missing(top) < 0:
         top *= 2
-    return float(optimize.brentq(missing, 0.0, top, xtol=1e-6 * error))
+    return float(scipy.optimize.brentq(missing, 0.0, top, xtol=1e-6 * error))

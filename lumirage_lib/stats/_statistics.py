@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import gammaln
+import scipy
 
 Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -86,7 +86,9 @@ def hedges_factor(degrees: int) -> float:
     if degrees < 2:
         return float("nan")
     half = degrees / 2
-    return float(np.exp(gammaln(half) - gammaln(half - 0.5)) / np.sqrt(half))
+    return float(
+        np.exp(scipy.special.gammaln(half) - scipy.special.gammaln(half - 0.5)) / np.sqrt(half)
+    )
 
 
 def hedged(statistic: Statistic) -> Statistic:

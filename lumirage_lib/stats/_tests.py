@@ -7,7 +7,6 @@ from itertools import product
 
 import numpy as np
 import numpy.typing as npt
-from statsmodels.stats.multitest import multipletests
 
 from ..errors import InputError
 from ._crossed import make_estimator
@@ -157,6 +156,9 @@ def control_false_discoveries(p_values: npt.ArrayLike) -> npt.NDArray[np.float64
 
 
 def _adjust(p_values: npt.ArrayLike, method: str) -> npt.NDArray[np.float64]:
+    # Here, because it takes longer to import than most commands take.
+    from statsmodels.stats.multitest import multipletests
+
     p = np.asarray(p_values, float)
     made = np.isfinite(p)
     if ((p[made] < 0) | (p[made] > 1)).any():

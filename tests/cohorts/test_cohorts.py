@@ -22,7 +22,7 @@ from lumirage_lib.cohorts import (
     rescan_pairs,
 )
 from lumirage_lib.cohorts.base import structure_group
-from lumirage_lib.cohorts.local import LOCAL_COHORTS
+from lumirage_lib.cohorts.local import LAYOUTS
 from lumirage_lib.cohorts.sources import find_sources
 from lumirage_lib.errors import InputError
 from lumirage_lib.images.warp import sample, warp_image, warp_labels
@@ -116,7 +116,7 @@ def test_cohorts_are_found_by_name():
     assert get_cohort("template", **options) is get_cohort("template", **options)
 
 
-PUBLIC = sorted(set(COHORTS) - set(LOCAL_COHORTS) - {"tiny"})
+PUBLIC = sorted(set(COHORTS) - set(LAYOUTS) - {"tiny"})
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -135,7 +135,7 @@ def test_a_cohort_says_what_it_is_and_how_it_may_be_made(name):
         assert cohort.contrasts == ("T1w",)
 
 
-@pytest.mark.parametrize("name", LOCAL_COHORTS)
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_a_cohort_of_a_folder_has_the_options_of_its_layout(name):
     options = get_options(name)
     assert list(options)[:2] == ["root", "pairs"]

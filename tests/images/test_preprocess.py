@@ -45,8 +45,8 @@ def make_volume(data: np.ndarray, name="scan 7", grid="RAS") -> Volume:
 
 
 def test_name_is_a_label_and_the_rest_is_content():
-    content = STANDARD.as_dict()
-    assert content == Preprocessing("another name").as_dict()
+    content = STANDARD.content
+    assert content == Preprocessing("another name").content
     others = [
         Preprocessing(image_steps=(step("minmax"),)),
         Preprocessing(image_steps=(step("robust", high=99.0),)),
@@ -55,13 +55,13 @@ def test_name_is_a_label_and_the_rest_is_content():
         Preprocessing(pair_steps=(step("crop", margin_mm=5.0),)),
         Preprocessing(pair_steps=(*STANDARD.pair_steps, step("set_spacing", spacing_mm=2.0))),
     ]
-    texts = {json.dumps(p.as_dict(), sort_keys=True) for p in [STANDARD, *others]}
+    texts = {json.dumps(p.content, sort_keys=True) for p in [STANDARD, *others]}
     assert len(texts) == 1 + len(others)
 
 
 def test_standard_is_what_the_published_rows_were_computed_with():
     """Their keys hold this; a change of the default makes a reader compute everything anew."""
-    assert json.loads(json.dumps(STANDARD.as_dict())) == {
+    assert json.loads(json.dumps(STANDARD.content)) == {
         "image_steps": [{"name": "robust", "arguments": []}],
         "alignment": "affine",
         "pair_steps": [{"name": "crop", "arguments": [["margin_mm", 4.0]]}],

@@ -6,14 +6,11 @@ cohort of a data set takes the same options.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import Any
 
 from ...errors import InputError
-from ..base import Cohort
 from .check import Report, check_layout
-from .layout import Entry, Layout, to_cohort
+from .layout import Entry, Layout
 from .lumir import find_lumir
 from .nimh import find_nimh
 from .oasis_l2r import find_oasis_l2r
@@ -22,7 +19,6 @@ from .ultracortex import find_ultracortex
 
 __all__ = [
     "LAYOUTS",
-    "LOCAL_COHORTS",
     "Entry",
     "Layout",
     "Report",
@@ -36,19 +32,6 @@ LAYOUTS: dict[str, Callable[..., Layout]] = {
     "oasis-l2r": find_oasis_l2r,
     "primede": find_primede,
     "ultracortex": find_ultracortex,
-}
-
-
-def _cohort_of(find: Callable[..., Layout]) -> Callable[..., Cohort]:
-    @functools.wraps(find)  # its options are those of the layout
-    def make(**options: Any) -> Cohort:
-        return to_cohort(find(**options))
-
-    return make
-
-
-LOCAL_COHORTS: dict[str, Callable[..., Cohort]] = {
-    name: _cohort_of(find) for name, find in LAYOUTS.items()
 }
 
 

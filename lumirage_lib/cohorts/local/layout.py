@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -259,6 +261,16 @@ def to_cohort(layout: Layout) -> Cohort:
         ),
         pairs=layout.pairs,
     )
+
+
+def cohort_of(find: Callable[..., Layout]) -> Callable[..., Cohort]:
+    """What makes the cohort of a data set; its options are those of the layout."""
+
+    @functools.wraps(find)
+    def make(**options: Any) -> Cohort:
+        return to_cohort(find(**options))
+
+    return make
 
 
 def _mask_cohort(layout: Layout, fingerprint: Callable[[Scan], str]) -> Cohort:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ...errors import InputError
 from ..base import Pair, Scan
 from ..learn2reg import load_cases
-from .layout import Entry, Layout, find_file, find_root, make_layout, stem
+from .layout import Entry, Layout, cohort_of, find_file, find_root, make_layout, stem
 from .pairlist import layout_of_list
 from .protocols import label_table
 
@@ -66,3 +66,6 @@ def find_lumir(root: str = "", pairs: str = "") -> Layout:
         reference=REFERENCE,
         title=TITLE,
     )
+
+
+lumir = cohort_of(find_lumir)

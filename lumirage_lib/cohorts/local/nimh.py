@@ -20,7 +20,7 @@ import numpy as np
 from ...errors import InputError
 from ...images.volumes import Volume
 from ..base import Scan
-from .layout import Entry, Layout, find_file, find_root, make_layout, read_entry, stem
+from .layout import Entry, Layout, cohort_of, find_file, find_root, make_layout, read_entry, stem
 from .pairlist import layout_of_list
 from .protocols import label_table
 
@@ -92,6 +92,9 @@ def find_nimh(
     return make_layout(
         NAME, folder, entries, {s: label_table(s) for s in chosen}, expected=expected, **others
     )
+
+
+nimh = cohort_of(find_nimh)
 
 
 def _find_entries(folder: Path, contrast: str, sources: list[str], acq: str) -> Iterator[Entry]:

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from ..base import Pair, Scan
-from .layout import Entry, Layout, find_file, find_root, make_layout
+from .layout import Entry, Layout, cohort_of, find_file, find_root, make_layout
 from .pairlist import layout_of_list
 from .protocols import label_table
 
@@ -72,6 +72,9 @@ def find_oasis_l2r(
         problems=missing,
         **others,
     )
+
+
+oasis_l2r = cohort_of(find_oasis_l2r)
 
 
 def _list_subjects(folder: Path) -> list[str]:

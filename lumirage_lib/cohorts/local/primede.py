@@ -18,7 +18,7 @@ import numpy as np
 from ...images.volumes import Volume, bounding_box, load_volume, reorient, round_up, window
 from ..base import Scan
 from ..cache import remember, state_of
-from .layout import Entry, Layout, find_file, find_root, make_layout, read_entry, stem
+from .layout import Entry, Layout, cohort_of, find_file, find_root, make_layout, read_entry, stem
 from .pairlist import layout_of_list
 from .protocols import numbered_table
 
@@ -87,6 +87,9 @@ def find_primede(root: str = "", pairs: str = "", labels: str = "") -> Layout:
         recipe=f"boxes {compute_grid(masks)}" if masks else "1",
         align_on_masks=True,
     )
+
+
+primede = cohort_of(find_primede)
 
 
 def _box(mask: Path) -> list[list[int]]:

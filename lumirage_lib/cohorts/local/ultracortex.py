@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from ...errors import InputError
 from ...images.volumes import Volume, resample, rescale_grid
 from ..base import Scan
-from .layout import Entry, Layout, find_file, find_root, make_layout, read_entry
+from .layout import Entry, Layout, cohort_of, find_file, find_root, make_layout, read_entry
 from .pairlist import layout_of_list
 from .protocols import numbered_table
 
@@ -99,6 +99,9 @@ def find_ultracortex(
     )
 
 
+ultracortex = cohort_of(find_ultracortex)
+
+
 def winsorise(volume: Volume, low: float = 1.0, high: float = 99.0) -> Volume:
     """Clip at two percentiles of the whole volume, air included, and scale to [0, 1]."""
     bottom, top = np.percentile(volume.data, [low, high])
@@ -120,4 +123,4 @@ def _read(spacing_mm: float, entry: Entry, label_set: str | None = None) -> Volu
     zoom = spacing_mm / np.array(volume.spacing_mm)
     # Keeps what the coarser grid can represent (half a new voxel, full width at half maximum).
     sigma = np.sqrt(np.maximum(zoom**2 - 1, 0)) / 2.355
-    return resample(replace(volume, data=ndimage.gaussian_filter(volume.data, sigma)), *grid)
+    return resample(replace(volume, data=scipy.ndimage.gaussian_filter(volume.data, sigma)), *grid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from ...cohorts.atrophy import STRUCTURES
 
@@ -84,7 +84,7 @@ def summarise_volumes(rows: pd.DataFrame) -> pd.DataFrame:
         n, r = len(true), np.nan
         if n >= LEAST_SUBJECTS and mine["n_moved"].std() > 0 and true.std() > 0:
             r = float(np.corrcoef(mine["n_fixed"], mine["n_moved"])[0, 1])
-        half = stats.norm.ppf(1 - ALPHA / 2) / np.sqrt(max(n - 3, 1))
+        half = scipy.stats.norm.ppf(1 - ALPHA / 2) / np.sqrt(max(n - 3, 1))
         low, high = np.tanh(np.arctanh(r) + np.array([-half, half])) if abs(r) < 1 else (r, r)
         n_manual = count_subjects(float(true.std() / true.mean()))
         out.append(
@@ -113,7 +113,7 @@ def count_subjects(variation: float) -> float:
     >>> round(count_subjects(0.1))
     63
     """
-    reach = stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)
+    reach = scipy.stats.norm.ppf(1 - ALPHA / 2) + scipy.stats.norm.ppf(POWER)
     return float(2 * (reach * variation / DIFFERENCE) ** 2)
 
 
@@ -147,7 +147,7 @@ def fit_doses(changes: pd.DataFrame) -> pd.DataFrame:
         for name, values in zip(("slope", "intercept"), np.transpose(lines), strict=True):
             half = np.nan
             if len(values) > 2:
-                half = stats.t.ppf(1 - ALPHA / 2, len(values) - 1) * stats.sem(values)
+                half = scipy.stats.t.ppf(1 - ALPHA / 2, len(values) - 1) * scipy.stats.sem(values)
             mean = float(values.mean())
             row |= {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
         out.append(row | {"n_subjects": len(lines)})

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from scipy import ndimage
+import scipy
 
 from ...cohorts import get_cohort
 from ...images.preprocess import PERTURBATIONS, STANDARD, prepare_pair
@@ -133,7 +133,7 @@ def show_examples(parameters: Mapping) -> dict[str, np.ndarray]:
         pair = prepare_pair(image, image, condition, np.eye(4))
         cut = pair.moving[:, :, pair.moving.shape[2] // 2]
         stretch = pair.spacing_mm[:2] / pair.spacing_mm.min()
-        slices[name] = ndimage.zoom(cut, stretch, order=1) if (stretch > 1).any() else cut
+        slices[name] = scipy.ndimage.zoom(cut, stretch, order=1) if (stretch > 1).any() else cut
     return slices
 
 

@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 
 from ...methods import AS_GIVEN, name_of, order_of
-from ...methods.networks.memory import count_tensors, whole_brain_grid
-from ...runs.memory import measure_peak
 from ...runs.profiles import project_root
 from ...stats import count, join
 from ..sentences import make_table, show
@@ -44,6 +42,10 @@ def provoke_failure(network: str, spacing_mm: float) -> pd.DataFrame:
         Rows "whole" and "slabs": network, shape, budget_mb, predicted_mb (both of the inference,
         without the process), status, reason, measured_mb (NaN where it failed).
     """
+    # Here, because they need torch, and planning does not.
+    from ...methods.networks.memory import count_tensors, whole_brain_grid
+    from ...runs.memory import measure_peak
+
     shape = whole_brain_grid(spacing_mm)
     predicted = {f: sum(count_tensors(network, shape, whole=f == "whole")) for f in FORMS}
     budget_mb = sum(predicted.values()) / 2

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from ...errors import InputError
 from ..brain import find_brain
@@ -48,7 +48,7 @@ def prepare_pair(
         Native fixed voxel -> native moving voxel (see :func:`lumirage_lib.images.linear.align`).
     """
     fixed, moving = (prepare_image(v, preprocessing) for v in (fixed, moving))
-    on_fixed = ndimage.affine_transform(
+    on_fixed = scipy.ndimage.affine_transform(
         moving.data, alignment[:3, :3], alignment[:3, 3], fixed.shape, np.float32, order=1
     )
     pair = PairImages(fixed.data, on_fixed, fixed.affine, np.eye(4), np.asarray(alignment, float))

@@ -7,6 +7,7 @@ estimated on the untouched images, but for the condition that leaves it out.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 
@@ -43,7 +44,8 @@ class Preprocessing:
     alignment: str = "affine"
     pair_steps: tuple[Step, ...] = (Step("crop", (("margin_mm", 4.0),)),)
 
-    def as_dict(self) -> dict[str, Any]:
+    @cached_property
+    def content(self) -> dict[str, Any]:
         """What the results store hashes; the name is a label, not content."""
         content = asdict(self)
         content.pop("name")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from ...errors import InputError
 from ..volumes import bounding_box, reorient_array, reorientation, translation
@@ -125,7 +125,7 @@ def shade(
 ) -> np.ndarray:
     """Smooth multiplicative bias, log-normal with that standard deviation, another per image."""
     zoom = [n / 4 for n in image.shape]
-    smooth = ndimage.zoom(
+    smooth = scipy.ndimage.zoom(
         rng.standard_normal((4, 4, 4)), zoom, order=3, grid_mode=True, mode="nearest"
     )
     smooth = smooth[tuple(slice(n) for n in image.shape)]
@@ -168,7 +168,7 @@ def blur(
     image: np.ndarray, rng: np.random.Generator, spacing_mm: np.ndarray, fwhm_mm: float
 ) -> np.ndarray:
     """Gaussian smoothing."""
-    return np.asarray(ndimage.gaussian_filter(image, fwhm_mm / 2.355 / spacing_mm))
+    return np.asarray(scipy.ndimage.gaussian_filter(image, fwhm_mm / 2.355 / spacing_mm))
 
 
 @_each
@@ -196,7 +196,7 @@ def thicken(
 
 
 def _brain(image: np.ndarray) -> np.ndarray:
-    return np.asarray(ndimage.binary_fill_holes(image > 0))
+    return np.asarray(scipy.ndimage.binary_fill_holes(image > 0))
 
 
 @_each
@@ -204,7 +204,7 @@ def erode(
     image: np.ndarray, rng: np.random.Generator, spacing_mm: np.ndarray, depth_mm: float
 ) -> np.ndarray:
     """Skull-stripping that took a rim of the brain away."""
-    depth = ndimage.distance_transform_edt(np.pad(_brain(image), 1), sampling=spacing_mm)
+    depth = scipy.ndimage.distance_transform_edt(np.pad(_brain(image), 1), sampling=spacing_mm)
     return np.where(depth[1:-1, 1:-1, 1:-1] > depth_mm, image, 0)
 
 
@@ -221,8 +221,8 @@ def leave_rim(
     The images are stripped, so the tissue that a careless mask leaves is not there; a shell of
     smooth noise, on average half as bright as the brain's 99th percentile, stands for it.
     """
-    distance = ndimage.distance_transform_edt(~_brain(image), sampling=spacing_mm)
-    texture = ndimage.gaussian_filter(rng.standard_normal(image.shape), 3.0 / spacing_mm)
+    distance = scipy.ndimage.distance_transform_edt(~_brain(image), sampling=spacing_mm)
+    texture = scipy.ndimage.gaussian_filter(rng.standard_normal(image.shape), 3.0 / spacing_mm)
     level = 0.5 * np.percentile(image[image > 0], 99)
     shell = level * np.clip(1 + 0.5 * texture / texture.std(), 0.1, None)
     return np.where((distance > gap_mm) & (distance <= gap_mm + rim_mm), shell, image)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from ...errors import InputError
 from ..linear import from_ants, to_ants
@@ -92,8 +92,8 @@ def set_spacing(pair: PairImages, spacing_mm: float) -> PairImages:
     sigma = np.where(zoom > 1, np.sqrt(np.maximum(zoom**2 - 1, 0)) / 2.355, 0)
 
     def coarser(image: np.ndarray) -> np.ndarray:
-        smooth = ndimage.gaussian_filter(image, sigma) if sigma.any() else image
-        found: np.ndarray = ndimage.affine_transform(
+        smooth = scipy.ndimage.gaussian_filter(image, sigma) if sigma.any() else image
+        found: np.ndarray = scipy.ndimage.affine_transform(
             smooth, to_old[:3, :3], to_old[:3, 3], shape, np.float32, order=1, mode="nearest"
         )
         return found
