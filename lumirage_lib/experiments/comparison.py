@@ -63,11 +63,17 @@ def compare_networks(
             name, "", "loses", who, iterative, condition=condition, reference=reference
         )
         found = stats.decide(claim, rows)
-        row = {"arm": rows["arm"].iloc[0], "condition": condition, "reference": reference}
-        row |= {"method": name, "deep": found.changes[0], "iterative": found.changes[1]}
-        row |= {"change": found.estimate, "low": found.low, "high": found.high}
-        row |= {k: getattr(found, k) for k in ("n_pairs", "n_subjects", "n_failed")}
-        out.append(row)
+        out.append(
+            {
+                "arm": rows["arm"].iloc[0],
+                "condition": condition,
+                "reference": reference,
+                "method": name,
+                "deep": found.changes[0],
+                "iterative": found.changes[1],
+                **stats.as_row(found, "change"),
+            }
+        )
     return pd.DataFrame(out)
 
 

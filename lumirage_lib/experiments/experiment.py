@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from ..stats import Verdict
@@ -13,7 +14,11 @@ from .run import Run
 Parameters = Mapping[str, Any]
 
 
-def _no_verdicts(result: Any) -> list[Verdict]:
+class Result(SimpleNamespace):
+    """What an analysis gives its page: sentences, tables and figure data; every number is computed."""
+
+
+def _no_verdicts(result: Result) -> list[Verdict]:
     return []
 
 
@@ -29,7 +34,7 @@ class Experiment:
     plan : callable
         ``plan(parameters) -> list of Entry``: every registration it needs, with its place.
     analyse : callable
-        ``analyse(run, parameters) -> result``: everything the page says. It never plans again.
+        ``analyse(run, parameters) -> Result``: everything the page says. It never plans again.
     verdicts : callable
         ``verdicts(result) -> list of Verdict``: what the scoreboard reads.
     """
@@ -37,5 +42,5 @@ class Experiment:
     id: str
     title: str
     plan: Callable[[Parameters], list[Entry]]
-    analyse: Callable[[Run, Parameters], Any]
-    verdicts: Callable[[Any], list[Verdict]] = _no_verdicts
+    analyse: Callable[[Run, Parameters], Result]
+    verdicts: Callable[[Result], list[Verdict]] = _no_verdicts

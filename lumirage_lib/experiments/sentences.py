@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..methods import name_of
 from ..stats import count
+from .choice import split_methods
 
 if TYPE_CHECKING:
     from .run import Run
@@ -60,17 +61,26 @@ def write_design(rows: pd.DataFrame) -> str:
     return f"{count(pairs, 'ordered pair')} of {count(subjects, 'subject')}"
 
 
-def write_state(run: Run) -> str:
-    """What of the plan is not there yet; nothing where all is."""
+def write_designs(rows: pd.DataFrame) -> str:
+    """The same of every arm."""
+    arms = [f"{arm}: {write_design(mine)}" for arm, mine in rows.groupby("arm", sort=False)]
+    return "; ".join(arms) + "." if arms else "No pairs, no subjects."
+
+
+def write_state(run: Run, asked: Iterable[str] = ()) -> str:
+    """What of the plan is not there yet, and which of the methods asked for are not here."""
+    absent = split_methods(dict.fromkeys(asked))[1]
+    left_out = [f"{name_of(m)} is left out: {why}." for m, why in absent.items()]
     have = set(run.registrations["key"])
     lacking = pd.Series([t.method for t in run.tasks if t.key not in have], dtype=object)
     if lacking.empty:
-        return ""
+        return " ".join(left_out)
     each = ", ".join(f"{name_of(m)} {n}" for m, n in lacking.value_counts(sort=False).items())
-    return (
+    incomplete = (
         f"This run is not complete: {len(lacking)} of {len(run.tasks)} registrations are still to be "
         f"computed ({each}). An arm has no verdict before its families are complete on every pair."
     )
+    return " ".join([incomplete, *left_out])
 
 
 def list_limits(run: Run) -> list[str]:

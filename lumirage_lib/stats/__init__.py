@@ -22,7 +22,7 @@ from ._claims import (
     not_tested,
 )
 from ._effects import EffectSizes, compute_effect_sizes
-from ._intervals import Interval, compute_interval
+from ._intervals import Interval, as_row, compute_interval
 from ._mixed import CrossedModel, VarianceComponents, estimate_components, fit_crossed_model
 from ._pairs import Matched, is_error, match_changes, match_conditions, match_pairs
 from ._power import compute_detectable_effect, compute_power, plan_subjects
@@ -52,6 +52,7 @@ __all__ = [
     "Verdict",
     "adjust_verdicts",
     "agree_on_labels",
+    "as_row",
     "cliffs_delta",
     "combine",
     "compute_detectable_effect",

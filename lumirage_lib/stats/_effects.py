@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import pandas as pd
 
-from ._intervals import Interval, compute_interval
+from ._intervals import Interval, as_row, compute_interval
 from ._pairs import Matched
 
 
@@ -39,13 +39,21 @@ class EffectSizes:
 
     def as_table(self) -> pd.DataFrame:
         """One row per effect size: effect, estimate, low, high, n_pairs, n_subjects, n_failed."""
-        rows = []
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if isinstance(value, Interval):
-                numbers = ("estimate", "low", "high", "n_pairs", "n_subjects", "n_failed")
-                rows.append({"effect": f.name} | {k: getattr(value, k) for k in numbers})
-        return pd.DataFrame(rows)
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        return pd.DataFrame(
+            {"effect": name, **as_row(value)}
+            for name, value in found.items()
+            if isinstance(value, Interval)
+        )
+
+    def as_row(self, *names: str) -> dict[str, float]:
+        """These, each with its bounds: NAME, NAME_low, NAME_high."""
+        ends = (("", "estimate"), ("_low", "low"), ("_high", "high"))
+        return {
+            f"{name}{end}": getattr(getattr(self, name), bound)
+            for name in names
+            for end, bound in ends
+        }
 
 
 def _correlate(matched: Matched) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy
@@ -84,6 +85,12 @@ class Interval:
             power, self.freedom
         )
         return float(reach * self.error)
+
+
+def as_row(found: Any, name: str = "estimate") -> dict[str, Any]:
+    """An interval or a verdict as part of a table's row, its estimate under that name."""
+    columns = ("low", "high", "n_pairs", "n_subjects", "n_failed")
+    return {name: found.estimate, **{column: getattr(found, column) for column in columns}}
 
 
 def compute_interval(

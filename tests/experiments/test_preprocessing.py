@@ -136,7 +136,7 @@ def test_what_suits_a_method_better_than_the_standard_is_said(result):
 
 
 def test_method_that_is_not_there_is_said(result):
-    assert "vfa-lumir was asked for and left out: if you have the checkpoint" in result.state
+    assert "vfa-lumir is left out: if you have the checkpoint" in result.state
     assert "not complete" not in result.state
 
 

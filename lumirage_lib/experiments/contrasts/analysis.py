@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -22,6 +22,7 @@ from ..comparison import (
     tabulate_networks,
 )
 from ..completeness import keep_matched
+from ..experiment import Result
 from ..families import ARMS, LEAK_FREE, Families, is_primary
 from ..run import Run
 from ..sentences import (
@@ -30,38 +31,14 @@ from ..sentences import (
     make_table,
     show,
     show_interval,
-    write_design,
+    write_designs,
     write_state,
 )
-from .checks import Checks, load_checks
+from .checks import load_checks
 from .plan import CONTROL, DOSES
 
 N_SCORED = 14  # first pairs of nichart that had been looked at when the rules were written
 CONTROLS = (CONTROL, "T1w thick")
-
-
-@dataclass(frozen=True)
-class Result:
-    """Sentences, tables and figure data of the page; every number in them is computed."""
-
-    answer: str
-    state: str
-    design: str
-    verdicts: dict[str, stats.Verdict]
-    verdict_text: str
-    pairs: pd.DataFrame
-    matched: pd.DataFrame
-    changes: pd.DataFrame
-    changes_table: str
-    effects: pd.DataFrame
-    effects_table: str
-    groups: pd.DataFrame
-    groups_text: str
-    doses: pd.DataFrame
-    doses_text: str
-    power_text: str
-    checks: Checks
-    limits: str
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
@@ -94,10 +71,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     return Result(
         answer=_answer(adjusted),
         state=write_state(run),
-        design="; ".join(
-            f"{arm}: {write_design(rows)}" for arm, rows in matched.groupby("arm", sort=False)
-        )
-        + ".",
+        design=write_designs(matched),
         verdicts=adjusted,
         verdict_text=list_verdicts(adjusted),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
@@ -173,11 +147,7 @@ def _measure(rows: pd.DataFrame, families: Families) -> pd.DataFrame:
             continue
         found = stats.compute_effect_sizes(matched)
         row = {"arm": rows["arm"].iloc[0], "condition": condition, "n_pairs": matched.n_pairs}
-        for name in ("mean_difference", "g_z", "g_av"):
-            interval = getattr(found, name)
-            row |= {name: interval.estimate, f"{name}_low": interval.low}
-            row |= {f"{name}_high": interval.high}
-        out.append(row)
+        out.append(row | found.as_row("mean_difference", "g_z", "g_av"))
     return pd.DataFrame(out)
 
 

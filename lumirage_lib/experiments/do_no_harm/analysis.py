@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,37 +12,22 @@ from ...methods import name_of, order_of
 from ...metrics import compute_inverse_consistency
 from ...runs.fields import read_field
 from ...runs.profiles import project_root
+from ..experiment import Result
 from ..run import Run
-from ..sentences import list_limits, make_table, show, show_interval, write_design, write_state
+from ..sentences import (
+    list_limits,
+    list_points,
+    make_table,
+    show,
+    show_interval,
+    write_designs,
+    write_state,
+)
 from .plan import ATROPHY, BACK, COUPLES, IDENTITY, RESCAN, THERE, UNCHANGED, VOLUMES
 from .volumes import fit_doses, measure_changes, name_structures, summarise_volumes
 
 COUPLES_TABLE = "inverse_consistency.csv"  # in results/PROFILE, where a published run has one
 SIGN = {structure: sign for structure, (_, sign) in STRUCTURES.items()}
-
-
-@dataclass(frozen=True)
-class Result:
-    """Sentences, tables and figure data of the page; every number in them is computed."""
-
-    answer: str
-    state: str
-    design: str
-    changes: pd.DataFrame
-    lines: pd.DataFrame
-    atrophy_text: str
-    atrophy_table: str
-    invented: pd.DataFrame
-    invented_text: str
-    invented_table: str
-    couples: pd.DataFrame
-    couples_text: str
-    couples_table: str
-    volumes: pd.DataFrame
-    volumes_text: str
-    volumes_table: str
-    limits: str
-    tables: dict[str, pd.DataFrame]
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
@@ -68,7 +52,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     return Result(
         answer=f"**Answer.** {atrophy_text} {invented_text}",
         state=write_state(run),
-        design=_design(run.registrations),
+        design=write_designs(run.registrations),
         changes=changes,
         lines=lines,
         atrophy_text=f"{atrophy_text} {_elsewhere_text(elsewhere)}".strip(),
@@ -205,13 +189,6 @@ def measure_couples(run: Run, profile: str) -> pd.DataFrame:
 
 def _percent(value: float, digits: int = 1, *, sign: bool = False) -> str:
     return show(100 * value, digits, sign=sign) + (" %" if not pd.isna(value) else "")
-
-
-def _design(registrations: pd.DataFrame) -> str:
-    parts = [
-        f"{arm}: {write_design(rows)}" for arm, rows in registrations.groupby("arm", sort=False)
-    ]
-    return "; ".join(parts) + "." if parts else "No pairs, no subjects."
 
 
 def _by_family(values: pd.Series) -> str:
@@ -371,4 +348,4 @@ def _limits(run: Run) -> str:
         "few subjects here for that of a population.",
         *list_limits(run),
     ]
-    return "\n".join(f"- {line}" for line in dict.fromkeys(lines))
+    return list_points(lines)

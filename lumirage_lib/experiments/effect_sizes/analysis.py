@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from ... import stats
+from ..experiment import Result
 from ..run import Run
 from ..sentences import make_table, show, show_interval
 from .tables import load_ixi, load_joint
@@ -38,33 +38,6 @@ NAMES = {
     "g_av": "pooled, Hedges-corrected",
     "cliffs_delta": "Cliff's delta",
 }
-
-
-@dataclass(frozen=True)
-class Result:
-    """Numbers, tables and sentences of the page."""
-
-    matched: stats.Matched
-    sizes: stats.EffectSizes
-    comparisons: pd.DataFrame
-    answer: str
-    data_text: str
-    design: str
-    agreement_text: str
-    spread_text: str
-    sizes_table: str
-    correlation_text: str
-    comparisons_text: str
-    verdict: stats.Verdict
-    power_text: str
-    joint_text: str
-    iterative_text: str
-    baselines: pd.DataFrame
-    baselines_table: str
-    baselines_text: str
-    leak_free: dict[str, stats.Verdict]
-    leak_free_table: str
-    leak_free_text: str
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
@@ -129,11 +102,7 @@ def compare_all(table: pd.DataFrame) -> pd.DataFrame:
         matched = stats.match_pairs(table, first, second)
         sizes = stats.compute_effect_sizes(matched)
         row = {"first": first, "second": second, "difference": sizes.mean_difference.estimate}
-        row["correlation"] = sizes.correlation
-        for name in ("d_z", "d_av", "cliffs_delta"):
-            interval = getattr(sizes, name)
-            row |= {name: interval.estimate, f"{name}_low": interval.low}
-            row[f"{name}_high"] = interval.high
+        row |= {"correlation": sizes.correlation, **sizes.as_row("d_z", "d_av", "cliffs_delta")}
         rows.append(row | {"n_pairs": matched.n_pairs, "n_subjects": matched.n_subjects})
     return pd.DataFrame(rows)
 
@@ -152,10 +121,10 @@ def compare_baselines(joint: pd.DataFrame) -> pd.DataFrame:
     for baseline in joint.loc[joint["family"] == "iterative", "method"].unique():
         found = stats.compute_interval(stats.match_pairs(joint, deep, baseline))
         each = [stats.match_pairs(joint, d, baseline).difference.mean() for d in deep]
-        row = {"baseline": baseline, "difference": found.estimate}
-        row |= {"low": found.low, "high": found.high, "n_networks": len(deep)}
-        row |= {"ahead": sum(e > 0.01 for e in each), "behind": sum(e < -0.01 for e in each)}
-        rows.append(row | {"n_subjects": found.n_subjects})
+        row = {"baseline": baseline, **stats.as_row(found, "difference"), "n_networks": len(deep)}
+        rows.append(
+            row | {"ahead": sum(e > 0.01 for e in each), "behind": sum(e < -0.01 for e in each)}
+        )
     return pd.DataFrame(rows).sort_values("difference", ignore_index=True)
 
 

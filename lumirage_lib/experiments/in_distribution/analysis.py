@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -12,6 +11,7 @@ from ... import stats
 from ...methods import name_of, order_of
 from ..comparison import adjust, compare_networks, judge, split_arms, tabulate_networks
 from ..completeness import find_complete
+from ..experiment import Result
 from ..families import Families
 from ..run import Run
 from ..sentences import (
@@ -25,28 +25,6 @@ from ..sentences import (
 )
 
 CLAIM = "T1w: deep and iterative methods are equally accurate"
-
-
-@dataclass(frozen=True)
-class Result:
-    """Sentences, tables and figure data of the page; every number in them is computed."""
-
-    answer: str
-    state: str
-    design: str
-    summary_text: str
-    summary_table: str
-    comparison_text: str
-    differences: pd.DataFrame | None
-    structure_text: str
-    rescan_text: str
-    cost_text: str
-    specifications: pd.DataFrame
-    specification_text: str
-    limits: str
-    pairs: pd.DataFrame
-    structures: pd.DataFrame
-    verdict: stats.Verdict
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
@@ -122,10 +100,7 @@ def _compare_structures(
     for label, mine in both.groupby("label"):
         columns = (mine[c].to_numpy() for c in ("deep", "iterative", *pair[2:]))
         found = stats.compute_interval(stats.Matched(*columns))
-        out.append(
-            {"label": label, "mean": found.estimate, "low": found.low, "high": found.high}
-            | {"n_pairs": found.n_pairs, "p": found.compute_p()}
-        )
+        out.append({"label": label, **stats.as_row(found, "mean"), "p": found.compute_p()})
     table = pd.DataFrame(out).assign(p_holm=lambda t: stats.holm(t["p"]))
     return table.merge(run.tasks[0].get_cohort().label_sets[first], on="label")
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ...methods import name_of, order_of
 from ..completeness import find_complete
+from ..experiment import Result
 from ..run import Run
 from ..sentences import list_points, make_table, show, write_design
 
@@ -85,19 +86,6 @@ RULERS = (
     Ruler("HD95 worst 30 %, mm", "distance", NEAREST, "hd95_mm", "low", over_pairs=_worst_high),
 )
 POOLED = Ruler("pooled over structures and pairs", "average", NEAREST)
-
-
-@dataclass(frozen=True)
-class Result:
-    """Tables, sentences and figure data of the page."""
-
-    answer: str
-    design: str
-    values: pd.DataFrame
-    ranks: pd.DataFrame
-    changes: str
-    spread: str
-    limits: str
 
 
 def measure(structures: pd.DataFrame, ruler: Ruler) -> pd.Series:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -19,6 +18,7 @@ from ..comparison import (
     split_arms,
     tabulate_networks,
 )
+from ..experiment import Result
 from ..families import LEAK_FREE
 from ..run import Run
 from ..sentences import (
@@ -30,24 +30,6 @@ from ..sentences import (
     write_state,
 )
 from .plan import SPECIES
-
-
-@dataclass(frozen=True)
-class Result:
-    """Sentences, tables and figure data of the page; every number in them is computed."""
-
-    answer: str
-    state: str
-    design: str
-    verdicts: dict[str, stats.Verdict]
-    verdict_text: str
-    pairs: pd.DataFrame
-    differences: pd.DataFrame
-    differences_table: str
-    size_text: str
-    related_text: str
-    images: str
-    limits: str
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:

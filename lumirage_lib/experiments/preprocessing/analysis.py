@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,11 +11,19 @@ from ... import stats
 from ...images.preprocess import PERTURBATIONS, STANDARD
 from ...methods import name_of, order_of
 from ...stats import count, join
-from ..choice import split_methods
 from ..comparison import compare_networks, judge, list_verdicts, split_arms, tabulate_networks
+from ..experiment import Result
 from ..families import Families, name_claim
 from ..run import Run
-from ..sentences import list_limits, make_table, show, show_interval, write_design, write_state
+from ..sentences import (
+    list_limits,
+    list_points,
+    make_table,
+    show,
+    show_interval,
+    write_design,
+    write_state,
+)
 from .plan import EXPLORED, PRIMARY
 
 CLAIM = "networks are more sensitive to preprocessing than iterative methods"
@@ -25,30 +31,6 @@ REFERENCE = STANDARD.name
 FALSE_SHARE = 0.05  # of the findings among the explored conditions that may be false
 N_CARRYING = 2  # perturbations that are left out to see what a mean over all rests on
 SUMMARY = ["method", "mean", "worst", "low", "high", "worst_condition"]  # what is read of one
-
-
-@dataclass(frozen=True)
-class Result:
-    """Sentences, tables and figure data of the page; every number in them is computed."""
-
-    answer: str
-    design: str
-    verdicts: dict[str, stats.Verdict]
-    verdict_text: str
-    networks_table: str
-    drops: pd.DataFrame
-    heat_text: str
-    gain_text: str  # what suits a method better than the standard
-    explored: pd.DataFrame
-    explored_table: str
-    explored_text: str
-    summary: pd.DataFrame
-    summary_table: str
-    worst_text: str
-    shift_text: str
-    state: str
-    limits: str
-    pairs: pd.DataFrame
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
@@ -76,7 +58,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         networks_table=_networks_table(arms),
         drops=drops,
         heat_text=_heat_text(drops),
-        gain_text=_gain_text(drops),
+        gain_text=_gain_text(drops),  # what suits a method better than the standard
         explored=explored,
         explored_table=_explored_table(explored),
         explored_text=_explored_text(explored),
@@ -84,7 +66,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         summary_table=_summary_table(table, summary),
         worst_text=_worst_text(summary),
         shift_text=_shift_text(drops),
-        state=_state(run, parameters),
+        state=write_state(run, [*parameters["methods"], *parameters["explored_methods"]]),
         limits=_limits(run),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
     )
@@ -164,11 +146,16 @@ def explore(rows: pd.DataFrame, families: Families, decided: Sequence[str]) -> p
             if not matched.n_pairs:
                 continue
             found = stats.compute_interval(matched)
-            row: dict[str, Any] = {"condition": condition, "kind": PERTURBATIONS[condition].kind}
-            row |= {"deep": matched.first.mean(), "iterative": matched.second.mean()}
-            row |= {"change": found.estimate, "low": found.low, "high": found.high}
-            row |= {"p": found.compute_p(), "n_pairs": found.n_pairs}
-            out.append(row | {"n_subjects": found.n_subjects, "n_failed": found.n_failed})
+            out.append(
+                {
+                    "condition": condition,
+                    "kind": PERTURBATIONS[condition].kind,
+                    "deep": matched.first.mean(),
+                    "iterative": matched.second.mean(),
+                    **stats.as_row(found, "change"),
+                    "p": found.compute_p(),
+                }
+            )
     table = pd.DataFrame(out)
     return table if table.empty else table.assign(q=stats.control_false_discoveries(table["p"]))
 
@@ -315,22 +302,16 @@ def _shift_text(drops: pd.DataFrame) -> str:
     )
 
 
-def _state(run: Run, parameters: Mapping) -> str:
-    asked: Sequence[str] = [*parameters["methods"], *parameters["explored_methods"]]
-    absent = split_methods(dict.fromkeys(asked))[1]
-    lines = [f"{name_of(m)} was asked for and left out: {why}." for m, why in absent.items()]
-    return " ".join([write_state(run), *lines]).strip()
-
-
 def _limits(run: Run) -> str:
     start = run.tasks[0].preprocessing.alignment if run.tasks else STANDARD.alignment
-    lines = [
-        *list_limits(run),
-        f"The start (`{start}`) is estimated on the clean images, once for all conditions but the one "
-        "without it. A pipeline that estimates it on perturbed images can lose more.",
-        "*Rim left* stands for a careless skull-strip: these images are stripped already, so a "
-        "shell of textured noise replaces the tissue that would have been left.",
-        "Perturbations come one at a time and in one strength; in practice they come together.",
-        "Which perturbations are explored was our choice. A mean over them is a mean over that list.",
-    ]
-    return "\n".join(f"- {line}" for line in lines)
+    return list_points(
+        [
+            *list_limits(run),
+            f"The start (`{start}`) is estimated on the clean images, once for all conditions but the one "
+            "without it. A pipeline that estimates it on perturbed images can lose more.",
+            "*Rim left* stands for a careless skull-strip: these images are stripped already, so a "
+            "shell of textured noise replaces the tissue that would have been left.",
+            "Perturbations come one at a time and in one strength; in practice they come together.",
+            "Which perturbations are explored was our choice. A mean over them is a mean over that list.",
+        ]
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,41 +11,24 @@ import pandas as pd
 
 from ... import stats
 from ...methods import name_of, order_of
-from ..choice import split_methods
+from ..experiment import Result
 from ..families import ARMS, choose_families, name_claim
 from ..run import Run
-from ..sentences import list_limits, make_table, show, show_interval, write_design, write_state
+from ..sentences import (
+    list_limits,
+    list_points,
+    make_table,
+    show,
+    show_interval,
+    write_design,
+    write_state,
+)
 from . import memory
 from .plan import PRIMARY, PRIMARY_MM, TEMPLATE
 
 FINE, USUAL = f"{memory.FINE_MM:g} mm", "1 mm"
 CLAIM = f"iterative methods gain from {USUAL} to {FINE}"
 MEASURES = ("dice", "true_error_mm")
-
-
-@dataclass(frozen=True)
-class Result:
-    """Sentences, tables and figure data of the page; every number in them is computed."""
-
-    answer: str
-    state: str
-    design: str
-    wall: pd.DataFrame | None
-    wall_text: str
-    need_table: str
-    fit_text: str
-    fit_table: str
-    error_text: str
-    ran_text: str
-    levels: pd.DataFrame
-    levels_table: str
-    gain: pd.DataFrame
-    gain_text: str
-    gain_table: str
-    verdicts: dict[str, stats.Verdict]
-    verdict_text: str
-    limits: str
-    tables: dict[str, pd.DataFrame]
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
@@ -57,6 +40,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     parameters : mapping
         Of the notebook.
     """
+    asked = [m for part in ("fine", "template", "oasis") for m in parameters[f"{part}_methods"]]
     wall, budgets = memory.read_wall(), parameters["budgets_gb"]
     pairs = add_working_mm(run.registrations)
     levels, gain = summarise_levels(pairs), compute_gain(pairs)
@@ -68,7 +52,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     tables["pairs"] = pairs.drop(columns=["hardware", "reason"], errors="ignore")
     return Result(
         answer=f"**Answer.** {fit_text} {decided or gain_text}",
-        state=_state(run, parameters),
+        state=write_state(run, asked),
         design=_design(pairs, parameters),
         wall=wall,
         wall_text=memory.say_need(wall),
@@ -174,10 +158,7 @@ def compute_gain(pairs: pd.DataFrame) -> pd.DataFrame:
             if matched.n_pairs:
                 found = stats.compute_interval(matched)
                 row = {"arm": arm, "dose": rows["dose"].iloc[0], "method": method}
-                row |= {"from_mm": coarse, "to_mm": fine, "gain": found.estimate}
-                row |= {"low": found.low, "high": found.high}
-                counts = ("n_pairs", "n_subjects", "n_failed")
-                out.append(row | {k: getattr(found, k) for k in counts})
+                out.append(row | {"from_mm": coarse, "to_mm": fine} | stats.as_row(found, "gain"))
     columns = ["arm", "dose", "method", "from_mm", "to_mm", "gain", "low", "high"]
     return pd.DataFrame(out, columns=[*columns, "n_pairs", "n_subjects", "n_failed"])
 
@@ -243,13 +224,6 @@ def _design(pairs: pd.DataFrame, parameters: Mapping) -> str:
     return "; ".join(parts) + "." if parts else "No pairs, no subjects."
 
 
-def _state(run: Run, parameters: Mapping) -> str:
-    asked = [parameters[f"{p}_methods"] for p in ("fine", "template", "oasis")]
-    absent = split_methods(dict.fromkeys(m for methods in asked for m in methods))[1]
-    lines = [f"{name_of(m)} is left out: {why}." for m, why in absent.items()]
-    return " ".join([write_state(run), *lines]).strip()
-
-
 def _limits(run: Run) -> str:
     lines = [
         "Predictions are for one processor thread and 32-bit floats. On a graphics card the tensors "
@@ -271,4 +245,4 @@ def _limits(run: Run) -> str:
             "nothing to match there that 1 mm lacks. With one, what is gained is gained on a smooth "
             "random deformation of one brain, not on anatomy."
         )
-    return "\n".join(f"- {line}" for line in lines)
+    return list_points(lines)

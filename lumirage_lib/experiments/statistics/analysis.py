@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -14,26 +13,11 @@ from ... import stats
 from ...methods import name_of
 from ...runs.profiles import project_root
 from ..completeness import find_complete
+from ..experiment import Result
 from ..run import Run
 from ..sentences import make_table, show, show_interval, write_design
 
 COVERAGE = "benchmarks/coverage.csv"  # written by benchmarks/coverage.py
-
-
-@dataclass(frozen=True)
-class Result:
-    """Tables and sentences of the page."""
-
-    answer: str
-    design: str
-    comparisons: pd.DataFrame
-    comparison_table: str
-    components: pd.DataFrame
-    model_text: str
-    power: pd.DataFrame
-    power_table: str
-    summary_table: str
-    coverage: pd.DataFrame | None
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
@@ -82,17 +66,9 @@ def _compare(table, methods: list[str], alpha: float, seed) -> pd.DataFrame:
     for first, second in combinations(methods, 2):
         matched = stats.match_pairs(table, first, second)
         interval = stats.compute_interval(matched, level=1 - alpha)
+        p = stats.sign_flip_subjects(matched, rng=seed)
         rows.append(
-            {
-                "first": first,
-                "second": second,
-                "difference": interval.estimate,
-                "low": interval.low,
-                "high": interval.high,
-                "p": stats.sign_flip_subjects(matched, rng=seed),
-                "n_pairs": matched.n_pairs,
-                "n_subjects": matched.n_subjects,
-            }
+            {"first": first, "second": second, **stats.as_row(interval, "difference"), "p": p}
         )
     out = pd.DataFrame(rows)
     return out.assign(p_holm=stats.holm(out["p"]), alpha=alpha)

@@ -11,6 +11,7 @@ from ... import stats
 from ...errors import InputError
 from ...runs import profiles
 from ..comparison import adjust, list_verdicts
+from ..experiment import Result
 from ..families import is_primary
 from ..registry import EXPERIMENTS, load, load_or_compute
 from ..sentences import make_table, show, show_interval
@@ -108,18 +109,6 @@ STATEMENTS = (
         (),
     ),
 )
-
-
-@dataclass(frozen=True)
-class Result:
-    """Sentences and tables of the page; every number in them comes from a verdict."""
-
-    answer: str
-    scoreboard: str
-    arms: pd.DataFrame
-    arms_text: str
-    changes_text: str
-    design: str
 
 
 def collect_verdicts(
