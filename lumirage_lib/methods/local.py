@@ -65,12 +65,18 @@ def find_faults() -> dict[str, str]:
     return {name: str(found) for name, found in _read().items() if not isinstance(found, Local)}
 
 
-def find_shipped(name: str) -> Source:
+def find_shipped(name: str, folder: Path = SHIPPED) -> Source:
     """The source of shipped weights, whether or not their file is whole."""
-    sums = _read_sums(SHIPPED)
-    path = SHIPPED / f"{name}.safetensors"
+    sums = read_sums(folder)
+    path = folder / f"{name}.safetensors"
     size = path.stat().st_size if path.is_file() else 0
-    return Source("lumirage", "local", path.name, sums.get(name, ""), size, "MIT", str(SHIPPED))
+    return Source("lumirage", "local", path.name, sums.get(name, ""), size, "MIT", str(folder))
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """What a weights file says of itself."""
+    with safe_open(path, "numpy") as file:
+        return file.metadata() or {}
 
 
 def add_weights(
@@ -124,7 +130,7 @@ def add_weights(
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.safetensors"
     save_weights(state, file, about)
-    _write_sums(folder, {**_read_sums(folder), name: pooch.file_hash(str(file), alg="sha256")})
+    write_sums(folder, {**read_sums(folder), name: pooch.file_hash(str(file), alg="sha256")})
     return find_local()[name]
 
 
@@ -137,13 +143,13 @@ def remove_weights(name: str) -> None:
         No added weights have that name; shipped ones stay.
     """
     folder = user_folder()
-    sums, faults = _read_sums(folder), find_faults()
+    sums, faults = read_sums(folder), find_faults()
     path = folder / f"{name}.safetensors"
     if not re.fullmatch(NAME, name) or not (name in sums or name in faults or path.is_file()):
         there = ", ".join(sums) or "none"
         raise InputError(f"no added weights {name!r} in {folder}; there are {there}")
     path.unlink(missing_ok=True)
-    _write_sums(folder, {key: value for key, value in sums.items() if key != name})
+    write_sums(folder, {key: value for key, value in sums.items() if key != name})
 
 
 def save_weights(state: Mapping[str, Tensor], path: Path, about: Mapping[str, str]) -> None:
@@ -226,7 +232,7 @@ def _read() -> dict[str, Local | WeightsError]:
     """Every entry of both folders, or what is wrong with it."""
     found: dict[str, Local | WeightsError] = {}
     for folder in (SHIPPED, user_folder()):
-        for name, sha256 in _read_sums(folder).items():
+        for name, sha256 in read_sums(folder).items():
             if name not in found:
                 try:
                     found[name] = _describe(folder, name, sha256)
@@ -235,7 +241,7 @@ def _read() -> dict[str, Local | WeightsError]:
     return found
 
 
-def _read_sums(folder: Path) -> dict[str, str]:
+def read_sums(folder: Path) -> dict[str, str]:
     """Name -> sha256 of the lines that are such; others were written by nobody here."""
     try:
         text = (folder / SUMS).read_text(encoding="utf-8", errors="replace")
@@ -244,7 +250,7 @@ def _read_sums(folder: Path) -> dict[str, str]:
     return {m[2]: m[1] for line in text.splitlines() if (m := LINE.fullmatch(line))}
 
 
-def _write_sums(folder: Path, sums: Mapping[str, str]) -> None:
+def write_sums(folder: Path, sums: Mapping[str, str]) -> None:
     """Pin the bytes of the weights files of a folder, in one step."""
     lines = [f"{sums[name]}  {name}.safetensors\n" for name in sorted(sums)]
     with replacing(folder / SUMS) as part:
@@ -255,8 +261,7 @@ def _describe(folder: Path, name: str, sha256: str) -> Local:
     path = folder / f"{name}.safetensors"
     try:
         size = path.stat().st_size
-        with safe_open(path, "numpy") as file:
-            about = file.metadata() or {}
+        about = read_header(path)
         grid, spacing_mm, multiple_of = _parse_geometry(about)
         if about.get("network") not in NETWORKS:
             raise InputError(f"its header names the network {about.get('network')!r}")

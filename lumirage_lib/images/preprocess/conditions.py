@@ -19,7 +19,7 @@ class Step:
     arguments: tuple[tuple[str, float | int | str], ...] = ()
 
 
-def step(name: str, **arguments: float | int | str) -> Step:
+def step(name: str, **arguments: float | int | str | tuple[float, ...]) -> Step:
     return Step(name, tuple(sorted(arguments.items())))
 
 

@@ -142,6 +142,15 @@ def gamma(
 
 
 @_each
+def remap(
+    image: np.ndarray, rng: np.random.Generator, spacing_mm: np.ndarray, values: tuple[float, ...]
+) -> np.ndarray:
+    """Intensities of [0, 1] through a map given at evenly spaced knots; air stays 0."""
+    mapped = np.interp(image, np.linspace(0, 1, len(values)), values)
+    return np.where(image > 0, mapped, 0)
+
+
+@_each
 def quantise(
     image: np.ndarray, rng: np.random.Generator, spacing_mm: np.ndarray, levels: int
 ) -> np.ndarray:
@@ -239,6 +248,7 @@ PAIR_STEPS: dict[str, Callable[..., PairImages]] = {
     "match_histogram": match_histogram,
     "shade": shade,
     "gamma": gamma,
+    "remap": remap,
     "quantise": quantise,
     "add_noise": add_noise,
     "blur": blur,

@@ -138,10 +138,18 @@ def draw_affine(rng: np.random.Generator, largest: tuple, spacing_mm: float) -> 
     return matrix
 
 
-def draw_pair(brains: Brains, rng: np.random.Generator, shared: tuple, individual: tuple) -> Tensor:
+def draw_pair(
+    brains: Brains,
+    rng: np.random.Generator,
+    shared: tuple,
+    individual: tuple,
+    scales: tuple[float, float] | None = None,
+) -> Tensor:
     """Two different brains, each perhaps mirrored left to right, (2, 1, X, Y, Z) in the frame."""
     chosen = rng.choice(len(brains.images), 2, replace=False)
     whole = draw_affine(rng, shared, brains.spacing_mm)
+    if scales is not None:
+        whole[:3, :3] /= rng.uniform(*scales)
     return torch.cat(
         [
             sample_brain(
@@ -154,6 +162,35 @@ def draw_pair(brains: Brains, rng: np.random.Generator, shared: tuple, individua
             for number in chosen
         ]
     )
+
+
+KNOTS = 6  # of an intensity map, evenly spaced from air (0) to the brightest tissue (1)
+HELD_OUT_MAPS = {  # tested on, so never trained on
+    "inverted": (1.0, 0.8, 0.6, 0.4, 0.2, 0.0),
+    "folded": (1.0, 0.6, 0.2, 0.2, 0.6, 1.0),
+}
+APART = 0.25  # least distance, at some knot, of a map that is trained on from those
+
+
+def draw_map(rng: np.random.Generator) -> np.ndarray:
+    """Intensities at the knots of a random piecewise linear map of the brain; every second one rises.
+
+    A map within :data:`APART` of one of :data:`HELD_OUT_MAPS` at every knot is drawn again.
+    """
+    while True:
+        values = rng.uniform(0, 1, KNOTS)
+        values = np.sort(values) if rng.random() < 0.5 else values
+        if all(np.abs(values - m).max() >= APART for m in HELD_OUT_MAPS.values()):
+            return values
+
+
+def remap(images: Tensor, values: np.ndarray) -> Tensor:
+    """Images in [0, 1] through a map given at its knots; air (0) stays 0."""
+    at = images.clamp(0, 1) * (len(values) - 1)
+    low = at.floor().long().clamp(max=len(values) - 2)
+    known = torch.as_tensor(values, dtype=images.dtype, device=images.device)
+    mapped = torch.lerp(known[low], known[low + 1], at - low)
+    return torch.where(images > 0, mapped, 0)
 
 
 def sample_brain(brains: Brains, number: int, about_centre: np.ndarray | None = None) -> Tensor:

@@ -31,7 +31,15 @@ from ..networks.losses import (
 )
 from ..networks.sampling import convert_unit_to_voxels, convert_voxels_to_unit, warp_by_unit_flow
 from ..networks.vfa import upsample
-from .data import Brains, draw_pair, load_brains, sample_brain, training_scans
+from .data import (
+    Brains,
+    draw_map,
+    draw_pair,
+    load_brains,
+    remap,
+    sample_brain,
+    training_scans,
+)
 from .recipes import Recipe, value_at
 
 CHECKPOINT, HISTORY, WEIGHTS, FRAME = (
@@ -106,7 +114,7 @@ def train(
     brains = Brains(
         tuple(i.to(device) for i in brains.images), brains.matrices, brains.shape, recipe.spacing_mm
     )
-    fitted, held_out = split(brains, recipe.n_held_out)
+    fitted, held_out = split(brains, recipe.n_held_out, recipe.n_fitted)
     begun = saved = time.monotonic()
     before, limit = state.seconds, 3600 * (recipe.hours if hours is None else hours)
     end = math.inf if minutes is None else called + 60 * minutes - SECONDS_TO_WRITE
@@ -114,6 +122,7 @@ def train(
         state.seconds < limit
         and (iterations is None or state.iteration < iterations)
         and time.monotonic() < end
+        and not has_settled(state.history, recipe)
     ):
         row = step(state, fitted, recipe, seed)
         if state.iteration % recipe.validate_every == 0:
@@ -151,9 +160,10 @@ def start(recipe: Recipe, seed: int, device: str) -> State:
 def step(state: State, brains: Brains, recipe: Recipe, seed: int) -> dict[str, float]:
     """One iteration on one random pair, registered both ways; its losses."""
     rng = np.random.default_rng([seed, state.iteration])
-    images = draw_pair(brains, rng, recipe.shared, recipe.individual)
+    images = draw_pair(brains, rng, recipe.shared, recipe.individual, recipe.scales)
+    seen = remap(images, draw_map(rng)) if recipe.remapped else images
     finest = value_at(recipe.finest, state.iteration)
-    displacement = register_both_ways(state.network, images, finest, recipe.precision)
+    displacement = register_both_ways(state.network, seen, finest, recipe.precision)
     moved = warp(images.flip(0), displacement)
     correlation = compute_local_correlation(
         images, moved, value_at(recipe.windows, state.iteration)
@@ -201,8 +211,28 @@ def warp(images: Tensor, displacement: Tensor) -> Tensor:
     return warp_by_unit_flow(images, convert_voxels_to_unit(displacement))
 
 
-def split(brains: Brains, n_held_out: int) -> tuple[Brains, Brains]:
-    """Scans to fit and the last `n_held_out` for validation (at least two on each side)."""
+def has_settled(history: list[dict], recipe: Recipe) -> bool:
+    """Whether the held-out correlation has reached the recipe's plateau, in its last phase."""
+    if recipe.plateau is None or not history or "held_out_correlation" not in history[-1]:
+        return False
+    gain, over = recipe.plateau
+    known = {
+        row["iteration"]: row["held_out_correlation"]
+        for row in history
+        if "held_out_correlation" in row
+    }
+    last = history[-1]["iteration"]
+    phases = (*recipe.smoothness, *recipe.windows, *recipe.finest)
+    earlier = last - over
+    return (
+        earlier in known
+        and earlier >= max(start for start, _ in phases)
+        and known[last] - known[earlier] < gain
+    )
+
+
+def split(brains: Brains, n_held_out: int, n_fitted: int | None = None) -> tuple[Brains, Brains]:
+    """Scans to fit (the first `n_fitted`) and the last `n_held_out` (at least two on each side)."""
     n = len(brains.images) - n_held_out
     if n < 2 or n_held_out < 2:
         raise InputError(
@@ -210,7 +240,7 @@ def split(brains: Brains, n_held_out: int) -> tuple[Brains, Brains]:
         )
     return tuple(
         Brains(brains.images[part], brains.matrices[part], brains.shape, brains.spacing_mm)
-        for part in (slice(n), slice(n, None))
+        for part in (slice(min(n, n_fitted or n)), slice(n, None))
     )
 
 
@@ -265,6 +295,7 @@ def write_checkpoint(out: Path, state: State, recipe: Recipe, seed: int, shape: 
         "recipe": recipe.name,
         "seed": seed,
         "iterations": state.iteration,
+        "settled": has_settled(state.history, recipe),
         "licence": "MIT",
     }
     header = {key: str(value) for key, value in about.items()}

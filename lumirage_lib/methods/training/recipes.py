@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 
 from ...errors import InputError
@@ -48,6 +48,17 @@ class Recipe:
     validate_every : int
         Iterations.
     checkpoint_minutes : float
+    plateau : tuple of (float, int), optional
+        The run ends once the held-out correlation has gained less than the first over so many
+        iterations; by default only its length ends it.
+    n_fitted : int, optional
+        Only so many of the scans to fit, the first; by default all.
+    scales : tuple of float, optional
+        Smallest and largest size of a pair as a whole, against its own, drawn uniformly.
+    remapped : bool
+        The network sees intensities that went through a random map, the same for both images of a
+        pair (:func:`lumirage_lib.methods.training.data.draw_map`); what it minimises is computed on
+        the images as they were.
     """
 
     name: str
@@ -65,6 +76,10 @@ class Recipe:
     precision: str = "float32"
     validate_every: int = 50
     checkpoint_minutes: float = 3.0
+    plateau: tuple[float, int] | None = None
+    n_fitted: int | None = None
+    scales: tuple[float, float] | None = None
+    remapped: bool = False
 
     def as_dict(self) -> dict:
         """Plain containers only, so that a checkpoint can hold it."""
@@ -75,6 +90,26 @@ def value_at(schedule: Schedule, iteration: int) -> float:
     """What a schedule says in that iteration, counted from 0."""
     return [value for start, value in schedule if start <= iteration][-1]
 
+
+# Small enough that a run takes about a quarter of an hour on two cores: half a second an iteration.
+_CAUSE = Recipe(
+    "cause-t1",
+    4.0,
+    {"downsamples": 3, "start_channels": 4, "matching_channels": 4, "max_channels": 16},
+    windows=((0, 5),),
+    hours=2.0,
+    plateau=(0.002, 400),
+)
+# What experiment 10 intervenes in, one thing at a time.
+INTERVENTIONS: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "t1": _CAUSE,
+        "remap": replace(_CAUSE, name="cause-remap", remapped=True),
+        "scale": replace(_CAUSE, name="cause-scale", scales=(0.4, 1.2)),
+        "both": replace(_CAUSE, name="cause-both", remapped=True, scales=(0.4, 1.2)),
+        "few": replace(_CAUSE, name="cause-few", n_fitted=4),
+    }
+)
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
@@ -91,6 +126,16 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             windows=((0, 9), (350, 5)),
             finest=((0, 1), (500, 0)),
         ),
+        # From scratch, nothing changed on the way; the held-out scans end it.
+        "cpu-2mm-plateau": Recipe(
+            "cpu-2mm-plateau",
+            2.0,
+            {"downsamples": 4, "start_channels": 4, "matching_channels": 4, "max_channels": 32},
+            windows=((0, 9), (350, 5)),
+            finest=((0, 1), (500, 0)),
+            hours=8.0,
+            plateau=(0.002, 200),
+        ),
         "gpu-1mm": Recipe(
             "gpu-1mm",
             1.0,
@@ -101,6 +146,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             precision="bfloat16",
             validate_every=200,
         ),
+        **{recipe.name: recipe for recipe in INTERVENTIONS.values()},
     }
 )
 

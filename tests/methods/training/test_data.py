@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 
 from lumirage_lib.cohorts import Scan, get_cohort
 from lumirage_lib.errors import InputError
+from lumirage_lib.methods.training import data
 from lumirage_lib.methods.training.data import (
     Brains,
     draw_affine,
@@ -133,3 +134,20 @@ def test_a_pair_is_two_brains_and_depends_on_the_generator_alone():
         ]
         assert len(which[0]) == len(which[1]) == 1
         assert which[0] != which[1]
+
+
+def test_drawn_maps_keep_away_from_those_that_are_tested():
+    rng = np.random.default_rng(0)
+    drawn = np.array([data.draw_map(rng) for _ in range(400)])
+    for tested in data.HELD_OUT_MAPS.values():
+        assert (np.abs(drawn - tested).max(1) >= data.APART).all()
+    rising = (np.diff(drawn) >= 0).all(1).mean()
+    assert 0.4 < rising < 0.6
+
+
+def test_a_map_is_followed_between_its_knots_and_air_stays():
+    images = torch.tensor([0.0, 0.1, 0.3, 1.0, 1.7])
+    values = np.array([0.2, 0.9, 0.4])
+    expected = np.interp(images.numpy(), [0, 0.5, 1], values)
+    expected[0] = 0
+    np.testing.assert_allclose(data.remap(images, values), expected, atol=1e-6)

@@ -164,3 +164,23 @@ def test_one_call_begins_goes_on_and_ends_in_its_time(cohort, recipe, tmp_path, 
     assert train(cohort, recipe, tmp_path, iterations=1, resume=True).iteration == 1
     assert train(cohort, recipe, tmp_path, minutes=0.0, resume=True).iteration == 1
     assert train(cohort, recipe, tmp_path, iterations=2, minutes=5.0, resume=True).iteration == 2
+
+
+def test_a_run_ends_on_its_plateau_and_not_before(cohort, recipe, tmp_path):
+    recipe = replace(recipe, plateau=(2.0, 4), validate_every=2)  # no gain is that large
+    state = train(cohort, recipe, tmp_path, iterations=50)
+    last_phase = max(start for start, _ in (*recipe.windows, *recipe.finest))
+    assert state.iteration == 4 + 2 * -(-last_phase // 2)
+    assert loop.has_settled(state.history, recipe)
+    assert not loop.has_settled(state.history, replace(recipe, plateau=(-2.0, 4)))
+    assert not loop.has_settled(state.history, replace(recipe, plateau=None))
+
+
+def test_a_remapped_run_fits_the_images_as_they_were(cohort, recipe, tmp_path):
+    """The same draws, other inputs: the network's displacement changes, the images of the loss not."""
+    first = {}
+    for remapped in (False, True):
+        one = replace(recipe, remapped=remapped, scales=(0.8, 1.2), n_fitted=2)
+        first[remapped] = train(cohort, one, tmp_path / str(remapped), iterations=1).history[0]
+    assert first[True]["correlation"] != first[False]["correlation"]
+    assert abs(first[True]["correlation"] - first[False]["correlation"]) < 0.1

@@ -27,3 +27,17 @@ def test_value_changes_at_its_iteration():
 def test_unknown_recipe_is_refused_with_those_there_are():
     with pytest.raises(InputError, match="no recipe 'cpu'; there are cpu-2mm, gpu-1mm"):
         get_recipe("cpu")
+
+
+def test_interventions_differ_from_the_first_in_what_they_intervene_in_alone():
+    base = get_recipe("cause-t1").as_dict()
+    changed = {
+        name: {k for k, v in get_recipe(f"cause-{name}").as_dict().items() if v != base[k]}
+        for name in ("remap", "scale", "both", "few")
+    }
+    assert changed == {
+        "remap": {"name", "remapped"},
+        "scale": {"name", "scales"},
+        "both": {"name", "remapped", "scales"},
+        "few": {"name", "n_fitted"},
+    }

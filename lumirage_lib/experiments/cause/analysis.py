@@ -1,0 +1,306 @@
+"""Notebook 10: what each way of training buys on each domain, and what it costs on T1w."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats as distributions
+
+from ... import stats
+from ...stats import count, join
+from ..run import Run
+from ..sentences import list_limits, list_points, make_table, show, show_interval, write_state
+from .networks import INTERVENTIONS, identify_network, read_training
+from .plan import DOMAINS, T1W, list_networks
+
+GREEDY, BASE = "greedy", "t1"
+HALF = 0.5  # of a loss; less is no repair
+
+
+@dataclass(frozen=True)
+class Result:
+    """Sentences, tables and figure data of the page.
+
+    `losses`: who (an intervention or "greedy"), domain, reference, estimate, low, high: change of Dice
+    from the reference. `gains`: intervention, domain, estimate, low, high: Dice more than T1w only.
+    """
+
+    answer: str
+    state: str
+    design: str
+    dice: pd.DataFrame
+    dice_table: str
+    losses: pd.DataFrame
+    losses_table: str
+    gains: pd.DataFrame
+    gains_table: str
+    repairs_text: str
+    training: pd.DataFrame
+    training_table: str
+    limits: str
+
+
+def widen(found: stats.Interval, seeds: Iterable[np.ndarray]) -> tuple[float, float, float]:
+    """Estimate and 95 % interval over subjects and seeds.
+
+    Parameters
+    ----------
+    found : Interval
+        Over subjects, of the mean over seeds.
+    seeds : iterable of arrays
+        For each side that was trained, the estimate by each of its seeds. A side with one seed adds
+        nothing, and the page says so.
+
+    Notes
+    -----
+    Variances of independent sources add; Welch-Satterthwaite degrees of freedom.
+    """
+    parts = [(found.error**2, found.freedom)]
+    parts += [(np.var(s, ddof=1) / len(s), len(s) - 1) for s in seeds if len(s) > 1]
+    variance = sum(v for v, _ in parts)
+    below = sum(v**2 / f for v, f in parts if v > 0)
+    if not np.isfinite(variance) or below == 0:
+        return found.estimate, found.low, found.high
+    half = float(distributions.t.ppf(0.975, variance**2 / below) * np.sqrt(variance))
+    return found.estimate, found.estimate - half, found.estimate + half
+
+
+def _seeds_of(table: pd.DataFrame, networks: Iterable[tuple[str, int]]) -> dict[str, list[str]]:
+    """Intervention -> the ids of its networks that have rows."""
+    there = set(table["method"])
+    found: dict[str, list[str]] = {}
+    for name, seed in networks:
+        if (id := identify_network(name, seed)) in there:
+            found.setdefault(name, []).append(id)
+    return found
+
+
+def _have(table: pd.DataFrame, methods: Iterable[str], *conditions: str) -> list[str]:
+    """The methods with a row under every condition."""
+    seen = table.groupby("method")["condition"].agg(set)
+    return [m for m in methods if m in seen and set(conditions) <= seen[m]]
+
+
+def _find_losses(table: pd.DataFrame, sides: Mapping[str, list[str]]) -> pd.DataFrame:
+    rows = []
+    for domain in DOMAINS:
+        if domain.reference is None:
+            continue
+        for who, all_methods in sides.items():
+            methods = _have(table, all_methods, domain.name, domain.reference)
+            if not methods:
+                continue
+            matched = [
+                stats.match_conditions(table, m, condition=domain.name, reference=domain.reference)
+                for m in (methods, *([m] for m in methods))
+            ]
+            means = np.array([m.difference.mean() for m in matched[1:]])
+            found = stats.compute_interval(matched[0])
+            estimate, low, high = widen(found, [means])
+            rows.append(
+                {"who": who, "domain": domain.name, "kind": domain.kind}
+                | {"reference": domain.reference, "estimate": estimate, "low": low, "high": high}
+                | {
+                    "n_pairs": found.n_pairs,
+                    "n_subjects": found.n_subjects,
+                    "n_seeds": len(methods),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _find_gains(table: pd.DataFrame, sides: Mapping[str, list[str]]) -> pd.DataFrame:
+    rows = []
+    for domain in DOMAINS:
+        base = _have(table, sides.get(BASE, []), domain.name)
+        for who in INTERVENTIONS:
+            mine = _have(table, sides.get(who, []), domain.name)
+            if who == BASE or not mine or not base:
+                continue
+            found = stats.compute_interval(
+                stats.match_pairs(table, mine, base, condition=domain.name)
+            )
+            here = table[(table["condition"] == domain.name) & (table["status"] == "ok")]
+            means = here.groupby("method")["dice"].mean()
+            estimate, low, high = widen(found, [means[mine].to_numpy(), means[base].to_numpy()])
+            rows.append(
+                {"intervention": who, "domain": domain.name, "kind": domain.kind}
+                | {"estimate": estimate, "low": low, "high": high}
+                | {"n_pairs": found.n_pairs, "n_subjects": found.n_subjects, "n_seeds": len(mine)}
+            )
+    return pd.DataFrame(rows)
+
+
+def find_repairs(losses: pd.DataFrame) -> pd.DataFrame:
+    """Where the network trained on T1w alone loses more than greedy, and what training gives back.
+
+    Returns
+    -------
+    DataFrame
+        domain, excess (its loss beyond greedy's), and for each other intervention the share of it
+        that is gone. Only losses whose interval leaves out greedy's estimate.
+    """
+    if losses.empty:
+        return pd.DataFrame()
+    wide = losses.pivot(index="domain", columns="who", values="estimate")
+    high = losses.pivot(index="domain", columns="who", values="high")
+    if BASE not in wide or GREEDY not in wide:
+        return pd.DataFrame()
+    worse = wide[high[BASE] < wide[GREEDY]]
+    out = pd.DataFrame({"excess": worse[BASE] - worse[GREEDY]})
+    for who in INTERVENTIONS:
+        if who != BASE and who in worse:
+            out[who] = (worse[who] - worse[BASE]) / -out["excess"]
+    return out.reindex([d.name for d in DOMAINS if d.name in out.index]).reset_index()
+
+
+def analyse(run: Run, parameters: Mapping) -> Result:
+    """Everything the page says."""
+    table = run.registrations
+    networks = list_networks(parameters)
+    sides = {GREEDY: [GREEDY], **_seeds_of(table, networks)}
+    losses, gains = _find_losses(table, sides), _find_gains(table, sides)
+    repairs = find_repairs(losses)
+    training = _list_training(networks)
+    return Result(
+        answer=_answer(repairs, gains),
+        state=write_state(run),
+        design=_write_design(table),
+        dice=_mean_dice(table, sides),
+        dice_table=_tabulate_dice(_mean_dice(table, sides)),
+        losses=losses,
+        losses_table=_tabulate(losses, "who", "change of Dice (95 %)"),
+        gains=gains,
+        gains_table=_tabulate(gains, "intervention", "Dice more than T1w only (95 %)"),
+        repairs_text=_say_repairs(repairs),
+        training=training,
+        training_table=make_table(training.to_dict("records"), "No network has been trained yet."),
+        limits=list_points(_list_limits(run, training)),
+    )
+
+
+def name_side(who: str) -> str:
+    """In figures and tables: the intervention in words; another method by its id."""
+    return INTERVENTIONS[who].name if who in INTERVENTIONS else who
+
+
+def _mean_dice(table: pd.DataFrame, sides: Mapping[str, list[str]]) -> pd.DataFrame:
+    """Mean Dice over pairs and seeds: domains down, sides across."""
+    ok = table[table["status"] == "ok"]
+    who = {method: side for side, methods in sides.items() for method in methods}
+    who["affine"] = "affine"
+    named = ok.assign(side=ok["method"].map(who)).dropna(subset="side")
+    wide = named.pivot_table("dice", "condition", "side")
+    order = [s for s in ("affine", GREEDY, *INTERVENTIONS) if s in wide]
+    return wide.reindex([d.name for d in DOMAINS if d.name in wide.index])[order]
+
+
+def _tabulate_dice(dice: pd.DataFrame) -> str:
+    return make_table(
+        {"domain": domain, **{name_side(who): show(value) for who, value in row.items()}}
+        for domain, row in dice.iterrows()
+    )
+
+
+def _tabulate(rows: pd.DataFrame, who: str, title: str) -> str:
+    return make_table(
+        {
+            "domain": row["domain"],
+            title: show_interval(row["estimate"], row["low"], row["high"]),
+            "method" if who == "who" else "training": name_side(row[who]),
+            **({"against": row["reference"]} if "reference" in row else {}),
+            "pairs": row["n_pairs"],
+            "subjects": row["n_subjects"],
+            "seeds": row["n_seeds"] if row[who] in INTERVENTIONS else "–",
+        }
+        for row in rows.to_dict("records")
+    )
+
+
+def _write_design(table: pd.DataFrame) -> str:
+    pairs = table.groupby("condition")[["fixed", "moving"]].apply(
+        lambda r: len(r.drop_duplicates())
+    )
+    if pairs.empty:
+        return "Nothing has been run yet."
+    low, high = pairs.min(), pairs.max()
+    each = f"{low}" if low == high else f"{low} to {high}"
+    return (
+        f"{count(len(pairs), 'domain')}, {each} ordered pairs each, every method at the same grid."
+    )
+
+
+def _answer(repairs: pd.DataFrame, gains: pd.DataFrame) -> str:
+    if repairs.empty:
+        if gains.empty:
+            return "**Answer.** The networks of this experiment have not been run yet."
+        return "**Answer.** Trained on T1w alone, the network loses no more than greedy on any domain here."
+    ways = [c for c in repairs if c in INTERVENTIONS]
+    best = repairs[ways].max(axis=1) if ways else pd.Series(np.nan, index=repairs.index)
+    mended = int((best >= HALF).sum())
+    cost = gains[(gains["domain"] == T1W) & gains["intervention"].isin(ways)]
+    price = f" On T1w that costs at most {show(-cost['estimate'].min())} Dice." if len(cost) else ""
+    what = "a choice of training" if mended > len(repairs) / 2 else "not mended by these choices"
+    return (
+        f"**Answer.** The loss is mostly {what}: of {count(len(repairs), 'domain')} where the network "
+        f"loses more than greedy, other training gives back half or more in {mended}.{price}"
+    )
+
+
+def _say_repairs(repairs: pd.DataFrame) -> str:
+    if repairs.empty:
+        return "There is no loss beyond greedy's to repair."
+    return make_table(
+        {
+            "domain": row["domain"],
+            "lost beyond greedy": show(row["excess"], sign=True),
+            **{
+                f"given back by: {name_side(who)}": f"{100 * row[who]:.0f} %"
+                if pd.notna(row[who])
+                else "–"
+                for who in INTERVENTIONS
+                if who in repairs
+            },
+        }
+        for row in repairs.to_dict("records")
+    )
+
+
+def _list_training(networks: Iterable[tuple[str, int]]) -> pd.DataFrame:
+    rows = []
+    for name, seed in networks:
+        about = read_training(name, seed)
+        if about:
+            rows.append(
+                {
+                    "training": name_side(name),
+                    "seed": seed,
+                    "iterations": int(about["iterations"]),
+                    "ended by": "the plateau"
+                    if about.get("settled") == "True"
+                    else "its length: still learning",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _list_limits(run: Run, training: pd.DataFrame) -> list[str]:
+    asked = len({t.method for t in run.tasks if t.method.startswith("lumirage_lib.")})
+    lines = []
+    if len(training) < asked:
+        lines.append(
+            f"{len(training)} of {count(asked, 'network')} are trained; the others are not shown."
+        )
+    if len(training) and (open_ := training[training["ended by"] != "the plateau"]).shape[0]:
+        names = join([f"{r.training}, seed {r.seed}" for r in open_.itertuples()])
+        lines.append(f"Still learning when their time was over: {names}.")
+    return [
+        *lines,
+        "One small architecture at 4 mm voxels. What training buys it need not be what it buys a large "
+        "network at 1 mm.",
+        "An interval is over subjects and seeds; with a single seed it is over subjects alone.",
+        *list_limits(run),
+    ]
