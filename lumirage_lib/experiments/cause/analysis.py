@@ -85,30 +85,34 @@ def _have(table: pd.DataFrame, methods: Iterable[str], *conditions: str) -> list
 
 
 def _find_losses(table: pd.DataFrame, sides: Mapping[str, list[str]]) -> pd.DataFrame:
+    """Change from the reference of every domain and side; of networks also what is beyond greedy's."""
     rows = []
     for domain in DOMAINS:
         if domain.reference is None:
             continue
+        how = {"condition": domain.name, "reference": domain.reference}
+        beside = _have(table, [GREEDY], domain.name, domain.reference)
         for who, all_methods in sides.items():
             methods = _have(table, all_methods, domain.name, domain.reference)
             if not methods:
                 continue
-            matched = [
-                stats.match_conditions(table, m, condition=domain.name, reference=domain.reference)
-                for m in (methods, *([m] for m in methods))
-            ]
-            means = np.array([m.difference.mean() for m in matched[1:]])
-            found = stats.compute_interval(matched[0])
-            estimate, low, high = widen(found, [means])
-            rows.append(
-                {"who": who, "domain": domain.name, "kind": domain.kind}
-                | {"reference": domain.reference, "estimate": estimate, "low": low, "high": high}
-                | {
-                    "n_pairs": found.n_pairs,
-                    "n_subjects": found.n_subjects,
-                    "n_seeds": len(methods),
-                }
+            seeds = np.array(
+                [stats.match_conditions(table, m, **how).difference.mean() for m in methods]
             )
+            found = stats.compute_interval(stats.match_conditions(table, methods, **how))
+            estimate, low, high = widen(found, [seeds])
+            row = {"who": who, "domain": domain.name, "kind": domain.kind}
+            row |= {"reference": domain.reference, "estimate": estimate, "low": low, "high": high}
+            row |= {
+                "n_pairs": found.n_pairs,
+                "n_subjects": found.n_subjects,
+                "n_seeds": len(methods),
+            }
+            if beside and who != GREEDY:
+                change = stats.compute_interval(stats.match_changes(table, methods, GREEDY, **how))
+                names = ("excess", "excess_low", "excess_high")
+                row |= dict(zip(names, widen(change, [seeds]), strict=True))
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -141,20 +145,17 @@ def find_repairs(losses: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         domain, excess (its loss beyond greedy's), and for each other intervention the share of it
-        that is gone. Only losses whose interval leaves out greedy's estimate.
+        that is gone. Only where the interval of the excess lies below zero.
     """
-    if losses.empty:
+    if losses.empty or "excess" not in losses:
         return pd.DataFrame()
-    wide = losses.pivot(index="domain", columns="who", values="estimate")
-    high = losses.pivot(index="domain", columns="who", values="high")
-    if BASE not in wide or GREEDY not in wide:
-        return pd.DataFrame()
-    worse = wide[high[BASE] < wide[GREEDY]]
-    out = pd.DataFrame({"excess": worse[BASE] - worse[GREEDY]})
+    base = losses[losses["who"] == BASE].set_index("domain")
+    out = base.loc[base["excess_high"] < 0, ["excess"]].copy()
+    wide = losses.pivot(index="domain", columns="who", values="excess").reindex(out.index)
     for who in INTERVENTIONS:
-        if who != BASE and who in worse:
-            out[who] = (worse[who] - worse[BASE]) / -out["excess"]
-    return out.reindex([d.name for d in DOMAINS if d.name in out.index]).reset_index()
+        if who != BASE and who in wide:
+            out[who] = 1 - wide[who] / out["excess"]
+    return out.reset_index()
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
