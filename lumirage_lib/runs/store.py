@@ -11,7 +11,7 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,15 +120,19 @@ def _explain(error: sqlite3.Error) -> str:
     return f"refused what was to be stored ({error}); the store is as it was"
 
 
-def _insert(connection: sqlite3.Connection, name: str, table: pd.DataFrame) -> int:
-    """Add rows whose key is not there yet; returns how many. NaN becomes NULL."""
+def _insert(connection: sqlite3.Connection, name: str, table: Mapping[str, Sequence[Any]]) -> int:
+    """Add rows, given by columns, whose key is not there yet; returns how many. NaN becomes NULL."""
     columns, before = [c for c in TABLES[name] if c in table], connection.total_changes
     connection.executemany(
         f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
         f"ON CONFLICT ({', '.join(PRIMARY[name])}) DO NOTHING",
-        zip(*(table[c].tolist() for c in columns), strict=True),
+        zip(*(table[c] for c in columns), strict=True),
     )
     return connection.total_changes - before
+
+
+def _columns(table: pd.DataFrame) -> dict[str, list[Any]]:
+    return {str(name): table[name].tolist() for name in table}
 
 
 def _delete(connection: sqlite3.Connection, key: str) -> None:
@@ -147,17 +151,18 @@ def write_registration(
     A registration that is already there under the same key is replaced; the lease of the key ends.
     """
     row = {**row, "measures": json.dumps(row.get("measures") or {})}
-    table = structures.assign(key=row["key"])
-    if not structures.empty and table.duplicated(list(PRIMARY["structures"])).any():
+    table = {**_columns(structures), "key": [row["key"]] * len(structures)}
+    named = {*zip(*(table.get(c, []) for c in PRIMARY["structures"]), strict=True)}
+    if len(structures) > len(named):
         raise StoreError(f"{path}: {row['key']}: a label stands twice; the store is as it was")
     with open_store(path) as connection, _transaction(connection):
         _delete(connection, row["key"])
         connection.execute("DELETE FROM leases WHERE key = ?", [row["key"]])
-        _insert(connection, "registrations", pd.DataFrame([row], dtype=object))
-        if not table.empty:
+        _insert(connection, "registrations", {name: [value] for name, value in row.items()})
+        if len(structures):
             _insert(connection, "structures", table)
         if slices is not None:
-            _insert(connection, "slices", pd.DataFrame({"key": [row["key"]], "arrays": [slices]}))
+            _insert(connection, "slices", {"key": [row["key"]], "arrays": [slices]})
 
 
 def write_measures(
@@ -166,7 +171,7 @@ def write_measures(
     """Replace what was measured of a registration that is there by what a newer ruler measures."""
     with open_store(path) as connection, _transaction(connection):
         connection.execute("DELETE FROM structures WHERE key = ?", [key])
-        _insert(connection, "structures", structures.assign(key=key))
+        _insert(connection, "structures", {**_columns(structures), "key": [key] * len(structures)})
         connection.execute(
             "UPDATE registrations SET measures = ?, ruler = ? WHERE key = ?",
             [json.dumps(measures), ruler, key],
@@ -176,7 +181,7 @@ def write_measures(
 def write_alignment(path: str | Path, row: Mapping[str, Any]) -> None:
     """Store one linear alignment unless one is there; `row` has the columns of the table."""
     with open_store(path) as connection:
-        _insert(connection, "alignments", pd.DataFrame([row], dtype=object))
+        _insert(connection, "alignments", {name: [value] for name, value in row.items()})
 
 
 # ---- leases: several processes on one store share the work ---------------------------------------
