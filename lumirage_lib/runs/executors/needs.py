@@ -45,8 +45,7 @@ def _find_grid(task: Task) -> Shape:
     steps = (dict(s.arguments) for s in task.preprocessing.pair_steps if s.name == "set_spacing")
     wanted = float(next(steps, {}).get("spacing_mm", 0))
     first, second, third = (
-        ceil(n * (mm / wanted if wanted else 1.0))
-        for n, mm in zip(shape, spacing_mm, strict=True)
+        ceil(n * (mm / wanted if wanted else 1.0)) for n, mm in zip(shape, spacing_mm, strict=True)
     )
     return first, second, third
 
