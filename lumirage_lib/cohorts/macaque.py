@@ -38,7 +38,6 @@ SCANS = (
 )
 # Cube root of the ratio of brain volumes, about 1550 cm3 (the OASIS scans) to 97 cm3 (these four).
 HUMAN_SCALE = 2.5
-GROUPS = {"cortex": "cortical", "subcortex": "subcortical", "WM": "white matter", "CSF": "CSF"}
 ASEG = {
     2: ("Left cerebral white matter", "white matter"),
     3: ("Left cerebral cortex", "cortical"),
@@ -81,32 +80,6 @@ def list_sources(scan: Scan) -> list[Source]:
     """The public files of a scan."""
     kinds = ("image", "arm2") if scan.id == INDIVIDUAL else ("image", "arm2", "aseg")
     return [_source(scan, kind) for kind in kinds]
-
-
-def read_source_table() -> pd.DataFrame:
-    """Labels of the ARM as the source's table has them, numbered from 1 in its order.
-
-    Numbers of the atlas are negative for white matter and ventricles and reach beyond a thousand for
-    the left hemisphere; here they are consecutive. The package keeps this table; a test holds the
-    two equal.
-
-    Returns
-    -------
-    DataFrame
-        label, arm (number in the atlas), name, group.
-    """
-    path = fetch(get_source(ATLASES, "template_zoo/atlas/ARM/atlas-ARM2.tsv"))
-    table = pd.read_csv(path, sep="\t").query("ID != 0").reset_index(drop=True)
-    side = table["hemi"].map({"rh": "Right", "lh": "Left"})
-    name = side + " " + table["name_full"].str.replace("_", " ")
-    return pd.DataFrame(
-        {
-            "label": np.arange(1, len(table) + 1),
-            "arm": table["ID"],
-            "name": name,
-            "group": table["region"].map(GROUPS),
-        }
-    )
 
 
 @functools.cache

@@ -11,9 +11,9 @@ import functools
 import pandas as pd
 
 from ..images.volumes import Volume, load_volume, reorient
-from .base import DATA, Cohort, Scan, structure_group
+from .base import DATA, Cohort, Scan
 from .segmented import add_segmented
-from .sources import Source, fetch, find_sources, get_source
+from .sources import Source, fetch, get_source
 
 REPOSITORY = "muschellij2/malf.templates"
 FILES = {"image": "SS", "manual": "glm", "tissues": "tissues"}
@@ -22,29 +22,6 @@ TISSUES = {1: "CSF", 2: "grey matter", 3: "white matter"}
 
 def _source(scan: str, kind: str):
     return get_source(REPOSITORY, f"inst/extdata/{scan}_{FILES[kind]}.nii.gz")
-
-
-def read_source_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Scans (id, subject, group) and labels (name, group) as the source's own tables have them.
-
-    They are kept in `data/`, so that published tables can be read without any download; a test
-    holds the two equal.
-    """
-    table = pd.read_excel(
-        fetch(get_source(REPOSITORY, "inst/demographics.xlsx")), dtype={"id": str}
-    )
-    files = find_sources(REPOSITORY, "inst/extdata")
-    there = {s.path.rsplit("/", 1)[1].split("_")[0] for s in files}
-    scans = table[table["id"].isin(there)].rename(columns={"Subject": "subject"})
-    labels = pd.read_csv(
-        fetch(get_source(REPOSITORY, "inst/MICCAI-Challenge-2012-Label-Information.csv"))
-    )
-    labels = labels.set_axis(["label", "name", "class"], axis=1).set_index("label")
-    group = [structure_group(n, str(name)) for n, name in labels["name"].items()]
-    return (
-        scans[["id", "subject", "group"]].reset_index(drop=True),
-        labels.assign(group=group)[["name", "group"]],
-    )
 
 
 @functools.cache

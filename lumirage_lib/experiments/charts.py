@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from ..methods import colour_of, marker_of, name_of, order_of
-from .style import use_style
+from .style import subplots
 
 ALL = "all networks"
 
@@ -20,10 +19,9 @@ def plot_contrast_dice(pairs: pd.DataFrame):
     pairs : DataFrame
         arm, condition, method, family, status, dice.
     """
-    use_style()
     done = pairs[pairs["status"] == "ok"]
     arms = list(done["arm"].unique())
-    figure, panels = plt.subplots(
+    figure, panels = subplots(
         1, len(arms), figsize=(3.4 * len(arms) + 1.4, 3.8), squeeze=False, sharey=False
     )
     for axes, arm in zip(panels[0], arms, strict=True):
@@ -65,13 +63,12 @@ def plot_changes(
     label : str
         Of the axis.
     """
-    use_style()
     labels, figure_rows = [], []
     for (arm, condition), rows in changes.groupby(["arm", "condition"], sort=False):
         source = rows["reference"].iloc[0] if "reference" in rows else None
         labels.append(f"{arm}\n{source} → {condition}" if source else f"{arm}, {condition}")
         figure_rows.append(rows)
-    figure, axes = plt.subplots(figsize=(7.4, 0.62 * len(labels) + 1.4))
+    figure, axes = subplots(figsize=(7.4, 0.62 * len(labels) + 1.4))
     names = [ALL, *order_of(m for m in changes["method"].unique() if m != ALL)]
     offsets = np.linspace(-0.28, 0.28, len(names))
     for number, name in enumerate(names):

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
@@ -15,7 +14,7 @@ from matplotlib.collections import LineCollection
 from ..cohorts import SHOWN
 from ..methods import name_of, order_of
 from ..runs.store import read_slices
-from .style import use_style
+from .style import subplots
 
 FIXED_COLOUR, MOVED_COLOUR = "#56B4E9", "#E69F00"
 
@@ -63,11 +62,10 @@ def plot_panel(panel: Panel, plane: str = "coronal"):
     panel : Panel
     plane : {"sagittal", "coronal", "axial"}
     """
-    use_style()
     methods = order_of(panel.slices)
     columns = min(4, len(methods) + 1)
     rows = -(-(len(methods) + 1) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(2.6 * columns, 2.75 * rows), squeeze=False)
+    figure, axes = subplots(rows, columns, figsize=(2.6 * columns, 2.75 * rows), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     unpacked = {m: _crop(load_slices(panel.slices[m]), plane) for m in methods}

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
+from typing import Any
+
+import matplotlib.pyplot as plt
+
+STYLE: dict[Any, Any] = {
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "savefig.facecolor": "white",
+}
 
 
-def use_style() -> None:
-    """Set matplotlib's defaults for every figure of the book."""
-    mpl.rcParams.update(
-        {
-            "figure.constrained_layout.use": True,
-            "font.size": 10,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "grid.alpha": 0.25,
-            "legend.frameon": False,
-            "savefig.facecolor": "white",
-        }
-    )
+def subplots(*shape: int, **how: Any) -> tuple[Any, Any]:
+    """Figure and axes of :func:`matplotlib.pyplot.subplots`, in the style of every figure of the book."""
+    plt.rcParams.update(STYLE)
+    return plt.subplots(*shape, **how)

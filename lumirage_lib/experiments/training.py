@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
 from ..methods import colour_of
-from .style import use_style
+from .style import subplots
 
 
 def plot_training(curves: pd.DataFrame, window: int = 25):
@@ -21,11 +20,8 @@ def plot_training(curves: pd.DataFrame, window: int = 25):
     window : int
         Iterations over which the line of the fitted scans is averaged; single ones are dots.
     """
-    use_style()
     fitted, held_out = colour_of("lapirn-disp"), colour_of("greedy")
-    figure, (upper, lower) = plt.subplots(
-        2, 1, figsize=(7.2, 4.6), sharex=True, height_ratios=(2.2, 1)
-    )
+    figure, (upper, lower) = subplots(2, 1, figsize=(7.2, 4.6), sharex=True, height_ratios=(2.2, 1))
     x = curves["iteration"]
     upper.plot(x, curves["correlation"], ".", color=fitted, alpha=0.15, ms=3)
     mean = curves["correlation"].rolling(window, min_periods=1, center=True).mean()

@@ -21,7 +21,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 import scipy
 
 from ..errors import InputError
@@ -310,35 +309,3 @@ def synthesise(
     out = np.zeros(t1.shape, np.float32)
     out[box] = degrade(mixed, rng, spacing_mm=t1.spacing_mm, bias=bias, noise=noise)
     return replace(t1, data=out, name=f"{t1.name} {contrast}")
-
-
-def measure_contrast(image: np.ndarray, tissues: np.ndarray) -> pd.DataFrame:
-    """Median and spread of each tissue, away from its border, and the contrasts between them.
-
-    Parameters
-    ----------
-    image, tissues : ndarray, shape (X, Y, Z)
-
-    Returns
-    -------
-    DataFrame
-        One row per tissue: median (the brightest tissue 1), sd (robust, of the same scale), n_voxels,
-        rank (1 brightest), cnr_grey (contrast to grey matter over the pooled sd; 0 for itself). A
-        tissue without inner voxels has NaN.
-    """
-    rows = []
-    for label, name in enumerate(TISSUES, 1):
-        inner = scipy.ndimage.binary_erosion(tissues == label)
-        values = image[inner] if inner.any() else np.array([np.nan])
-        low, median, high = np.percentile(values, [25, 50, 75])
-        rows.append(
-            {"tissue": name, "median": median, "sd": (high - low) / 1.349, "n": int(inner.sum())}
-        )
-    table = pd.DataFrame(rows).rename(columns={"n": "n_voxels"})
-    table[["median", "sd"]] /= table["median"].max()
-    grey = table.iloc[1]
-    pooled = np.sqrt((table["sd"] ** 2 + grey["sd"] ** 2) / 2)
-    return table.assign(
-        rank=table["median"].rank(ascending=False),
-        cnr_grey=(table["median"] - grey["median"]) / pooled.where(pooled > 0),
-    )

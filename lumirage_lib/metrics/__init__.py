@@ -8,7 +8,6 @@ repeats a challenge whose code lets it.
 from ._jacobian import compute_field_measures, compute_jacobian_determinant
 from ._landmarks import (
     compute_centroid_tre,
-    compute_displacement_error,
     compute_inverse_consistency,
     compute_tre,
     find_centroids,
@@ -26,7 +25,6 @@ __all__ = [
     "STRUCTURE_MEASURES",
     "compute_centroid_tre",
     "compute_correlation",
-    "compute_displacement_error",
     "compute_field_measures",
     "compute_hd95",
     "compute_hd95_table",

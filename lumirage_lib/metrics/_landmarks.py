@@ -109,37 +109,6 @@ def compute_centroid_tre(
     return pd.Series(tre, index=pd.Index(labels, name="label", dtype=np.int64), name="tre_mm")
 
 
-def compute_displacement_error(
-    displacement: np.ndarray,
-    true_displacement: np.ndarray,
-    mask: np.ndarray,
-    spacing_mm: Iterable[float],
-) -> dict[str, float]:
-    """Distance between where a registration and the truth lead, over a mask, in mm.
-
-    Parameters
-    ----------
-    displacement, true_displacement : (3, X, Y, Z) float arrays, voxels of the fixed grid
-    mask : (X, Y, Z) array, above zero inside
-    spacing_mm : three floats
-        Voxel size of the moving grid.
-
-    Returns
-    -------
-    dict
-        error_mean_mm, error_median_mm, error_p95_mm, error_max_mm
-
-    Raises
-    ------
-    InputError
-        If shapes disagree, a displacement is not finite or the mask is empty.
-    """
-    displacement = check_displacement(displacement)
-    truth = check_displacement(true_displacement, displacement.shape[1:], "true_displacement")
-    mask = _check_filled(mask, displacement.shape[1:])
-    return _summarise(displacement[:, mask] - truth[:, mask], spacing_mm, "error")
-
-
 def compute_inverse_consistency(
     forward: np.ndarray, backward: np.ndarray, mask: np.ndarray, spacing_mm: Iterable[float]
 ) -> dict[str, float]:

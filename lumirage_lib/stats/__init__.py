@@ -27,7 +27,6 @@ from ._mixed import CrossedModel, VarianceComponents, estimate_components, fit_c
 from ._pairs import Matched, is_error, match_changes, match_conditions, match_pairs
 from ._power import compute_detectable_effect, compute_power, plan_subjects
 from ._sentences import count, join
-from ._simulate import draw_pairs, simulate_differences, simulate_pairs
 from ._specifications import compute_specifications, summarise_specifications
 from ._statistics import STATISTICS, cliffs_delta, d_av, d_z, hedges_factor, mean_difference
 from ._summary import compute_drops, compute_worst, summarise, summarise_drops
@@ -67,7 +66,6 @@ __all__ = [
     "d_av",
     "d_z",
     "decide",
-    "draw_pairs",
     "estimate_components",
     "find_word",
     "fit_crossed_model",
@@ -82,8 +80,6 @@ __all__ = [
     "not_tested",
     "plan_subjects",
     "sign_flip_subjects",
-    "simulate_differences",
-    "simulate_pairs",
     "summarise",
     "summarise_drops",
     "summarise_specifications",

@@ -6,7 +6,28 @@ import pandas as pd
 import pytest
 
 from lumirage_lib.cohorts import get_cohort
-from lumirage_lib.cohorts.oasis import manual_labels, read_source_tables, scans
+from lumirage_lib.cohorts.base import structure_group
+from lumirage_lib.cohorts.oasis import REPOSITORY, manual_labels, scans
+from lumirage_lib.cohorts.sources import fetch, find_sources, get_source
+
+
+def read_source_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scans (id, subject, group) and labels (name, group) as the source's own tables have them."""
+    table = pd.read_excel(
+        fetch(get_source(REPOSITORY, "inst/demographics.xlsx")), dtype={"id": str}
+    )
+    files = find_sources(REPOSITORY, "inst/extdata")
+    there = {s.path.rsplit("/", 1)[1].split("_")[0] for s in files}
+    scans = table[table["id"].isin(there)].rename(columns={"Subject": "subject"})
+    labels = pd.read_csv(
+        fetch(get_source(REPOSITORY, "inst/MICCAI-Challenge-2012-Label-Information.csv"))
+    )
+    labels = labels.set_axis(["label", "name", "class"], axis=1).set_index("label")
+    group = [structure_group(n, str(name)) for n, name in labels["name"].items()]
+    return (
+        scans[["id", "subject", "group"]].reset_index(drop=True),
+        labels.assign(group=group)[["name", "group"]],
+    )
 
 
 @pytest.mark.mirror

@@ -6,6 +6,7 @@ import os
 from itertools import combinations
 from pathlib import Path
 
+import external_tables
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,7 +38,7 @@ def find(folder: str) -> Path:
 
 @pytest.fixture(scope="module")
 def published():
-    return tables.read_mir(find(MIR)), tables.read_transmorph(find(TRANSMORPH))
+    return external_tables.read_mir(find(MIR)), external_tables.read_transmorph(find(TRANSMORPH))
 
 
 # ---- the tables
@@ -48,8 +49,10 @@ def test_committed_tables_are_the_recomputed_ones(published):
     mir, transmorph = published
     assert (len(mir), len(transmorph)) == (7, 18)
     committed = pd.read_csv(tables.MIR_TABLE, index_col="subject")
-    pd.testing.assert_frame_equal(committed, tables.compute_means(mir).round(6), atol=1e-12, rtol=0)
-    joint = tables.join_tables(mir, transmorph).round(6)
+    pd.testing.assert_frame_equal(
+        committed, external_tables.compute_means(mir).round(6), atol=1e-12, rtol=0
+    )
+    joint = external_tables.join_tables(mir, transmorph).round(6)
     pd.testing.assert_frame_equal(
         pd.read_csv(tables.JOINT_TABLE), joint, atol=1e-12, rtol=0, check_dtype=False
     )
@@ -58,14 +61,14 @@ def test_committed_tables_are_the_recomputed_ones(published):
 @pytest.mark.mirror
 def test_subjects_in_another_order_are_not_joined(published):
     mir, transmorph = published
-    tables.check_subjects(transmorph, mir)
+    external_tables.check_subjects(transmorph, mir)
     for name in ("SyN", "affine only"):  # the latter hardly correlates with anything
         shifted = transmorph[name].copy()
         shifted[:] = np.roll(shifted.to_numpy(), 3, axis=0)
         with pytest.raises(InputError, match=f"{name}: its rows fit the others' best when shifted"):
-            tables.check_subjects({name: shifted}, mir)
+            external_tables.check_subjects({name: shifted}, mir)
     with pytest.raises(InputError, match="114 subjects, the others 115"):
-        tables.check_subjects({"SyN": transmorph["SyN"].iloc[1:]}, mir)
+        external_tables.check_subjects({"SyN": transmorph["SyN"].iloc[1:]}, mir)
 
 
 def test_structures_absent_from_a_subject_and_background_are_left_out(tmp_path):
@@ -80,18 +83,18 @@ def test_structures_absent_from_a_subject_and_background_are_left_out(tmp_path):
     )
     table.to_csv(tmp_path / "a.csv", index=False)
     table.assign(**{"5th-Ventricle": [0.4, 0.4]}).to_csv(tmp_path / "b.csv", index=False)
-    means = tables.compute_means(tables.read_mir(tmp_path))
+    means = external_tables.compute_means(external_tables.read_mir(tmp_path))
     np.testing.assert_allclose(means, [[0.8, 0.8], [0.6, 0.6]])
     table.iloc[::-1].to_csv(tmp_path / "b.csv", index=False)
     with pytest.raises(InputError, match="subjects and structures"):
-        tables.compute_means(tables.read_mir(tmp_path))
+        external_tables.compute_means(external_tables.read_mir(tmp_path))
 
 
 def test_absent_files_are_said(tmp_path):
     with pytest.raises(InputError, match=r"METHOD\.csv"):
-        tables.read_mir(tmp_path)
+        external_tables.read_mir(tmp_path)
     with pytest.raises(InputError, match=r"lacks affine\.csv"):
-        tables.read_transmorph(tmp_path)
+        external_tables.read_transmorph(tmp_path)
     with pytest.raises(InputError, match="ixi_mir"):
         tables.load_ixi(tmp_path / "ixi_mir.csv")
 

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
 from lumirage_lib.cohorts import Pair, get_cohort
-from lumirage_lib.cohorts.macaque import HUMAN_SCALE, arm_labels, read_source_table, related_pairs
+from lumirage_lib.cohorts.macaque import ATLASES, HUMAN_SCALE, arm_labels, related_pairs
 from lumirage_lib.cohorts.macaque_like import (
     FULL_INTENSITY,
     IMAGE,
@@ -22,6 +22,7 @@ from lumirage_lib.cohorts.macaque_like import (
     inia19_labels,
     macaque_like,
 )
+from lumirage_lib.cohorts.sources import fetch, get_source
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import Run, list_tasks
 from lumirage_lib.experiments.macaque import analysis
@@ -85,6 +86,34 @@ def no_inia19(monkeypatch, tmp_path):
     cohorts._cached.cache_clear()
     yield
     cohorts._cached.cache_clear()
+
+
+GROUPS = {"cortex": "cortical", "subcortex": "subcortical", "WM": "white matter", "CSF": "CSF"}
+
+
+def read_source_table() -> pd.DataFrame:
+    """Labels of the ARM as the source's table has them, numbered from 1 in its order.
+
+    Numbers of the atlas are negative for white matter and ventricles and reach beyond a thousand for
+    the left hemisphere; here they are consecutive.
+
+    Returns
+    -------
+    DataFrame
+        label, arm (number in the atlas), name, group.
+    """
+    path = fetch(get_source(ATLASES, "template_zoo/atlas/ARM/atlas-ARM2.tsv"))
+    table = pd.read_csv(path, sep="\t").query("ID != 0").reset_index(drop=True)
+    side = table["hemi"].map({"rh": "Right", "lh": "Left"})
+    name = side + " " + table["name_full"].str.replace("_", " ")
+    return pd.DataFrame(
+        {
+            "label": np.arange(1, len(table) + 1),
+            "arm": table["ID"],
+            "name": name,
+            "group": table["region"].map(GROUPS),
+        }
+    )
 
 
 @pytest.mark.mirror

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from simulated import draw_pairs
 
 from lumirage_lib import stats
 from lumirage_lib.errors import InputError
@@ -21,7 +22,7 @@ def decide():
 
     def decide(shift: float, seed: int = 0) -> stats.Verdict:
         rng = np.random.default_rng(seed)
-        pairs = stats.draw_pairs(8, 24, rng=rng)
+        pairs = draw_pairs(8, 24, rng=rng)
         rows = [
             {
                 "method": method,

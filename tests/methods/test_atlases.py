@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from contrasts import compute_quality
 from synthetic import brain, smooth_field, smooth_noise
 
 from lumirage_lib.images.volumes import Volume
 from lumirage_lib.images.warp import warp_image, warp_labels
-from lumirage_lib.methods.atlases import compute_quality, register_atlas
+from lumirage_lib.methods.atlases import register_atlas
 
 SHAPE = (20, 24, 18)
 

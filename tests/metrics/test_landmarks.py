@@ -11,7 +11,6 @@ from scipy import ndimage
 from lumirage_lib.errors import InputError
 from lumirage_lib.metrics import (
     compute_centroid_tre,
-    compute_displacement_error,
     compute_inverse_consistency,
     compute_lumir24_tre,
     compute_tre,
@@ -94,22 +93,6 @@ def test_trap_centroids_of_nearest_warped_blobs():
     assert np.isfinite(points).all()
 
 
-def test_displacement_error_is_the_length_of_the_difference():
-    mask = EVERYWHERE.copy()
-    wrong = constant((1, 1, 1)).copy()
-    wrong[:, 0] += 100
-    mask[0] = False  # what is wrong outside the mask does not count
-    error = compute_displacement_error(wrong, constant((0, 1, 0)), mask, SPACING_MM)
-    expected = np.hypot(1.0, 0.8)
-    assert error == pytest.approx(dict.fromkeys(error, expected))
-
-
-def test_displacement_error_of_the_truth_is_zero(rng):
-    truth = rng.normal(size=(3, *SHAPE)).astype(np.float32)
-    error = compute_displacement_error(truth, truth, EVERYWHERE, SPACING_MM)
-    assert set(error.values()) == {0}
-
-
 def test_opposite_shifts_are_inverse_to_each_other():
     measures = compute_inverse_consistency(
         constant((2, 0, 0)), constant((-2, 0, 0)), EVERYWHERE, SPACING_MM
@@ -144,4 +127,4 @@ def test_mapping_that_leaves_the_grid_has_no_error_but_says_so():
 
 def test_empty_mask_is_refused():
     with pytest.raises(InputError, match="mask"):
-        compute_displacement_error(*[constant((0, 0, 0))] * 2, np.zeros(SHAPE), SPACING_MM)
+        compute_inverse_consistency(*[constant((0, 0, 0))] * 2, np.zeros(SHAPE), SPACING_MM)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from simulated import simulate_pairs
 
-from lumirage_lib.stats import VarianceComponents, simulate_pairs
+from lumirage_lib.stats import VarianceComponents
 
 COMPONENTS = VarianceComponents(fixed=4e-4, moving=4e-4, residual=4e-4)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from simulated import simulate_pairs
 
 from lumirage_lib.errors import InputError
 from lumirage_lib.stats import (
@@ -24,7 +25,6 @@ from lumirage_lib.stats import (
     find_word,
     match_changes,
     not_tested,
-    simulate_pairs,
 )
 
 QUIET = VarianceComponents(1e-6, 1e-6, 1e-6)

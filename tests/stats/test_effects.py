@@ -7,13 +7,9 @@ import itertools
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
+from simulated import draw_pairs
 
-from lumirage_lib.stats import (
-    Matched,
-    compute_effect_sizes,
-    draw_pairs,
-    hedges_factor,
-)
+from lumirage_lib.stats import Matched, compute_effect_sizes, hedges_factor
 from lumirage_lib.stats._statistics import STATISTICS, compute_influence
 
 

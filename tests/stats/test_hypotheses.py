@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
+from simulated import draw_pairs, simulate_differences
 from statsmodels.stats.weightstats import ttost_paired
 
 from lumirage_lib.errors import InputError
@@ -15,10 +16,8 @@ from lumirage_lib.stats import (
     VarianceComponents,
     compute_interval,
     control_false_discoveries,
-    draw_pairs,
     holm,
     sign_flip_subjects,
-    simulate_differences,
     tost,
 )
 

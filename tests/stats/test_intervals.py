@@ -9,15 +9,10 @@ import pytest
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from simulated import draw_pairs, simulate_differences
 
 from lumirage_lib.errors import InputError
-from lumirage_lib.stats import (
-    Matched,
-    VarianceComponents,
-    compute_interval,
-    draw_pairs,
-    simulate_differences,
-)
+from lumirage_lib.stats import Matched, VarianceComponents, compute_interval
 from lumirage_lib.stats._crossed import make_estimator
 from lumirage_lib.stats._design import decompose, make_design
 

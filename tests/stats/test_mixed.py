@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from simulated import draw_pairs, simulate_differences
 
 from lumirage_lib.stats import (
     Matched,
     VarianceComponents,
     compute_interval,
-    draw_pairs,
     estimate_components,
     fit_crossed_model,
-    simulate_differences,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.stats
+from simulated import draw_pairs, simulate_differences
 from statsmodels.stats.power import TTestPower
 
 from lumirage_lib.errors import InputError
@@ -12,9 +13,7 @@ from lumirage_lib.stats import (
     VarianceComponents,
     compute_detectable_effect,
     compute_power,
-    draw_pairs,
     plan_subjects,
-    simulate_differences,
 )
 
 COMPONENTS = VarianceComponents(fixed=1e-4, moving=1e-4, residual=3e-4)

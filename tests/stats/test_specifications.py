@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from simulated import simulate_pairs
 
 from lumirage_lib.stats import (
     Claim,
     VarianceComponents,
     compute_specifications,
     match_pairs,
-    simulate_pairs,
     summarise_specifications,
 )
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from ...methods import colour_of, marker_of, name_of, order_of
-from ..style import use_style
+from ..style import subplots
 
 
 def plot_group_changes(groups: pd.DataFrame):
     """Heat map of the difference in differences: groups of structures down, arms and contrasts across."""
-    use_style()
     wide = groups.assign(where=groups["arm"] + "\n" + groups["condition"]).pivot_table(
         "change", "group", "where", sort=False
     )
-    figure, axes = plt.subplots(figsize=(1.05 * wide.shape[1] + 2.6, 0.5 * wide.shape[0] + 1.6))
+    figure, axes = subplots(figsize=(1.05 * wide.shape[1] + 2.6, 0.5 * wide.shape[0] + 1.6))
     axes.grid(False)
     limit = max(float(np.nanmax(np.abs(wide.to_numpy()))), 1e-3)
     picture = axes.imshow(wide, cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
@@ -40,8 +38,7 @@ def plot_doses(doses: pd.DataFrame):
     doses : DataFrame
         method, family, condition, dose (NaN for the inverted image), dice.
     """
-    use_style()
-    figure, axes = plt.subplots(figsize=(6.4, 3.8))
+    figure, axes = subplots(figsize=(6.4, 3.8))
     for method in order_of(doses["method"]):
         rows = doses[doses["method"] == method]
         family = rows["family"].iloc[0]
@@ -71,9 +68,8 @@ def plot_levels(levels: pd.DataFrame):
     levels : DataFrame
         source ("real" or "synthesised"), condition, scan, tissue, median (brightest 1), sd.
     """
-    use_style()
     conditions = list(levels["condition"].unique())
-    figure, panels = plt.subplots(
+    figure, panels = subplots(
         1, len(conditions), figsize=(2.7 * len(conditions) + 0.8, 3.2), squeeze=False, sharey=True
     )
     tissues = list(levels["tissue"].unique())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from ...methods import colour_of, marker_of, name_of, order_of
-from ..style import use_style
+from ..style import subplots
 
 
 def plot_atrophy(changes: pd.DataFrame):
@@ -18,9 +17,8 @@ def plot_atrophy(changes: pd.DataFrame):
     changes : DataFrame
         structure, method, true, change (shares of the volume).
     """
-    use_style()
     structures = list(dict.fromkeys(changes["structure"])) or [""]
-    figure, panels = plt.subplots(
+    figure, panels = subplots(
         1, len(structures), figsize=(1.2 + 3.2 * len(structures), 3.8), squeeze=False
     )
     seen = {}
@@ -38,9 +36,7 @@ def plot_atrophy(changes: pd.DataFrame):
                 yerr=[values["mean"] - values["min"], values["max"] - values["mean"]],
                 fmt=marker_of(method), color=colour_of(method), lw=1, capsize=2,
             )  # fmt: skip
-        panel.set_xlabel("true change, %")
-        panel.set_ylabel("change found, %")
-        panel.set_title(structure)
+        panel.set(xlabel="true change, %", ylabel="change found, %", title=structure)
     if seen:
         figure.legend(seen.values(), seen.keys(), loc="outside lower center", ncols=3)
     return figure
@@ -54,9 +50,8 @@ def plot_invented(invented: pd.DataFrame):
     invented : DataFrame
         condition, method, sd_log_j.
     """
-    use_style()
     methods = order_of(invented["method"])[::-1]
-    figure, axes = plt.subplots(figsize=(6.8, 0.32 * len(methods) + 1.2))
+    figure, axes = subplots(figsize=(6.8, 0.32 * len(methods) + 1.2))
     for condition, filled in (("rescan", True), ("itself", False)):
         rows = invented[invented["condition"] == condition].set_index("method")
         for y, method in enumerate(methods):
@@ -80,14 +75,13 @@ def plot_volumes(volumes: pd.DataFrame):
     volumes : DataFrame
         Of :func:`lumirage_lib.experiments.do_no_harm.volumes.summarise_volumes`.
     """
-    use_style()
     structures = list(dict.fromkeys(volumes["structure"])) or [""]
     lines = [
         (condition, method)
         for condition in dict.fromkeys(volumes["condition"])
         for method in order_of(volumes.loc[volumes["condition"] == condition, "method"])
     ][::-1]
-    figure, panels = plt.subplots(
+    figure, panels = subplots(
         1, len(structures), sharey=True, squeeze=False,
         figsize=(2.4 + 2.6 * len(structures), 0.24 * len(lines) + 1.2),
     )  # fmt: skip
@@ -100,7 +94,6 @@ def plot_volumes(volumes: pd.DataFrame):
                 panel.plot(ends, [y, y], color=colour, lw=1.5)
                 panel.plot(100 * row["bias"], y, marker_of(line[1]), color=colour, ms=5)
         panel.axvline(0, color="black", lw=0.8)
-        panel.set_xlabel("error of volume, %")
-        panel.set_title(structure)
+        panel.set(xlabel="error of volume, %", title=structure)
     panels[0, 0].set_yticks(range(len(lines)), [f"{name_of(m)}, {c}" for c, m in lines], fontsize=8)
     return figure

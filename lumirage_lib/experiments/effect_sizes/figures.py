@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from ...stats import EffectSizes, Matched
-from ..style import use_style
+from ..style import subplots
 
 FIRST, SECOND = "#0072B2", "#D55E00"  # Okabe & Ito: blue and vermilion
 PAIRED, POOLED = "#0072B2", "#E69F00"
@@ -22,8 +21,7 @@ def plot_agreement(matched: Matched, first: str, second: str):
     first, second : str
         Names for the axes.
     """
-    use_style()
-    figure, axes = plt.subplots(figsize=(5, 4.6))
+    figure, axes = subplots(figsize=(5, 4.6))
     both = np.concatenate([matched.first, matched.second])
     pad = 0.04 * np.ptp(both)
     ends = [both.min() - pad, both.max() + pad]
@@ -44,8 +42,7 @@ def plot_agreement(matched: Matched, first: str, second: str):
             label=f"{name} better ({int(mask.sum())})",
         )
     axes.set(xlim=ends, ylim=ends, aspect="equal")
-    axes.set_xlabel(f"mean Dice by {second}")
-    axes.set_ylabel(f"mean Dice by {first}")
+    axes.set(xlabel=f"mean Dice by {second}", ylabel=f"mean Dice by {first}")
     axes.legend(loc="upper left")
     return figure
 
@@ -56,8 +53,7 @@ def plot_spreads(matched: Matched, first: str, second: str, bins: int = 30):
     The unit of the pooled effect size is the width of the upper histograms, that of the paired one
     the width of the lower.
     """
-    use_style()
-    figure, (upper, lower) = plt.subplots(2, 1, figsize=(7.2, 4.8))
+    figure, (upper, lower) = subplots(2, 1, figsize=(7.2, 4.8))
     both = np.concatenate([matched.first, matched.second])
     span = 1.1 * np.ptp(both)
     middle = (both.min() + both.max()) / 2
@@ -88,8 +84,7 @@ def plot_correlation_effect(sizes: EffectSizes):
 
     d_z = d_av / sqrt(2 (1 - r)) for equal spreads; the point is what was measured.
     """
-    use_style()
-    figure, axes = plt.subplots(figsize=(6.4, 3.8))
+    figure, axes = subplots(figsize=(6.4, 3.8))
     pooled = abs(sizes.d_av.estimate)
     r = 1 - np.logspace(0, -3, 300)
     axes.plot(r, pooled / np.sqrt(2 * (1 - r)), color=PAIRED, label="paired, $d_z$")
@@ -104,8 +99,10 @@ def plot_correlation_effect(sizes: EffectSizes):
     )
     top = 1.3 * max(abs(sizes.d_z.estimate), pooled)
     axes.set(xlim=(0, 1), ylim=(0, top))
-    axes.set_xlabel("correlation of the two methods over subjects")
-    axes.set_ylabel("effect size of the same mean difference")
+    axes.set(
+        xlabel="correlation of the two methods over subjects",
+        ylabel="effect size of the same mean difference",
+    )
     axes.legend(loc="upper left")
     return figure
 
@@ -118,9 +115,8 @@ def plot_both_formulas(comparisons: pd.DataFrame):
     comparisons : DataFrame
         first, second, difference, d_av, d_av_low, d_av_high, d_z, d_z_low, d_z_high.
     """
-    use_style()
     table = comparisons.sort_values("difference", ignore_index=True)
-    figure, (left, right) = plt.subplots(
+    figure, (left, right) = subplots(
         1, 2, figsize=(9, 0.3 * len(table) + 1.2), sharey=True, width_ratios=(1, 1.5)
     )
     y = np.arange(len(table))
@@ -148,10 +144,9 @@ def plot_all_methods(joint: pd.DataFrame):
     joint : DataFrame
         As of :func:`lumirage_lib.experiments.effect_sizes.tables.load_joint`, without the baseline.
     """
-    use_style()
     rows = joint[joint["family"] != "baseline"].groupby(["method", "family"])["dice"]
     table = rows.agg(["mean", "std"]).reset_index().sort_values("mean", ignore_index=True)
-    figure, axes = plt.subplots(figsize=(6.8, 0.23 * len(table) + 1.1))
+    figure, axes = subplots(figsize=(6.8, 0.23 * len(table) + 1.1))
     y = np.arange(len(table))
     axes.hlines(y, table["mean"] - table["std"], table["mean"] + table["std"], color="0.7", lw=1.5)
     for family, colour, marker in (("iterative", SECOND, "o"), ("deep", FIRST, "^")):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ...methods import colour_of, marker_of, name_of, order_of
-from ..style import use_style
+from ..style import subplots
 
 
 def plot_dice_by_method(registrations: pd.DataFrame, measure: str = "dice"):
@@ -17,9 +16,8 @@ def plot_dice_by_method(registrations: pd.DataFrame, measure: str = "dice"):
     Pairs of one subject scanned twice (`kind` "rescan") are open symbols; failed registrations are
     crosses on the axis, counted beside the name.
     """
-    use_style()
     methods = order_of(registrations["method"])
-    figure, axes = plt.subplots(figsize=(7.2, 0.55 * len(methods) + 1.2))
+    figure, axes = subplots(figsize=(7.2, 0.55 * len(methods) + 1.2))
     rng = np.random.default_rng(0)
     for y, method in enumerate(reversed(methods)):
         rows = registrations[registrations["method"] == method]
@@ -67,9 +65,8 @@ def plot_structure_differences(differences: pd.DataFrame, top: int = 12):
     top : int
         How many of the largest differences in either direction are named; the rest is the curve.
     """
-    use_style()
     table = differences.sort_values("mean", ignore_index=True)
-    figure, (curve, bars) = plt.subplots(1, 2, figsize=(9.5, 5.2), width_ratios=(1, 1.15))
+    figure, (curve, bars) = subplots(1, 2, figsize=(9.5, 5.2), width_ratios=(1, 1.15))
     rank = np.arange(len(table))
     curve.fill_between(rank, table["low"], table["high"], color="0.8", lw=0)
     for group, marker in (
@@ -89,8 +86,7 @@ def plot_structure_differences(differences: pd.DataFrame, top: int = 12):
             label=group,
         )
     curve.axhline(0, color="black", lw=0.8)
-    curve.set_xlabel("structures, ordered")
-    curve.set_ylabel("Dice, deep − iterative")
+    curve.set(xlabel="structures, ordered", ylabel="Dice, deep − iterative")
     curve.legend(loc="upper left")
     half = min(top // 2, len(table) // 2)
     ends = pd.concat([table.head(half), table.tail(half)])
@@ -112,9 +108,8 @@ def plot_structure_differences(differences: pd.DataFrame, top: int = 12):
 
 def plot_cost(registrations: pd.DataFrame):
     """Processor time and memory of a registration against its accuracy, one point per method."""
-    use_style()
     done = registrations.query("status == 'ok' and kind == 'between' and method != 'affine'")
-    figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.6), sharey=True)
+    figure, axes = subplots(1, 2, figsize=(8.6, 3.6), sharey=True)
     units = (
         ("cpu_seconds", "processor seconds per pair"),
         ("method_mb", "memory of the method, MB"),
@@ -155,8 +150,7 @@ def plot_specifications(table: pd.DataFrame, margin: float = 0.01):
     margin : float
         Half width of the grey band.
     """
-    use_style()
-    figure, axes = plt.subplots(figsize=(8.2, 3.6))
+    figure, axes = subplots(figsize=(8.2, 3.6))
     declared = (
         (table["choice"] == "families") & table["variant"].str.endswith("declared families")
     ).to_numpy()
@@ -167,6 +161,8 @@ def plot_specifications(table: pd.DataFrame, margin: float = 0.01):
         rows = table[mask]
         axes.vlines(x[mask], rows["low"], rows["high"], color=colour, lw=0.8, alpha=0.5)
         axes.scatter(x[mask], rows["estimate"], s=size, color=colour, zorder=3)
-    axes.set_xlabel("choices of methods, labels and label rules, in order")
-    axes.set_ylabel("deep − iterative, Dice")
+    axes.set(
+        xlabel="choices of methods, labels and label rules, in order",
+        ylabel="deep − iterative, Dice",
+    )
     return figure

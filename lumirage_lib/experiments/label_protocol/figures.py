@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from ...methods import name_of
-from ..style import use_style
+from ..style import subplots
 
 
 def plot_ranks(ranks: pd.DataFrame, values: pd.DataFrame):
@@ -18,9 +17,8 @@ def plot_ranks(ranks: pd.DataFrame, values: pd.DataFrame):
     ranks, values : DataFrame
         Index: methods; columns: rulers.
     """
-    use_style()
     n, m = ranks.shape
-    figure, axes = plt.subplots(figsize=(0.62 * m + 2.2, 0.46 * n + 2.4))
+    figure, axes = subplots(figsize=(0.62 * m + 2.2, 0.46 * n + 2.4))
     axes.grid(False)
     axes.imshow(ranks.to_numpy(), cmap="cividis", aspect="auto", vmin=1, vmax=n)
     for i in range(n):

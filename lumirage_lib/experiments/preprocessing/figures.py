@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import scipy
@@ -13,7 +12,7 @@ from ...cohorts import get_cohort
 from ...images.preprocess import PERTURBATIONS, STANDARD, prepare_pair
 from ...methods import colour_of, marker_of, name_of, order_of
 from ...stats import Verdict
-from ..style import use_style
+from ..style import subplots
 from .plan import choose_conditions
 
 
@@ -27,14 +26,13 @@ def plot_drops(drops: pd.DataFrame, cap: float = 0.15):
     cap : float
         Drop at which the colour is full; numbers go on.
     """
-    use_style()
     methods = order_of(drops["method"])
     kinds = drops.drop_duplicates("condition").set_index("condition")["kind"]
     values = drops.pivot_table("drop", "condition", "method", sort=False, dropna=False)
     values = values.reindex(index=kinds.index, columns=methods)
     failed = drops.pivot_table("n_failed", "condition", "method", sort=False)
     failed = failed.reindex(index=kinds.index, columns=methods).fillna(0)
-    figure, axes = plt.subplots(figsize=(3.4 + 1.15 * len(methods), 1.3 + 0.29 * len(kinds)))
+    figure, axes = subplots(figsize=(3.4 + 1.15 * len(methods), 1.3 + 0.29 * len(kinds)))
     image = axes.imshow(values, cmap="PuOr_r", vmin=-cap, vmax=cap, aspect="auto")
     for y, x in np.ndindex(values.shape):
         value, lost = values.iat[y, x], int(failed.iat[y, x])
@@ -60,9 +58,8 @@ def plot_worst(summary: pd.DataFrame):
     summary : DataFrame
         method, mean, worst, low, high, worst_condition.
     """
-    use_style()
     table = summary.set_index("method").loc[order_of(summary["method"])[::-1]]
-    figure, axes = plt.subplots(figsize=(7.4, 0.6 * len(table) + 1.3))
+    figure, axes = subplots(figsize=(7.4, 0.6 * len(table) + 1.3))
     for y, (method, row) in enumerate(table.iterrows()):
         colour, marker = colour_of(method), marker_of(method)
         if np.isfinite([row["low"], row["high"]]).all():
@@ -95,7 +92,6 @@ def plot_differences(verdicts: Iterable[Verdict], explored: pd.DataFrame, false_
         condition, change (networks minus iterative methods), low, high, q; filled where q is at most
         `false_share`.
     """
-    use_style()
     rows = [
         (str(v.claim.condition), -v.estimate, -v.high, -v.low, True, "D")
         for v in verdicts
@@ -105,7 +101,7 @@ def plot_differences(verdicts: Iterable[Verdict], explored: pd.DataFrame, false_
         (r.condition, -r.change, -r.high, -r.low, r.q <= false_share, "o")
         for r in (explored.sort_values("change").itertuples() if len(explored) else ())
     ]
-    figure, axes = plt.subplots(figsize=(7.2, 0.27 * len(rows) + 1.1))
+    figure, axes = subplots(figsize=(7.2, 0.27 * len(rows) + 1.1))
     for y, (_, estimate, low, high, filled, marker) in enumerate(reversed(rows)):
         if np.isfinite([low, high]).all():
             axes.plot([low, high], [y, y], color="0.4", lw=1.5)
@@ -139,10 +135,9 @@ def show_examples(parameters: Mapping) -> dict[str, np.ndarray]:
 
 def plot_examples(slices: Mapping[str, np.ndarray], columns: int = 6):
     """One slice per condition, each in its own grey scale from its least to its largest value."""
-    use_style()
     columns = min(columns, len(slices))
     rows = -(-len(slices) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(1.75 * columns, 2.1 * rows), squeeze=False)
+    figure, axes = subplots(rows, columns, figsize=(1.75 * columns, 2.1 * rows), squeeze=False)
     for axis in axes.ravel():
         axis.axis("off")
     for axis, (name, cut) in zip(axes.ravel(), slices.items(), strict=False):

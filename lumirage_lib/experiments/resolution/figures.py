@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from ...methods import AS_GIVEN, colour_of, marker_of, name_of, order_of
-from ..style import use_style
+from ..style import subplots
 from .memory import label
 
 LINES = {"whole": "--", "slabs": "-"}
@@ -26,8 +25,7 @@ def plot_memory_wall(wall: pd.DataFrame, budgets_gb: Sequence[float]):
         network, form ("whole", "slabs"), spacing_mm, predicted_mb, measured_mb (NaN: not run).
     budgets_gb : sequence of float
     """
-    use_style()
-    figure, panels = plt.subplots(1, 2, figsize=(9.2, 4.2), sharey=True)
+    figure, panels = subplots(1, 2, figsize=(9.2, 4.2), sharey=True)
     for panel, form in zip(panels, LINES, strict=True):
         for network in order_of(wall["network"]):
             rows = wall[(wall["network"] == network) & (wall["form"] == form)]
@@ -45,8 +43,7 @@ def plot_memory_wall(wall: pd.DataFrame, budgets_gb: Sequence[float]):
             panel.axhline(budget, color="0.6", lw=0.8)
         panel.set_yscale("log")
         _spacing_axis(panel, wall["spacing_mm"])
-        panel.set_xlabel("voxel size, mm")
-        panel.set_title(form)
+        panel.set(xlabel="voxel size, mm", title=form)
     panels[0].yaxis.set_major_locator(FixedLocator([0.5, 1, 2, 4, *budgets_gb]))
     panels[0].yaxis.set_minor_locator(NullLocator())
     panels[0].yaxis.set_major_formatter("{x:g}")
@@ -63,11 +60,10 @@ def plot_levels(levels: pd.DataFrame):
     levels : DataFrame
         Of :func:`lumirage_lib.experiments.resolution.analysis.summarise_levels`.
     """
-    use_style()
     shown = list(levels[["arm", "measure"]].drop_duplicates().itertuples(index=False)) or [None]
     n_columns = min(3, len(shown))
     n_rows = -(-len(shown) // n_columns)
-    figure, panels = plt.subplots(
+    figure, panels = subplots(
         n_rows, n_columns, figsize=(1.7 + 2.7 * n_columns, 0.4 + 2.9 * n_rows), squeeze=False
     )
     seen: dict[str, Any] = {}
@@ -81,9 +77,7 @@ def plot_levels(levels: pd.DataFrame):
         for method in order_of(mine["method"]):
             seen.setdefault(name_of(method), _draw_method(panel, mine, method))
         _spacing_axis(panel, mine["working_mm"])
-        panel.set_xlabel("working voxel size, mm")
-        panel.set_ylabel(MEASURES[which.measure])
-        panel.set_title(which.arm)
+        panel.set(xlabel="working voxel size, mm", ylabel=MEASURES[which.measure], title=which.arm)
     figure.legend(list(seen.values()), list(seen), loc="outside lower center", ncols=3)
     return figure
 
@@ -114,10 +108,9 @@ def plot_gain_by_scale(gain: pd.DataFrame, from_mm: float, to_mm: float, coarses
     coarsest_mm : float
         Scale of brains without a fine deformation.
     """
-    use_style()
     rows = gain[(gain["from_mm"] == from_mm) & (gain["to_mm"] == to_mm) & gain["dose"].notna()]
     rows = rows.assign(scale=rows["dose"].where(rows["dose"] > 0, coarsest_mm))
-    figure, axes = plt.subplots(figsize=(6.4, 3.6))
+    figure, axes = subplots(figsize=(6.4, 3.6))
     for method in order_of(rows["method"]):
         mine = rows[rows["method"] == method].sort_values("scale")
         bars = [mine["gain"] - mine["low"], mine["high"] - mine["gain"]]
@@ -130,8 +123,10 @@ def plot_gain_by_scale(gain: pd.DataFrame, from_mm: float, to_mm: float, coarses
     if len(rows):
         _spacing_axis(axes, rows["scale"])
         axes.legend()
-    axes.set_xlabel("smoothing of the finest deformation, mm")
-    axes.set_ylabel(f"gain in Dice from {from_mm:g} to {to_mm:g} mm")
+    axes.set(
+        xlabel="smoothing of the finest deformation, mm",
+        ylabel=f"gain in Dice from {from_mm:g} to {to_mm:g} mm",
+    )
     return figure
 
 

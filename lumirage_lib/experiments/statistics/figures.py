@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from ...methods import name_of
-from ..style import use_style
+from ..style import subplots
 
 
 def plot_comparisons(comparisons: pd.DataFrame):
@@ -18,9 +17,8 @@ def plot_comparisons(comparisons: pd.DataFrame):
     comparisons : DataFrame
         first, second, difference, low, high, p_holm, alpha.
     """
-    use_style()
     table = comparisons.sort_values("difference", ignore_index=True)
-    figure, axes = plt.subplots(figsize=(7.6, 0.34 * len(table) + 1.2))
+    figure, axes = subplots(figsize=(7.6, 0.34 * len(table) + 1.2))
     y = np.arange(len(table))
     stands = (table["p_holm"] < table["alpha"]).to_numpy()
     axes.hlines(y, table["low"], table["high"], color="0.4", lw=1.5)

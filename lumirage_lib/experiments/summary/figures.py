@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ..style import use_style
+from ..style import subplots
 
 # Okabe & Ito: distinguishable without colour vision; markers say the same.
 VERDICTS = {
@@ -25,9 +24,8 @@ def plot_verdicts(arms: pd.DataFrame):
         arm, verdict, primary, estimate, low, high, margin; one row per arm, top to bottom. Arms
         without an estimate are named and empty.
     """
-    use_style()
     table = arms[::-1].reset_index(drop=True)
-    figure, axes = plt.subplots(figsize=(7.6, 0.36 * len(table) + 1.4))
+    figure, axes = subplots(figsize=(7.6, 0.36 * len(table) + 1.4))
     margin = table["margin"].iloc[0]
     axes.axvspan(-margin, margin, color="0.92", zorder=0)
     axes.axvline(0, color="black", lw=0.8)

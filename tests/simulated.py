@@ -1,12 +1,12 @@
-"""Made-up registrations whose truth is known, to prove the intervals and to teach with."""
+"""Made-up registrations whose truth is known, to prove the intervals."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError
-from ._mixed import VarianceComponents
+from lumirage_lib.errors import InputError
+from lumirage_lib.stats import VarianceComponents
 
 
 def draw_pairs(
