@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +70,15 @@ def test_imports_within_the_library_are_relative_and_none_is_of_tests(name):
             assert node.module.split(".")[0] not in ("lumirage_lib", "unittest", "pytest")
         if isinstance(node, ast.Import):
             assert not {a.name.split(".")[0] for a in node.names} & {"lumirage_lib", "unittest"}
+
+
+def test_planning_and_listing_import_nothing_that_takes_seconds():
+    slow = ("torch", "ants", "statsmodels", "scipy.stats", "nbformat", "papermill", "IPython")
+    code = f"""
+import sys, lumirage_lib.cli, lumirage_lib.experiments, lumirage_lib.book.notebooks
+assert not (found := [name for name in {slow} if name in sys.modules]), found
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def count_statements(text: str) -> int:

@@ -222,16 +222,17 @@ def train(
     import torch
 
     from ..cohorts import get_cohort
-    from ..methods import training
+    from ..methods.training import get_recipe
+    from ..methods.training.loop import train as train_network
 
     if network != "vfa":
         raise InputError(f"expected the network vfa, got {network!r}; the others come trained")
     check_folder(out)
     torch.set_num_threads(count_threads(threads))
     cohort = get_cohort("oasis")
-    state = training.train(
+    state = train_network(
         cohort,
-        training.get_recipe(recipe),
+        get_recipe(recipe),
         out,
         seed=seed,
         hours=hours,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats as distributions
+import scipy
 
 from ... import stats
 from ...stats import count, join
+from ..experiment import Result
 from ..run import Run
 from ..sentences import list_limits, list_points, make_table, show, show_interval, write_state
 from .networks import INTERVENTIONS, identify_network, read_training
@@ -18,29 +19,6 @@ from .plan import DOMAINS, T1W, list_networks
 
 GREEDY, BASE = "greedy", "t1"
 HALF = 0.5  # of a loss; less is no repair
-
-
-@dataclass(frozen=True)
-class Result:
-    """Sentences, tables and figure data of the page.
-
-    `losses`: who (an intervention or "greedy"), domain, reference, estimate, low, high: change of Dice
-    from the reference. `gains`: intervention, domain, estimate, low, high: Dice more than T1w only.
-    """
-
-    answer: str
-    state: str
-    design: str
-    dice: pd.DataFrame
-    dice_table: str
-    losses: pd.DataFrame
-    losses_table: str
-    gains: pd.DataFrame
-    gains_table: str
-    repairs_text: str
-    training: pd.DataFrame
-    training_table: str
-    limits: str
 
 
 def widen(found: stats.Interval, seeds: Iterable[np.ndarray]) -> tuple[float, float, float]:
@@ -64,7 +42,7 @@ def widen(found: stats.Interval, seeds: Iterable[np.ndarray]) -> tuple[float, fl
     below = sum(v**2 / f for v, f in parts if v > 0)
     if not np.isfinite(variance) or below == 0:
         return found.estimate, found.low, found.high
-    half = float(distributions.t.ppf(0.975, variance**2 / below) * np.sqrt(variance))
+    half = float(scipy.stats.t.ppf(0.975, variance**2 / below) * np.sqrt(variance))
     return found.estimate, found.estimate - half, found.estimate + half
 
 
@@ -101,7 +79,7 @@ def _find_losses(table: pd.DataFrame, sides: Mapping[str, list[str]]) -> pd.Data
             )
             found = stats.compute_interval(stats.match_conditions(table, methods, **how))
             estimate, low, high = widen(found, [seeds])
-            row = {"who": who, "domain": domain.name, "kind": domain.kind}
+            row: dict[str, Any] = {"who": who, "domain": domain.name, "kind": domain.kind}
             row |= {"reference": domain.reference, "estimate": estimate, "low": low, "high": high}
             row |= {
                 "n_pairs": found.n_pairs,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from ...methods import colour_of
-from ..style import use_style
+from ..style import subplots
 from .analysis import GREEDY, name_side
 from .networks import INTERVENTIONS
 
@@ -28,10 +27,9 @@ def plot_effects(rows: pd.DataFrame, who: str, xlabel: str):
     who : str
         Column that names the side.
     """
-    use_style()
     domains = list(dict.fromkeys(rows["domain"]))
     sides = [s for s in MARKERS if s in set(rows[who])]
-    figure, axes = plt.subplots(figsize=(7.0, 0.52 * len(domains) + 1.4))
+    figure, axes = subplots(figsize=(7.0, 0.52 * len(domains) + 1.4))
     axes.axvline(0, color="0.3", lw=0.8)
     offsets = np.linspace(-0.3, 0.3, len(sides)) if len(sides) > 1 else [0.0]
     for side, offset in zip(sides, offsets, strict=True):

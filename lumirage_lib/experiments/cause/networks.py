@@ -21,6 +21,7 @@ from ...methods.base import InputSpec
 from ...methods.deep import run_network
 from ...methods.deep.vfa import CITATION, OURS, WRAPPER
 from ...methods.local import SHIPPED, find_shipped, read_header, read_sums, write_sums
+from ...methods.training import get_recipe
 
 FOLDER = SHIPPED / "cause"
 GRID_MM, GRID, MULTIPLE = 4.0, (40, 48, 40), 8  # of the recipes and of their training images
@@ -102,7 +103,7 @@ def train_network(
     Parameters
     ----------
     minutes, iterations : optional
-        See :func:`lumirage_lib.methods.training.train`.
+        See :func:`lumirage_lib.methods.training.loop.train`.
     publish : bool
         Copy the weights, once the recipe ends the run, to where the experiment reads them.
 
@@ -111,18 +112,17 @@ def train_network(
     Path
         Folder of the run.
     """
-    from ...methods import training
-    from ...methods.training.loop import FRAME, WEIGHTS, has_settled
+    from ...methods.training.loop import FRAME, WEIGHTS, has_settled, train
 
     if intervention not in INTERVENTIONS:
         raise InputError(f"no intervention {intervention!r}; there are {', '.join(INTERVENTIONS)}")
-    recipe, id = training.get_recipe(f"cause-{intervention}"), identify_network(intervention, seed)
+    recipe, id = get_recipe(f"cause-{intervention}"), identify_network(intervention, seed)
     folder = cache_folder() / "training"
     out = folder / id
     out.mkdir(parents=True, exist_ok=True)
     if (folder / FRAME).exists():
         shutil.copy(folder / FRAME, out / FRAME)  # the affines between scans are the same for all
-    state = training.train(
+    state = train(
         get_cohort("oasis"),
         recipe,
         out,

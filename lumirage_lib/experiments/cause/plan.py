@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ...cohorts import Pair, balanced_pairs, get_cohort
 from ...cohorts.macaque import related_pairs
 from ...images.preprocess import STANDARD, Preprocessing, step
-from ...methods.training.data import HELD_OUT_MAPS
+from ...methods.training import HELD_OUT_MAPS
 from ...runs.task import plan
 from ..entry import Entry, enter
 from ..macaque.plan import SIZES

@@ -1,6 +1,8 @@
-"""Training of our own networks: images of training subjects alone, no labels."""
+"""Training of our own networks: images of training subjects alone, no labels.
 
-from .loop import train
-from .recipes import RECIPES, Recipe, get_recipe
+:func:`lumirage_lib.methods.training.loop.train` trains by a recipe; only it needs torch.
+"""
 
-__all__ = ["RECIPES", "Recipe", "get_recipe", "train"]
+from .recipes import HELD_OUT_MAPS, RECIPES, Recipe, get_recipe
+
+__all__ = ["HELD_OUT_MAPS", "RECIPES", "Recipe", "get_recipe"]

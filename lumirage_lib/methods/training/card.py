@@ -21,7 +21,7 @@ def make_card(out: Path, cohort: Cohort, environment: Mapping[str, str]) -> str:
     Parameters
     ----------
     out : Path
-        Folder that :func:`lumirage_lib.methods.training.train` wrote.
+        Folder that :func:`lumirage_lib.methods.training.loop.train` wrote.
     cohort : Cohort
         What was trained on.
     environment : mapping

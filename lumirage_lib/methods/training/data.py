@@ -31,6 +31,7 @@ from ...images.volumes import (
     translation,
     window,
 )
+from .recipes import HELD_OUT_MAPS
 
 MARGIN_MM = 4.0  # around the brain, as the shared preprocessing leaves it
 COARSE_MM = 2.0  # on which the frame is estimated
@@ -165,10 +166,6 @@ def draw_pair(
 
 
 KNOTS = 6  # of an intensity map, evenly spaced from air (0) to the brightest tissue (1)
-HELD_OUT_MAPS = {  # tested on, so never trained on
-    "inverted": (1.0, 0.8, 0.6, 0.4, 0.2, 0.0),
-    "folded": (1.0, 0.6, 0.2, 0.2, 0.6, 1.0),
-}
 APART = 0.25  # least distance, at some knot, of a map that is trained on from those
 
 

@@ -8,6 +8,11 @@ from types import MappingProxyType
 
 from ...errors import InputError
 
+# Intensity maps, at knots from air to the brightest tissue.
+HELD_OUT_MAPS = {  # tested on, so never trained on
+    "inverted": (1.0, 0.8, 0.6, 0.4, 0.2, 0.0),
+    "folded": (1.0, 0.6, 0.2, 0.2, 0.6, 1.0),
+}
 Schedule = tuple[tuple[int, float], ...]  # (first iteration, value), in order, the first at 0
 
 

@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments.training import plot_training
 from lumirage_lib.methods.networks import VFA, infer_options, load_weights
-from lumirage_lib.methods.training import loop, train
+from lumirage_lib.methods.training import loop
 from lumirage_lib.methods.training.card import make_card
+from lumirage_lib.methods.training.loop import train
 
 
 @pytest.fixture(autouse=True)
