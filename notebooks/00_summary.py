@@ -19,31 +19,49 @@
 profile: str = "open"  # column of experiments.yml whose runs are judged
 chapters: list = ["01", "02", "03", "04", "05"]  # whose verdicts are collected
 
-# %% tags=["hide-input"]
+# %% tags=["setup", "hide-input"]
 from lumirage_lib.book import notebooks, pages
 from lumirage_lib.experiments.summary import analysis as summary
-from lumirage_lib.experiments.summary.figures import plot_verdicts
+from lumirage_lib.experiments.summary.figures import plot_domains, plot_verdicts
 
 NOTEBOOK = "00_summary"
 parameters = pages.gather(NOTEBOOK, globals())
-verdicts = summary.collect_verdicts(profile, chapters, notebooks.resolve_parameters)
-result = summary.analyse(verdicts, profile)
+judged = summary.collect_verdicts(profile, chapters, notebooks.resolve_parameters)
+result = summary.analyse(judged, profile)
 here = f"00-{profile}"
 
 # %% tags=["remove-input"]
-pages.say(result.answer)
+pages.say_headline(result.opening)
+
+# %% tags=["remove-input"]
+pages.say_scoreboard(result.sentences, result.cards)
+
+# %% tags=["remove-input"]
+pages.say_points(result.opening)
 
 # %% [markdown]
-# ```{admonition} What you will see
-# :class: note
+# ```{admonition} Before you read
+# :class: dropdown
 # Each claim in the words of the paper, what the authors of the LUMIR challenge say of it, and the
 # verdict of our runs, by [rules](../rules.md) fixed before the runs they judge. A claim is *supported*, *not
 # supported*, or has a word of its own that says direction and size; where the arms of a claim differ, each is
 # said. Nothing is registered here.
 # ```
 
-# %% tags=["remove-input"]
-pages.say(result.scoreboard)
+
+# %% [markdown]
+# ## Every method in every domain
+
+# %% tags=["hide-input"]
+if len(result.domains):
+    pages.show(
+        plot_domains(result.domains),
+        f"fig-{here}-domains",
+        "Mean Dice that each method adds to the affine alignment alone, by images and condition; "
+        f"{result.domains['n_pairs'].min()} to {result.domains['n_pairs'].max()} pairs, {result.design} "
+        "Empty: not run on every pair. Hatched: the method drew the labels that it is scored on.",
+        "Heat map, images in rows, methods in columns; orange loses against the affine, purple gains.",
+    )
 
 # %% [markdown]
 # ## Every arm, with its numbers
@@ -57,7 +75,7 @@ pages.show(
     f"fig-{here}-verdicts",
     "Deep minus iterative Dice of every arm with its interval (grey: within the margin); filled: decides "
     f"its claim, open: exploratory. {result.design}",
-    f"Forest plot of all verdicts. {result.answer.removeprefix('**Answer.** ')}",
+    f"Forest plot of all verdicts. {result.opening.headline}",
 )
 
 # %% [markdown]
@@ -67,8 +85,9 @@ pages.show(
 # [word](../rules.md#the-words); one function applies them, `lumirage_lib.stats.decide`. *Not supported*
 # is not the opposite of the claim: it says that the data contradict what the claim needs, by the margin.
 #
-# ## What version 1 of the rules said
+# ## What changed since version 1
 #
+# The verdict now stands first, that of version 1 beside it, then why it was replaced.
 # An audit of its results found what the last column says; the [rules](../rules.md#version-1) of both versions
 # stand in full, with dates. Arms on images that had been scored by then are marked *re-analysis*.
 
@@ -76,17 +95,11 @@ pages.show(
 pages.say(result.changes_text)
 
 # %% [markdown]
-# ## Limits
+# ## What could overturn this
 #
 # These runs are not the paper's: other images, other networks, far fewer subjects. What they cannot see
 # is said on each page by the [power table](08_statistics_open.ipynb). A
 # verdict here is about the methods and data named on its page.
-
-# %% [markdown]
-# ## Reproduce this page
-
-# %% tags=["remove-input"]
-pages.show_reproduce(NOTEBOOK, parameters, {"arms": result.arms})
 
 # %% [markdown]
 # ## Exercise
@@ -107,7 +120,7 @@ fits = (arms["low"] > -2 * arms["margin"]) & (arms["high"] < 2 * arms["margin"])
 arms.assign(fits_twice_the_margin=fits)[["arm", "says", "word", "fits_twice_the_margin"]]
 
 # %% [markdown]
-# ## Versions
+# ## How this page was made
 
-# %% tags=["remove-input"]
-pages.show_versions()
+# %% tags=["making", "remove-input"]
+pages.show_making(NOTEBOOK, parameters, {"arms": result.arms})

@@ -33,11 +33,11 @@ n_panels: int = 1  # pairs of which slices are kept for the pictures
 seed: int = 0  # of the pair design and the generated cohort
 jobs: int = 0  # registrations at a time; 0: one per core
 
-# %% tags=["hide-input"]
+# %% tags=["setup", "hide-input"]
 from lumirage_lib.book import pages
 from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
 from lumirage_lib.experiments.in_distribution import figures
-from lumirage_lib.experiments.panels import find_panel, plot_panel
+from lumirage_lib.experiments.panels import NOT_SHOWN, find_panel, plot_panel
 
 NOTEBOOK = "01_in_distribution"
 parameters = pages.gather(NOTEBOOK, globals())
@@ -46,26 +46,7 @@ result = EXPERIMENTS[NOTEBOOK].analyse(run, parameters)
 here = f"01-{profile}"
 
 # %% tags=["remove-input"]
-pages.say(result.answer)
-
-# %% [markdown]
-# ```{admonition} What you will see
-# :class: note
-# Overlap of anatomical structures after registration, pair by pair and structure by structure; what
-# each method costs; and one pair in pictures. You should know what a displacement field and the Dice
-# coefficient are (see the [protocol](../protocol.md)).
-# ```
-
-# %% tags=["remove-input"]
-pages.show_parameters(NOTEBOOK, parameters)
-pages.show_counts(run)
-pages.say(result.state)
-
-# %% [markdown]
-# ## Accuracy of every pair
-#
-# Every point is one registration. All methods of a pair start from the same affine alignment and see
-# the same images, so they differ in the deformable part alone.
+pages.say_headline(result.opening)
 
 # %% tags=["hide-input"]
 pages.show(
@@ -76,6 +57,26 @@ pages.show(
     "one subject.",
     "Strip chart of mean Dice per registered pair, one row per method. " + result.summary_text,
 )
+
+# %% tags=["remove-input"]
+pages.say_points(result.opening)
+
+# %% [markdown]
+# ```{admonition} Before you read
+# :class: dropdown
+# Overlap of anatomical structures after registration, pair by pair and structure by structure; what
+# each method costs; and one pair in pictures. You should know what a displacement field and the Dice
+# coefficient are (see the [protocol](../protocol.md)).
+# ```
+
+# %% tags=["remove-input"]
+pages.say(result.state)
+
+# %% [markdown]
+# ## Accuracy of every pair
+#
+# Every point is one registration. All methods of a pair start from the same affine alignment and see
+# the same images, so they differ in the deformable part alone.
 
 # %% tags=["remove-input"]
 pages.say(result.summary_table)
@@ -160,31 +161,19 @@ if panel is not None:
     pages.show(
         plot_panel(panel),
         f"fig-{here}-panel",
-        f"One pair ({panel.pair}, 2 subjects), coronal slice through the middle. Blue: label borders "
-        "of the fixed image; orange: the moved labels. Where they part, the registration missed.",
-        f"Coronal brain slices of pair {panel.pair}: the fixed image, then the moved image of every "
-        "method with the label borders of both.",
+        f"One pair ({panel.pair}, 2 subjects), coronal slice through the middle. Blue: borders of "
+        "structures of the fixed image. Orange: where the moved structures are not those, which is the error.",
+        f"Coronal brain slices of pair {panel.pair}: the fixed image, then the moved image of every method "
+        "with its error in colour.",
     )
+else:
+    pages.say(NOT_SHOWN)
 
 # %% [markdown]
-# ## Limits
+# ## What could overturn this
 
 # %% tags=["remove-input"]
 pages.say(result.limits)
-
-# %% [markdown]
-# ## Reproduce these figures
-
-# %% tags=["remove-input"]
-pages.show_reproduce(
-    NOTEBOOK,
-    parameters,
-    {
-        "pairs": result.pairs,
-        "structures": result.structures,
-        "specifications": result.specifications,
-    },
-)
 
 # %% [markdown]
 # ## Exercise
@@ -209,7 +198,16 @@ weighted = (
 (weighted["weighted"] / weighted["n_fixed"]).sort_values(ascending=False).round(3)
 
 # %% [markdown]
-# ## Versions
+# ## How this page was made
 
-# %% tags=["remove-input"]
-pages.show_versions()
+# %% tags=["making", "remove-input"]
+pages.show_making(
+    NOTEBOOK,
+    parameters,
+    {
+        "pairs": result.pairs,
+        "structures": result.structures,
+        "specifications": result.specifications,
+    },
+    run,
+)

@@ -29,11 +29,11 @@ n_panels: int = 1  # pairs of which slices are kept for the pictures
 seed: int = 0  # of the pair design and the generated cohort
 jobs: int = 0  # registrations at a time; 0: one per core
 
-# %% tags=["hide-input"]
+# %% tags=["setup", "hide-input"]
 from lumirage_lib.book import pages
 from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
 from lumirage_lib.experiments.charts import plot_changes, plot_contrast_dice
-from lumirage_lib.experiments.panels import find_panel, plot_panel
+from lumirage_lib.experiments.panels import NOT_SHOWN, find_panel, plot_panel
 
 NOTEBOOK = "02_macaque"
 parameters = pages.gather(NOTEBOOK, globals())
@@ -42,33 +42,7 @@ result = EXPERIMENTS[NOTEBOOK].analyse(run, parameters)
 here = f"02-{profile}"
 
 # %% tags=["remove-input"]
-pages.say(result.answer)
-
-# %% [markdown]
-# ```{admonition} What you will see
-# :class: note
-# Macaque brains registered to each other at their true size and declared as large as human ones; the
-# difference between networks and iterative methods at either size; one pair in pictures. You should have
-# read the chapter on T1w.
-# ```
-
-# %% tags=["remove-input"]
-pages.show_parameters(NOTEBOOK, parameters)
-pages.show_counts(run)
-pages.say(result.state)
-pages.say(result.images)
-pages.say(result.limits)
-
-# %% [markdown]
-# ## Accuracy at both sizes
-#
-# The images of the published run are the templates MEBRAINS and NMT {cite}`balan2024,jung2021` and one
-# animal; the structures are those of the ARM atlas {cite}`jung2021,hartig2021`. The live demo needs no
-# download: its brains are deformations of a macaque template {cite}`rohlfing2012` where that is installed,
-# else of a human one, shrunk; which of the two is said above. A macaque brain has about a
-# sixteenth of the volume of a human one. A network that declares the voxel size it was trained at gets
-# the image resampled to it, so at its true size the brain is tiny; *human size* means that the header
-# is multiplied, nothing else, so that it fills the field of view as a human brain does.
+pages.say_headline(result.opening)
 
 # %% tags=["hide-input"]
 if len(result.pairs):
@@ -79,6 +53,30 @@ if len(result.pairs):
         "iterative, dashed with triangles deep, squares the affine alignment alone.",
         "Line chart of mean Dice at true and human size, one line per method.",
     )
+
+# %% tags=["remove-input"]
+pages.say_points(result.opening)
+
+# %% [markdown]
+# ```{admonition} Before you read
+# :class: dropdown
+# Macaque brains registered to each other at their true size and declared as large as human ones; the
+# difference between networks and iterative methods at either size; one pair in pictures. You should have
+# read the chapter on T1w.
+# ```
+
+# %% tags=["remove-input"]
+pages.say(result.state)
+pages.say(result.images)
+pages.say(result.limits)
+
+# %% [markdown]
+# ## Accuracy at both sizes
+#
+# A macaque brain has about a
+# sixteenth of the volume of a human one. A network that declares the voxel size it was trained at gets
+# the image resampled to it, so at its true size the brain is tiny; *human size* means that the header
+# is multiplied, nothing else, so that it fills the field of view as a human brain does.
 
 # %% [markdown]
 # ## Is the difference zero?
@@ -93,7 +91,7 @@ if len(result.differences):
         f"fig-{here}-differences",
         "Difference in mean Dice against the mean of the iterative methods, 95 % interval over subjects. "
         f"{result.design} Right of zero: the network is ahead. Diamonds: mean over the networks.",
-        f"Forest plot by size, a diamond and one triangle per network. {result.answer}",
+        f"Forest plot by size, a diamond and one triangle per network. {result.opening.headline}",
     )
 
 # %% tags=["remove-input"]
@@ -118,18 +116,13 @@ if panel is not None:
     pages.show(
         plot_panel(panel),
         f"fig-{here}-panel",
-        f"One pair ({panel.pair}, 2 subjects), coronal slice through the middle. Blue: label borders of "
-        "the fixed image; orange: the moved labels.",
-        f"Coronal brain slices of pair {panel.pair}: the fixed image, then the moved image of every "
-        "method with the label borders of both.",
+        f"One pair ({panel.pair}, 2 subjects), coronal slice through the middle. Blue: borders of "
+        "structures of the fixed image. Orange: where the moved structures are not those, which is the error.",
+        f"Coronal brain slices of pair {panel.pair}: the fixed image, then the moved image of every method "
+        "with its error in colour.",
     )
-
-# %% [markdown]
-# ## Reproduce these figures
-
-# %% tags=["remove-input"]
-tables = {"pairs": result.pairs, "differences": result.differences}
-pages.show_reproduce(NOTEBOOK, parameters, {n: t for n, t in tables.items() if len(t)})
+else:
+    pages.say(NOT_SHOWN)
 
 # %% [markdown]
 # ## Exercise
@@ -148,7 +141,8 @@ measured = [name for name in ("dice", "ndv_percent") if name in result.pairs]
 result.pairs.pivot_table(measured, "method", "condition").round(3) if measured else None
 
 # %% [markdown]
-# ## Versions
+# ## How this page was made
 
-# %% tags=["remove-input"]
-pages.show_versions()
+# %% tags=["making", "remove-input"]
+tables = {"pairs": result.pairs, "differences": result.differences}
+pages.show_making(NOTEBOOK, parameters, {n: t for n, t in tables.items() if len(t)}, run)

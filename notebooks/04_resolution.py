@@ -52,7 +52,7 @@ n_panels: int = 0  # pairs of which slices are kept for pictures
 seed: int = 0  # of the pair design and the generated cohort
 jobs: int = 0  # registrations at a time; 0: one per core
 
-# %% tags=["hide-input"]
+# %% tags=["setup", "hide-input"]
 from lumirage_lib.book import pages
 from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
 from lumirage_lib.experiments.resolution import figures, memory
@@ -65,11 +65,25 @@ provoked = memory.provoke_failure(*failure)
 here = f"04-{profile}"
 
 # %% tags=["remove-input"]
-pages.say(result.answer)
+pages.say_headline(result.opening)
+
+# %% tags=["hide-input"]
+if result.wall is not None:
+    pages.show(
+        figures.plot_memory_wall(result.wall, budgets_gb),
+        f"fig-{here}-wall",
+        "Peak memory of one inference on one processor thread against voxel size, whole brain. Lines: "
+        "predicted, solid in slabs, dashed whole; symbols: measured. Horizontal: memory budgets. "
+        "No pairs or subjects: memory does not depend on what is in the images.",
+        f"Two panels of curves of peak memory against voxel size. {result.wall_text}",
+    )
+
+# %% tags=["remove-input"]
+pages.say_points(result.opening)
 
 # %% [markdown]
-# ```{admonition} What you will see
-# :class: note
+# ```{admonition} Before you read
+# :class: dropdown
 # How much memory every network needs at every resolution, in two forms that compute the same; one
 # failure, provoked and caught; and how accuracy depends on the resolution at which a pair is
 # registered, when it is always judged on the labels of the images as they were taken. You should know
@@ -77,8 +91,6 @@ pages.say(result.answer)
 # ```
 
 # %% tags=["remove-input"]
-pages.show_parameters(NOTEBOOK, parameters)
-pages.show_counts(run)
 if result.state:
     pages.say(result.state)
 
@@ -96,17 +108,6 @@ if result.state:
 # while what is alive is counted; memory that was asked for and not yet written does not count. What
 # could be run here was, and its peak measured. The grids are those that cover a whole brain,
 # 352 × 352 × 256 at 0.6 mm.
-
-# %% tags=["hide-input"]
-if result.wall is not None:
-    pages.show(
-        figures.plot_memory_wall(result.wall, budgets_gb),
-        f"fig-{here}-wall",
-        "Peak memory of one inference on one processor thread against voxel size, whole brain. Lines: "
-        "predicted, solid in slabs, dashed whole; symbols: measured. Horizontal: memory budgets. "
-        "No pairs or subjects: memory does not depend on what is in the images.",
-        f"Two panels of curves of peak memory against voxel size. {result.wall_text}",
-    )
 
 # %% tags=["remove-input"]
 pages.say(result.wall_text)
@@ -198,20 +199,10 @@ pages.say(result.levels_table)
 pages.say(result.verdict_text)
 
 # %% [markdown]
-# ## Limits
+# ## What could overturn this
 
 # %% tags=["remove-input"]
 pages.say(result.limits)
-
-# %% [markdown]
-# ## Reproduce these figures
-#
-# The curves of the wall are the output of `python benchmarks/memory.py`, which with `--check` holds
-# every prediction to what was measured; one point of them, measured, is
-# `lumirage memory clapirn --shape 144 144 112 --measure`.
-
-# %% tags=["remove-input"]
-pages.show_reproduce(NOTEBOOK, parameters, result.tables)
 
 # %% [markdown]
 # ## Exercise
@@ -231,7 +222,11 @@ if result.wall is not None:
     print((table[0.5] / table[1.0]).round(1).to_string())
 
 # %% [markdown]
-# ## Versions
+# ## How this page was made
+#
+# The curves of the wall are the output of `python benchmarks/memory.py`, which with `--check` holds
+# every prediction to what was measured; one point of them, measured, is
+# `lumirage memory clapirn --shape 144 144 112 --measure`.
 
-# %% tags=["remove-input"]
-pages.show_versions()
+# %% tags=["making", "remove-input"]
+pages.show_making(NOTEBOOK, parameters, result.tables, run)

@@ -36,7 +36,7 @@ n_panels: int = 0  # pairs of which slices are kept for pictures
 seed: int = 0  # of the pair design and the generated cohort
 jobs: int = 0  # registrations at a time; 0: one per core
 
-# %% tags=["hide-input"]
+# %% tags=["setup", "hide-input"]
 from lumirage_lib.book import pages
 from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
 from lumirage_lib.experiments.preprocessing import figures
@@ -50,19 +50,31 @@ result = EXPERIMENTS[NOTEBOOK].analyse(run, parameters)
 here = f"05-{profile}"
 
 # %% tags=["remove-input"]
-pages.say(result.answer)
+pages.say_headline(result.opening)
+
+# %% tags=["hide-input"]
+if len(result.explored) or result.verdicts:
+    pages.show(
+        figures.plot_differences(result.verdicts.values(), result.explored, FALSE_SHARE),
+        f"fig-{here}-differences",
+        "Dice that networks lose more than iterative methods, mean over pairs with its 95 % interval "
+        "over subjects. Diamonds: decided; circles: explored, filled where clear after control of the "
+        f"false-discovery rate. {result.design}",
+        f"Forest plot of the differences by condition. {result.explored_text}",
+    )
+
+# %% tags=["remove-input"]
+pages.say_points(result.opening)
 
 # %% [markdown]
-# ```{admonition} What you will see
-# :class: note
+# ```{admonition} Before you read
+# :class: dropdown
 # Every perturbation in a picture; what each costs each method; the worst and the mean over all. You
 # should know the [standard preprocessing](../protocol.md#preprocessing) and what a network
 # [declares](../methods.md) of its input: here that promise is broken on purpose.
 # ```
 
 # %% tags=["remove-input"]
-pages.show_parameters(NOTEBOOK, parameters)
-pages.show_counts(run)
 pages.say(result.state)
 
 # %% [markdown]
@@ -119,17 +131,6 @@ pages.say(result.networks_table)
 # one in twenty is expected to be so (false-discovery rate of Benjamini & Hochberg); none of them is a
 # verdict.
 
-# %% tags=["hide-input"]
-if len(result.explored) or result.verdicts:
-    pages.show(
-        figures.plot_differences(result.verdicts.values(), result.explored, FALSE_SHARE),
-        f"fig-{here}-differences",
-        "Dice that networks lose more than iterative methods, mean over pairs with its 95 % interval "
-        "over subjects. Diamonds: decided; circles: explored, filled where clear after control of the "
-        f"false-discovery rate. {result.design}",
-        f"Forest plot of the differences by condition. {result.explored_text}",
-    )
-
 # %% tags=["remove-input"]
 pages.say(result.explored_text)
 pages.say(result.explored_table)
@@ -153,20 +154,10 @@ if len(result.summary):
 pages.say(result.summary_table)
 
 # %% [markdown]
-# ## Limits
+# ## What could overturn this
 
 # %% tags=["remove-input"]
 pages.say(result.limits)
-
-# %% [markdown]
-# ## Reproduce these figures
-
-# %% tags=["remove-input"]
-pages.show_reproduce(
-    NOTEBOOK,
-    parameters,
-    {"pairs": result.pairs, "drops": result.drops, "explored": result.explored},
-)
 
 # %% [markdown]
 # ## Exercise
@@ -193,7 +184,12 @@ pd.DataFrame(
 ).round(3)
 
 # %% [markdown]
-# ## Versions
+# ## How this page was made
 
-# %% tags=["remove-input"]
-pages.show_versions()
+# %% tags=["making", "remove-input"]
+pages.show_making(
+    NOTEBOOK,
+    parameters,
+    {"pairs": result.pairs, "drops": result.drops, "explored": result.explored},
+    run,
+)

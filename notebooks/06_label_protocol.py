@@ -29,7 +29,7 @@ n_panels: int = 1  # pairs of which slices are kept for pictures
 seed: int = 0  # of the pair design and the generated cohort
 jobs: int = 0  # registrations at a time; 0: one per core
 
-# %% tags=["hide-input"]
+# %% tags=["setup", "hide-input"]
 from lumirage_lib.book import pages
 from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
 from lumirage_lib.experiments.label_protocol import figures
@@ -41,22 +41,7 @@ result = EXPERIMENTS[NOTEBOOK].analyse(run, parameters)
 here = f"06-{profile}"
 
 # %% tags=["remove-input"]
-pages.say(result.answer)
-
-# %% [markdown]
-# ```{admonition} What you will see
-# :class: note
-# The registrations of notebook 01, scored by label sets, overlap rules, averages and distances that
-# papers and challenges have used. You should know Dice and HD95 (see the
-# [protocol](../protocol.md)). Nothing is registered again.
-# ```
-
-# %% tags=["remove-input"]
-pages.show_parameters(NOTEBOOK, parameters)
-pages.show_counts(run)
-
-# %% [markdown]
-# ## Ranks under every ruler
+pages.say_headline(result.opening)
 
 # %% tags=["hide-input"]
 pages.show(
@@ -68,6 +53,20 @@ pages.show(
 )
 
 # %% tags=["remove-input"]
+pages.say_points(result.opening)
+
+# %% [markdown]
+# ```{admonition} Before you read
+# :class: dropdown
+# The registrations of notebook 01, scored by label sets, overlap rules, averages and distances that
+# papers and challenges have used. You should know Dice and HD95 (see the
+# [protocol](../protocol.md)). Nothing is registered again.
+# ```
+
+# %% [markdown]
+# ## Ranks under every ruler
+
+# %% tags=["remove-input"]
 pages.say(result.spread)
 
 # %% [markdown]
@@ -77,17 +76,10 @@ pages.say(result.spread)
 pages.say(result.changes)
 
 # %% [markdown]
-# ## Limits
+# ## What could overturn this
 
 # %% tags=["remove-input"]
 pages.say(result.limits)
-
-# %% [markdown]
-# ## Reproduce this figure
-
-# %% tags=["remove-input"]
-table = result.values.reset_index()
-pages.show_reproduce(NOTEBOOK, parameters, {"values": table, "ranks": result.ranks.reset_index()})
 
 # %% [markdown]
 # ## Exercise
@@ -105,7 +97,8 @@ pages.show_reproduce(NOTEBOOK, parameters, {"values": table, "ranks": result.ran
 (result.values["background averaged in"] - result.values["default"]).round(4)
 
 # %% [markdown]
-# ## Versions
+# ## How this page was made
 
-# %% tags=["remove-input"]
-pages.show_versions()
+# %% tags=["making", "remove-input"]
+table = result.values.reset_index()
+pages.show_making(NOTEBOOK, parameters, {"values": table, "ranks": result.ranks.reset_index()}, run)

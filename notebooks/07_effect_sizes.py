@@ -23,7 +23,7 @@ second: str = "VFA"  # the method it is compared with
 margin: float = 0.01  # mean Dice difference within which two methods count as equal
 seed: int = 0  # of the shuffle in the exercise
 
-# %% tags=["hide-input"]
+# %% tags=["setup", "hide-input"]
 from lumirage_lib.book import pages
 from lumirage_lib.experiments import EXPERIMENTS, load
 from lumirage_lib.experiments.effect_sizes import figures as draw
@@ -34,11 +34,23 @@ result = EXPERIMENTS[NOTEBOOK].analyse(load(NOTEBOOK, parameters), parameters)
 here = f"07-{profile}"
 
 # %% tags=["remove-input"]
-pages.say(result.answer)
+pages.say_headline(result.opening)
+
+# %% tags=["hide-input"]
+pages.show(
+    draw.plot_spreads(result.matched, first, second),
+    f"fig-{here}-spreads",
+    f"Above: mean Dice of every subject by {first} and by {second}; vertical lines are means. Below: "
+    f"difference of the two in the same subject, drawn to the same scale; {result.design}",
+    f"Two broad histograms that overlap almost wholly, and one narrow. {result.spread_text}",
+)
+
+# %% tags=["remove-input"]
+pages.say_points(result.opening)
 
 # %% [markdown]
-# ```{admonition} What you will see
-# :class: note
+# ```{admonition} Before you read
+# :class: dropdown
 # Why differences between methods are so much more regular than the methods' results; what the paired
 # and the pooled formula divide by; and which of them to quote. You should know what a mean and a
 # standard deviation are, and the Dice coefficient (see the [protocol](../protocol.md)). Runs in
@@ -46,7 +58,6 @@ pages.say(result.answer)
 # ```
 
 # %% tags=["remove-input"]
-pages.show_parameters(NOTEBOOK, parameters)
 pages.say(result.data_text)
 
 # %% [markdown]
@@ -77,15 +88,6 @@ pages.say(result.agreement_text)
 #
 # where *a* and *b* are the results of the two methods, a bar is a mean over subjects and *s* a standard
 # deviation over them.
-
-# %% tags=["hide-input"]
-pages.show(
-    draw.plot_spreads(result.matched, first, second),
-    f"fig-{here}-spreads",
-    f"Above: mean Dice of every subject by {first} and by {second}; vertical lines are means. Below: "
-    f"difference of the two in the same subject, drawn to the same scale; {result.design}",
-    f"Two broad histograms that overlap almost wholly, and one narrow. {result.spread_text}",
-)
 
 # %% tags=["remove-input"]
 pages.say(result.spread_text)
@@ -187,23 +189,12 @@ pages.say(result.power_text)
 # together wherever it gives one.
 
 # %% [markdown]
-# ## Limits
+# ## What could overturn this
 #
 # One atlas was registered to all subjects: the intervals hold for that atlas, not for atlases. A
 # subject's mean over structures hides that structures may go opposite ways. Structures absent from
 # some subjects are left out, so these means are not those of the tables' authors. The words "small"
 # and "large" are Cohen's, made for groups of different people; for paired data they promise too much.
-
-# %% [markdown]
-# ## Reproduce this page
-
-# %% tags=["remove-input"]
-sizes = result.sizes.as_table()
-pages.show_reproduce(
-    NOTEBOOK,
-    parameters,
-    {"sizes": sizes, "comparisons": result.comparisons, "baselines": result.baselines},
-)
 
 # %% [markdown]
 # ## Exercise
@@ -235,7 +226,12 @@ after = stats.compute_effect_sizes(shuffled)
 }
 
 # %% [markdown]
-# ## Versions
+# ## How this page was made
 
-# %% tags=["remove-input"]
-pages.show_versions()
+# %% tags=["making", "remove-input"]
+sizes = result.sizes.as_table()
+pages.show_making(
+    NOTEBOOK,
+    parameters,
+    {"sizes": sizes, "comparisons": result.comparisons, "baselines": result.baselines},
+)

@@ -30,7 +30,7 @@ n_panels: int = 1  # pairs of which slices are kept for pictures
 seed: int = 0  # of the pair design and the resampling
 jobs: int = 0  # registrations at a time; 0: one per core
 
-# %% tags=["hide-input"]
+# %% tags=["setup", "hide-input"]
 from lumirage_lib.book import pages
 from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
 from lumirage_lib.experiments.statistics import figures
@@ -42,19 +42,28 @@ result = EXPERIMENTS[NOTEBOOK].analyse(run, parameters)
 here = f"08-{profile}"
 
 # %% tags=["remove-input"]
-pages.say(result.answer)
+pages.say_headline(result.opening)
+
+# %% tags=["hide-input"]
+pages.show(
+    figures.plot_comparisons(result.comparisons),
+    f"fig-{here}-comparisons",
+    f"Difference in mean Dice of every two methods, with {100 * (1 - alpha):.0f} % intervals "
+    f"over subjects. {result.design} Filled: stands after Holm's correction of sign-flip "
+    "tests.",
+    f"Forest plot of all pairwise differences between methods. {result.opening.headline}",
+)
+
+# %% tags=["remove-input"]
+pages.say_points(result.opening)
 
 # %% [markdown]
-# ```{admonition} What you will see
-# :class: note
+# ```{admonition} Before you read
+# :class: dropdown
 # Intervals and tests that treat subjects, not pairs, as what was sampled; the proof by simulation
 # that they hold their level; and a table for planning a study. You should know what a confidence
 # interval is. Runs in seconds: nothing is registered again.
 # ```
-
-# %% tags=["remove-input"]
-pages.show_parameters(NOTEBOOK, parameters)
-pages.show_counts(run)
 
 # %% [markdown]
 # ## Why not a t-test over pairs
@@ -70,20 +79,13 @@ pages.show_counts(run)
 # or from what the published run left over, and counts how often an interval contains the truth.
 
 # %% tags=["remove-input"]
-pages.say(pages.to_table(result.coverage))
+names = {"least": "interval in use, least", "least_over_pairs": "interval over pairs, least"}
+pages.say(
+    pages.to_table(None if result.coverage is None else result.coverage.rename(columns=names))
+)
 
 # %% [markdown]
 # ## Every difference, as one family
-
-# %% tags=["hide-input"]
-pages.show(
-    figures.plot_comparisons(result.comparisons),
-    f"fig-{here}-comparisons",
-    f"Difference in mean Dice of every two methods, with {100 * (1 - alpha):.0f} % intervals "
-    f"over subjects. {result.design} Filled: stands after Holm's correction of sign-flip "
-    "tests.",
-    f"Forest plot of all pairwise differences between methods. {result.answer}",
-)
 
 # %% tags=["remove-input"]
 pages.say(result.comparison_table)
@@ -115,18 +117,11 @@ pages.say(result.model_text)
 pages.say(result.power_table)
 
 # %% [markdown]
-# ## Limits
+# ## What could overturn this
 #
 # Intervals over few subjects lean on the model that subject effects add up; the simulation tests that
 # model's own data, and some that depart from it, not every kind of data. Variance components from one
 # cohort and one label protocol need not hold for another.
-
-# %% [markdown]
-# ## Reproduce this page
-
-# %% tags=["remove-input"]
-tables = {"comparisons": result.comparisons, "components": result.components, "power": result.power}
-pages.show_reproduce(NOTEBOOK, parameters, tables)
 
 # %% [markdown]
 # ## Exercise
@@ -146,10 +141,11 @@ wide = run.registrations.pivot_table("dice", ["fixed", "moving"], "method")
 difference = wide[first] - wide[second]
 naive = 2 * 1.96 * difference.std() / len(difference) ** 0.5
 drawn = result.comparisons.loc[0, "high"] - result.comparisons.loc[0, "low"]
-{"naive width": round(naive, 4), "width over subjects": round(float(drawn), 4)}
+{"naive width": round(float(naive), 4), "width over subjects": round(float(drawn), 4)}
 
 # %% [markdown]
-# ## Versions
+# ## How this page was made
 
-# %% tags=["remove-input"]
-pages.show_versions()
+# %% tags=["making", "remove-input"]
+tables = {"comparisons": result.comparisons, "components": result.components, "power": result.power}
+pages.show_making(NOTEBOOK, parameters, tables, run)

@@ -34,7 +34,7 @@ n_panels: int = 0  # pairs of which slices are kept for pictures
 seed: int = 0  # of the pair design and the generated cohort
 jobs: int = 0  # registrations at a time; 0: one per core
 
-# %% tags=["hide-input"]
+# %% tags=["setup", "hide-input"]
 from lumirage_lib.book import pages
 from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
 from lumirage_lib.experiments.do_no_harm import figures
@@ -46,31 +46,7 @@ result = EXPERIMENTS[NOTEBOOK].analyse(run, parameters)
 here = f"09-{profile}"
 
 # %% tags=["remove-input"]
-pages.say(result.answer)
-
-# %% [markdown]
-# ```{admonition} What you will see
-# :class: note
-# How much of a known loss of volume each method finds; what it finds between two scans of one brain, or
-# a scan and itself; whether there and back again ends where it began; and how many more subjects a study
-# of volumes needs when a registration draws its labels. You should know what a
-# [Jacobian](../glossary.md) says and how [networks and iterative methods](../methods.md) differ. Nothing
-# here is a verdict: the claims of the paper are about overlap.
-# ```
-
-# %% tags=["remove-input"]
-pages.show_parameters(NOTEBOOK, parameters)
-pages.show_counts(run)
-pages.say(result.state)
-
-# %% [markdown]
-# ## Known atrophy
-#
-# One scan is resampled twice, half-way either way, so that neither time point is smoother than the other:
-# by a field that shrinks the hippocampus or widens the ventricle between them by a given share of its
-# volume, and by half a small rigid motion. Each gets noise and a bias field of its own. A method registers
-# the second time point to the first, and its Jacobian, averaged over the structure, is the change that it
-# has found. On the line it finds what was there.
+pages.say_headline(result.opening)
 
 # %% tags=["hide-input"]
 if result.changes["change"].notna().any():
@@ -81,6 +57,31 @@ if result.changes["change"].notna().any():
         f"{result.design}",
         f"Scatter plot along the line of identity. {result.atrophy_text}",
     )
+
+# %% tags=["remove-input"]
+pages.say_points(result.opening)
+
+# %% [markdown]
+# ```{admonition} Before you read
+# :class: dropdown
+# How much of a known loss of volume each method finds; what it finds between two scans of one brain, or
+# a scan and itself; whether there and back again ends where it began; and how many more subjects a study
+# of volumes needs when a registration draws its labels. You should know what a
+# [Jacobian](../glossary.md) says and how [networks and iterative methods](../methods.md) differ. Nothing
+# here is a verdict: the claims of the paper are about overlap.
+# ```
+
+# %% tags=["remove-input"]
+pages.say(result.state)
+
+# %% [markdown]
+# ## Known atrophy
+#
+# One scan is resampled twice, half-way either way, so that neither time point is smoother than the other:
+# by a field that shrinks the hippocampus or widens the ventricle between them by a given share of its
+# volume, and by half a small rigid motion. Each gets noise and a bias field of its own. A method registers
+# the second time point to the first, and its Jacobian, averaged over the structure, is the change that it
+# has found. On the line it finds what was there.
 
 # %% tags=["remove-input"]
 pages.say(result.atrophy_text)
@@ -138,16 +139,10 @@ pages.say(result.volumes_text)
 pages.say(result.volumes_table)
 
 # %% [markdown]
-# ## Limits
+# ## What could overturn this
 
 # %% tags=["remove-input"]
 pages.say(result.limits)
-
-# %% [markdown]
-# ## Reproduce these figures
-
-# %% tags=["remove-input"]
-pages.show_reproduce(NOTEBOOK, parameters, result.tables)
 
 # %% [markdown]
 # ## Exercise
@@ -162,7 +157,7 @@ pages.show_reproduce(NOTEBOOK, parameters, result.tables)
 # ```
 
 # %% [markdown]
-# ## Versions
+# ## How this page was made
 
-# %% tags=["remove-input"]
-pages.show_versions()
+# %% tags=["making", "remove-input"]
+pages.show_making(NOTEBOOK, parameters, result.tables, run)

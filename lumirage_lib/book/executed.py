@@ -60,7 +60,8 @@ def update_page(notebook: str, profile: str, *, recompute: bool, console, run: C
     start = time.perf_counter()
     run(notebook, profile=profile, parameter=None, output=None, compute_only=False)
     page = nbformat.read(path, as_version=4)
-    page.metadata["lumirage"] = {"made_from": compute_digest(notebook, parameters)}
+    about = page.metadata.get("lumirage", {})
+    page.metadata["lumirage"] = {**about, "made_from": compute_digest(notebook, parameters)}
     with replacing(path) as part:
         nbformat.write(page, part)
     console.print(f"{notebook} {profile}: done in {time.perf_counter() - start:.0f} s")

@@ -87,6 +87,7 @@ def resolve_parameters(name: str, profile: str, given: Mapping | None = None) ->
 
 LONGEST = 1000  # characters of an exception of a cell that are told
 # What tells the pages of one notebook apart.
+ABOUT_PAGE = ("of", "landing")  # what an output says of its whole page
 TITLES = {"demo": " (live demo)", "smoke": " (smoke run)"}
 
 
@@ -169,31 +170,42 @@ def _environment(values: Mapping[str, str]):
 
 
 def _as_page(notebook, suffix: str):
-    """Turn what papermill left into what the book renders; `suffix` joins the title."""
-    cells = []
-    first = notebook.cells[0]
-    title, *rest = first.source.split("\n")
-    first.source = "\n".join([title + suffix, *rest])
+    """Turn what papermill left into what the book renders; `suffix` joins the title.
+
+    Results come first: the parameters are left out, for a table says the same, and the cell that reads the
+    run ("setup") stands where the page says how it was made ("making").
+    """
+    cells, setup, about_page = [], [], {}
+    moves = any("making" in cell.metadata.get("tags", []) for cell in notebook.cells)
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
         if {"parameters", "injected-parameters"}.intersection(tags):
-            continue  # the table of parameters says the same, in order
+            continue
         kept = []
         for output in cell.get("outputs", []):
             about = output.get("metadata", {}).get("lumirage", {})
+            about_page |= {k: v for k, v in about.items() if k in ABOUT_PAGE}
             if about.get("caption_text"):
                 continue  # the caption below the figure, for those who read the notebook itself
             if "name" in about:
                 cell.metadata["mystnb"] = {
                     "figure": {"name": about["name"], "caption": about["caption"]},
-                    "image": {"alt": about["alt"], "width": "100%"},
+                    "image": {"alt": about["alt"], "width": about["width"]},
                 }
             kept.append(output)
         if "outputs" in cell:
             cell.outputs = kept
-        cells.append(cell)
+        if "setup" in tags and moves:
+            setup.append(cell)
+        else:
+            cells += [*setup, cell] if "making" in tags else [cell]
+    title, *rest = cells[0].source.split("\n")
+    of = about_page.pop("of", "")
+    suffix = suffix.replace(")", f": {of})") if suffix and of else suffix
+    cells[0].source = "\n".join([title + suffix, *rest])
     notebook.cells = cells
     notebook.metadata.pop("papermill", None)
+    notebook.metadata["lumirage"] = about_page
     return notebook

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from ..errors import InputError
 from ..images.preprocess import IMAGE_STEPS, PAIR_STEPS, STANDARD, Preprocessing, Step
 from ..methods import MethodSpec, list_methods
 from .pages import to_table
-from .toc import PROFILE_NAMES
+
+SCOREBOARD = ("00_summary", "open")
 
 
 def write_snippets(folder: Path, pages: Sequence[tuple[str, str]]) -> None:
@@ -31,7 +32,7 @@ def write_snippets(folder: Path, pages: Sequence[tuple[str, str]]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     snippets = {
-        "answers": describe_answers(folder, pages),
+        **describe_landing(folder, pages),
         "sources": describe_sources(load_sources()),
         "cohorts": describe_cohorts(COHORTS),
         "methods": describe_methods(list_methods()),
@@ -47,53 +48,24 @@ def _table(header: Sequence[str], rows: Sequence[Sequence]) -> str:
     return to_table(pd.DataFrame(rows, columns=header)) + "\n"
 
 
-# ---- answers -------------------------------------------------------------------------------------
+# ---- the landing page ----------------------------------------------------------------------------
 
 
-def read_answer(page: Path) -> tuple[str, str]:
-    """Title of an executed page and the first paragraph it computed.
-
-    Raises
-    ------
-    InputError
-        The page has no heading, or no cell of it computed Markdown.
-    """
-    cells = nbformat.read(page, as_version=4).cells
-    headings = (
-        line.removeprefix("# ")
-        for cell in cells
-        if cell.cell_type == "markdown"
-        for line in cell.source.splitlines()
-        if line.startswith("# ")
-    )
-    title, text = next(headings, None), next(_computed_markdown(cells), None)
-    if not title or not text:
-        raise InputError(f"{page}: expected a heading and an answer computed as Markdown")
-    answer = " ".join(text.strip().split("\n\n")[0].split())
-    return title, answer.removeprefix("**Answer.** ")
-
-
-def _computed_markdown(cells) -> Iterator[str]:
-    for cell in cells:
-        for output in cell.get("outputs", []):
-            text = output.get("data", {}).get("text/markdown")
-            if text:
-                yield text
-
-
-def describe_answers(folder: Path, pages: Sequence[tuple[str, str]]) -> str:
-    """The question and the answer of every page, as a definition list."""
-    if not pages:
-        return "No experiment is part of this book yet.\n"
-    by_notebook: dict[str, list[str]] = {}
-    titles: dict[str, str] = {}
-    for notebook, profile in pages:
-        page = f"{notebook}_{profile}.ipynb"
-        title, answer = read_answer(folder / page)
-        titles.setdefault(notebook, title)  # the first page's; those of a demo say so themselves
-        link = f"[{PROFILE_NAMES[profile]}]({folder.name}/{page})"
-        by_notebook.setdefault(notebook, []).append(f":   {answer} ({link})\n")
-    return "\n".join(f"{titles[n]}\n" + "\n".join(lines) for n, lines in by_notebook.items())
+def describe_landing(folder: Path, pages: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The answer and the scoreboard, as page 00 computed them; links lead from one folder above."""
+    if SCOREBOARD not in pages:
+        return {"answer": "This book has no published run.\n", "scoreboard": ""}
+    path = folder / "{}_{}.ipynb".format(*SCOREBOARD)
+    found = nbformat.read(path, as_version=4).metadata.get("lumirage", {}).get("landing")
+    if not found:
+        raise InputError(
+            f"{path}: has no scoreboard; execute it again (`lumirage book --recompute`)"
+        )
+    answer = "\n".join(f"- {sentence}" for sentence in found["sentences"])
+    return {
+        "answer": f"{answer}\n",
+        "scoreboard": found["cards"].replace('href="', f'href="{folder.name}/') + "\n",
+    }
 
 
 # ---- data ----------------------------------------------------------------------------------------

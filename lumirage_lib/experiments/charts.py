@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ..methods import colour_of, marker_of, name_of, order_of
-from .style import subplots
+from .families import ARMS, name_plainly
+from .style import WIDTH, put_legend, subplots
 
 ALL = "all networks"
 
@@ -21,10 +22,14 @@ def plot_contrast_dice(pairs: pd.DataFrame):
     """
     done = pairs[pairs["status"] == "ok"]
     arms = list(done["arm"].unique())
+    columns = min(2, len(arms))
+    n_rows = -(-len(arms) // columns)
     figure, panels = subplots(
-        1, len(arms), figsize=(3.4 * len(arms) + 1.4, 3.8), squeeze=False, sharey=False
+        n_rows, columns, figsize=(WIDTH, 2.9 * n_rows + 0.9), squeeze=False, sharey=False
     )
-    for axes, arm in zip(panels[0], arms, strict=True):
+    for axes in panels.flat[len(arms) :]:
+        axes.set_axis_off()
+    for axes, arm in zip(panels.flat, arms, strict=False):
         rows = done[done["arm"] == arm]
         conditions = list(rows["condition"].unique())
         means = rows.groupby(["method", "condition"])["dice"].mean()
@@ -39,15 +44,17 @@ def plot_contrast_dice(pairs: pd.DataFrame):
                 ms=6,
                 label=name_of(method),
             )
+            own = method in ARMS[arm].drew_labels if arm in ARMS else False
+            if own:  # a score on labels that the method drew itself
+                axes.scatter(
+                    range(len(values)), values, s=90, marker="s", facecolors="none",
+                    edgecolors=colour_of(method), hatch="/////", zorder=1,
+                )  # fmt: skip
         axes.set_xticks(range(len(conditions)), conditions, rotation=25)
-        axes.set_title(arm, fontsize=10)
-    panels[0][0].set_ylabel("mean Dice")
-    handles = {
-        label: handle
-        for axes in panels[0]
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside right center", fontsize=8)
+        axes.set_title(name_plainly(arm), fontsize=9)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("mean Dice")
+    put_legend(figure)
     return figure
 
 
@@ -66,9 +73,10 @@ def plot_changes(
     labels, figure_rows = [], []
     for (arm, condition), rows in changes.groupby(["arm", "condition"], sort=False):
         source = rows["reference"].iloc[0] if "reference" in rows else None
-        labels.append(f"{arm}\n{source} → {condition}" if source else f"{arm}, {condition}")
+        where = name_plainly(arm)
+        labels.append(f"{where}\n{source} → {condition}" if source else f"{where}, {condition}")
         figure_rows.append(rows)
-    figure, axes = subplots(figsize=(7.4, 0.62 * len(labels) + 1.4))
+    figure, axes = subplots(figsize=(WIDTH, 0.6 * len(labels) + 1.6))
     names = [ALL, *order_of(m for m in changes["method"].unique() if m != ALL)]
     offsets = np.linspace(-0.28, 0.28, len(names))
     for number, name in enumerate(names):
@@ -87,5 +95,5 @@ def plot_changes(
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
     axes.set_xlabel(label)
-    axes.legend(fontsize=8, loc="best")
+    put_legend(figure)
     return figure

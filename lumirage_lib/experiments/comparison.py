@@ -10,9 +10,17 @@ import pandas as pd
 
 from .. import stats
 from ..methods import name_of
-from .families import ARMS, N_PRIMARY, Families, choose_families, is_primary, name_claim
+from .families import (
+    ARMS,
+    N_PRIMARY,
+    Families,
+    choose_families,
+    is_primary,
+    name_claim,
+    name_plainly,
+)
 from .run import Run
-from .sentences import make_table, show, show_interval
+from .sentences import make_table, name_some, show, show_interval
 
 ALL = "all networks"
 
@@ -79,20 +87,22 @@ def compare_networks(
 
 def tabulate_networks(changes: pd.DataFrame) -> str:
     """What :func:`compare_networks` found, as a table."""
+    rows = changes.to_dict("records")
+    changed = any(row["reference"] for row in rows)
     return make_table(
         {
-            "arm": row["arm"],
-            "change": f"{row['reference']} → {row['condition']}"
-            if row["reference"]
-            else row["condition"],
             "networks": name_of(row["method"]),
             "deep − iterative, Dice (95 %)": show_interval(row["change"], row["low"], row["high"]),
+            "images": name_plainly(name_claim(row["arm"], row["condition"])),
+        }
+        | ({"against": row["reference"]} if changed else {})
+        | {
             "networks' own": show(row["deep"], sign=bool(row["reference"])),
             "iterative": show(row["iterative"], sign=bool(row["reference"])),
             "pairs": row["n_pairs"],
             "failed": row["n_failed"],
         }
-        for row in changes.to_dict("records")
+        for row in rows
     )
 
 
@@ -115,7 +125,7 @@ def judge(
     needed = {condition} | ({reference} if reference else set())
     absent = set(families.methods) - set(_find_present(rows, families.methods, needed))
     if absent or not families.deep or not families.iterative:
-        names = ", ".join(name_of(m) for m in families.methods if m in absent)
+        names = name_some(m for m in families.methods if m in absent)
         reason = (
             f"not run yet: {names}" if absent else "a side of the comparison has no method here"
         )
@@ -151,14 +161,38 @@ def adjust(verdicts: Sequence[stats.Verdict]) -> list[stats.Verdict]:
     return out
 
 
+def specify_arms(
+    verdicts: Iterable[stats.Verdict], arms: Mapping[str, tuple[pd.DataFrame, Families]]
+) -> pd.DataFrame:
+    """Every choice of methods, of every verdict that could be read from complete families.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`lumirage_lib.stats.compute_specifications`, with the column claim.
+    """
+    out = [pd.DataFrame(columns=["claim", "word"])]
+    for verdict in verdicts:
+        arm = verdict.claim.id.split(": ")[0]
+        if verdict.word and arm in arms:
+            found = stats.compute_specifications({arm: (verdict.claim, arms[arm][0])})
+            out.append(found.assign(claim=verdict.claim.id))
+    return pd.concat(out, ignore_index=True)
+
+
 def list_verdicts(verdicts: Mapping[str, stats.Verdict]) -> str:
-    """One point a verdict, with what it counts for."""
+    """One point a verdict, with what it counts for; nothing where too few subjects decide nothing.
+
+    The first line of a page says that, once.
+    """
+    if {v.verdict for v in verdicts.values()} == {stats.NOT_DECIDABLE}:
+        return ""
     lines = []
     for name, verdict in verdicts.items():
         arm = ARMS.get(name.split(": ")[0])
         counts = arm is not None and (is_primary(name) or arm.status == "confirmatory")
         kind = arm.status if arm is not None and counts else "exploratory"
-        lines.append(f"- **{name}** ({kind}). {verdict.sentence}")
+        lines.append(f"- **{name_plainly(name)}** ({kind}). {verdict.sentence}")
     return (
         "\n".join(lines) or "No rule could be applied: a network or an iterative method is missing."
     )

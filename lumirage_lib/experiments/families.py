@@ -50,6 +50,8 @@ class Arm:
         Whether its images had been scored when the rules were written.
     label_sets : tuple of str
         Labels that must give the same word, where registration made the first; none: its own decide.
+    drew_labels : tuple of str
+        Methods whose registrations of atlases made the first labels: their scores are hatched.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Arm:
     n_pairs: int | None = None
     status: str = "re-analysis"
     label_sets: tuple[str, ...] = ()
+    drew_labels: tuple[str, ...] = ()
 
 
 # Every method of both roles, and the two of each that are run everywhere.
@@ -101,6 +104,7 @@ ARMS = {  # in the order of the runs
             n_pairs=20,
             status="confirmatory",
             label_sets=("fused", "fused-lapirn", "seg-T1w"),
+            drew_labels=("greedy",),
         ),
         Arm(
             "synthesised",
@@ -122,7 +126,13 @@ ARMS = {  # in the order of the runs
         ),
         Arm("macaque", "macaque brains", CORE, {}, n_pairs=10),
         # As version 1 had them.
-        Arm("openms", "real T2w and FLAIR of 3 patients", FIRST, {"T2w": T1W, "FLAIR": T1W}),
+        Arm(
+            "openms",
+            "real T2w and FLAIR of 3 patients",
+            FIRST,
+            {"T2w": T1W, "FLAIR": T1W},
+            drew_labels=("greedy",),
+        ),
         Arm("nichart", "the same adults at 2 mm", FIRST, {"FLAIR": T1W}),
     )
 }
@@ -132,6 +142,31 @@ N_PRIMARY = sum(len(arm.primary) for arm in ARMS.values())
 def name_claim(arm: str, condition: str) -> str:
     """What the claim on a condition of an arm is called: "oasis", "synthesised: T2w"."""
     return arm if condition in (STANDARD, arm) else f"{arm}: {condition}"
+
+
+# What the images of an arm are called where internal names do not belong.
+PLAIN = {
+    "nichart at 1 mm": "real {}",
+    "nichart": "real {} at 2 mm",
+    "real5": "real {} of 5 people",
+    "openms": "real {} of 3 patients",
+    "openms-clinical": "real {} of 4 patients, thick slices",
+    "ls": "real {} of 2 people",
+    "synthesised": "synthesised {}",
+}
+PLAIN_CONDITIONS = {"LPS not told": "turned images", "tight crop": "tightly cropped images"}
+
+
+def name_plainly(name: str) -> str:
+    """What a claim is about, for readers.
+
+    >>> name_plainly("synthesised: T2w"), name_plainly("oasis"), name_plainly("macaque: human size")
+    ('synthesised T2w', 'T1w', 'human size')
+    """
+    arm, _, condition = name.partition(": ")
+    if not condition and arm not in PLAIN:
+        return {"oasis": "T1w", "template": "generated brains"}.get(arm, arm)
+    return PLAIN.get(arm, "{}").format(PLAIN_CONDITIONS.get(condition, condition) or "images")
 
 
 def is_primary(name: str) -> bool:

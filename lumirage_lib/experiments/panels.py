@@ -10,13 +10,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
+from matplotlib.colors import ListedColormap
 
 from ..cohorts import SHOWN
 from ..methods import name_of, order_of
 from ..runs.store import read_slices
-from .style import subplots
+from .style import WIDTH, subplots
 
-FIXED_COLOUR, MOVED_COLOUR = "#56B4E9", "#E69F00"
+FIXED_COLOUR, ERROR = "#56B4E9", "#E69F00"
+NOT_SHOWN = (
+    "The images of this run are not drawn: their licence forbids it, or none is stated. What may be drawn "
+    "is generated, CC BY or MIT."
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def load_slices(blob: bytes) -> dict[str, np.ndarray]:
 
 
 def plot_panel(panel: Panel, plane: str = "coronal"):
-    """Moved image of every method with label contours: of the fixed image and of the moved labels.
+    """Moved image of every method; in colour where its labels are not those of the fixed image.
 
     Parameters
     ----------
@@ -65,7 +70,9 @@ def plot_panel(panel: Panel, plane: str = "coronal"):
     methods = order_of(panel.slices)
     columns = min(4, len(methods) + 1)
     rows = -(-(len(methods) + 1) // columns)
-    figure, axes = subplots(rows, columns, figsize=(2.6 * columns, 2.75 * rows), squeeze=False)
+    figure, axes = subplots(
+        rows, columns, figsize=(WIDTH, 1.15 * WIDTH / columns * rows), squeeze=False
+    )
     for axis in axes.flat:
         axis.axis("off")
     unpacked = {m: _crop(load_slices(panel.slices[m]), plane) for m in methods}
@@ -74,7 +81,9 @@ def plot_panel(panel: Panel, plane: str = "coronal"):
     axes.flat[0].set_title("fixed", fontsize=9)
     for axis, method in zip(list(axes.flat)[1:], methods, strict=False):
         _draw(axis, unpacked[method], plane, "moved", "fixed", FIXED_COLOUR)
-        _draw(axis, unpacked[method], plane, None, "moved", MOVED_COLOUR)
+        fixed, moved = (unpacked[method][f"{name}_labels_{plane}"] for name in ("fixed", "moved"))
+        wrong = np.where(fixed != moved, 1.0, np.nan)
+        axis.imshow(wrong.T, origin="lower", cmap=ListedColormap([ERROR]), alpha=0.75)
         axis.set_title(f"{name_of(method)}\nDice {panel.dice[method]:.3f}", fontsize=9)
     return figure
 
@@ -88,9 +97,8 @@ def _crop(arrays: Mapping[str, np.ndarray], plane: str, margin: int = 4) -> dict
     return {name: cut[tuple(box)] for name, cut in arrays.items() if name.endswith(plane)}
 
 
-def _draw(axis, arrays, plane: str, image: str | None, labels: str, colour: str) -> None:
-    if image:
-        axis.imshow(arrays[f"{image}_{plane}"].T, origin="lower", cmap="gray", vmin=0, vmax=255)
+def _draw(axis, arrays, plane: str, image: str, labels: str, colour: str) -> None:
+    axis.imshow(arrays[f"{image}_{plane}"].T, origin="lower", cmap="gray", vmin=0, vmax=255)
     cut = arrays[f"{labels}_labels_{plane}"].astype(int)
     # A line wherever the label changes; contour levels would merge neighbouring label numbers.
     i, j = np.nonzero(np.diff(cut, axis=0))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..methods import name_of
+from ..methods import family_of, name_of
 from ..stats import count
 from .choice import split_methods
+from .families import name_plainly
 
 if TYPE_CHECKING:
     from .run import Run
@@ -63,7 +64,10 @@ def write_design(rows: pd.DataFrame) -> str:
 
 def write_designs(rows: pd.DataFrame) -> str:
     """The same of every arm."""
-    arms = [f"{arm}: {write_design(mine)}" for arm, mine in rows.groupby("arm", sort=False)]
+    arms = [
+        f"{name_plainly(arm)}: {write_design(mine)}"
+        for arm, mine in rows.groupby("arm", sort=False)
+    ]
     return "; ".join(arms) + "." if arms else "No pairs, no subjects."
 
 
@@ -75,12 +79,39 @@ def write_state(run: Run, asked: Iterable[str] = ()) -> str:
     lacking = pd.Series([t.method for t in run.tasks if t.key not in have], dtype=object)
     if lacking.empty:
         return " ".join(left_out)
-    each = ", ".join(f"{name_of(m)} {n}" for m, n in lacking.value_counts(sort=False).items())
     incomplete = (
-        f"This run is not complete: {len(lacking)} of {len(run.tasks)} registrations are still to be "
-        f"computed ({each}). An arm has no verdict before its families are complete on every pair."
+        f"This run is not complete: {len(lacking)} of {len(run.tasks)} registrations, by "
+        f"{count(lacking.nunique(), 'method')}, are still to be computed. An arm has no verdict before its "
+        "families are complete on every pair."
     )
     return " ".join([incomplete, *left_out])
+
+
+def name_some(methods: Iterable[str]) -> str:
+    """Names of one or two methods; of more, how many they are."""
+    names = [name_of(m) for m in methods]
+    return " and ".join(names) if len(names) <= 2 else f"{len(names)} methods"
+
+
+def describe_families(values: pd.Series, digits: int = 3) -> str:
+    """ "iterative methods 0.61 to 0.62, networks 0.58 to 0.63", from one number a method.
+
+    Parameters
+    ----------
+    values : Series
+        Index: methods, known here.
+    """
+    said = []
+    for family, words in (
+        ("iterative", "iterative methods"),
+        ("deep", "networks"),
+        ("baseline", ""),
+    ):
+        found = values[[family_of(m) == family for m in values.index]].dropna()
+        if len(found):
+            ends = dict.fromkeys(show(x, digits) for x in (found.min(), found.max()))
+            said.append(f"{words or name_of(str(found.index[0]))} {' to '.join(ends)}")
+    return ", ".join(said)
 
 
 def list_limits(run: Run) -> list[str]:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from lumirage_lib.book.html import build_html
 from lumirage_lib.errors import InputError, LumirageError
+from lumirage_lib.methods import list_methods
 from lumirage_lib.runs.profiles import project_root
 
 TOC = {
@@ -122,3 +123,52 @@ def test_images_say_what_they_show_and_headings_keep_their_order(page):
     levels = [int(tag.name[1]) for tag in article(re.compile(r"^h[1-6]$"))]
     assert levels[0] == 1
     assert all(b <= a + 1 for a, b in itertools.pairwise(levels)), levels
+
+
+# ---- what the built pages say --------------------------------------------------------------------
+
+CHAPTERS = [page for page in PAGES if page.parent.name == "experiments"]
+# Raw formulas, raw Python, numbers that are none.
+NOT_PROSE = (r"\$\$", r"\\frac", r"np\.float64", r"\bnan\b", r"– to –", r"[-−]0\.0+(?![0-9])")
+NAMES = sorted({spec.name for spec in list_methods()}, key=len, reverse=True)
+NAMED = re.compile("|".join(rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in NAMES))
+
+
+def read_blocks(page) -> list[str]:
+    """Text of every paragraph, item, cell and output of a page, without code."""
+    article = BeautifulSoup(page.read_text(), "html.parser").find("article")
+    for tag in [*article(["code", "script", "style"]), *article(class_="cell_input")]:
+        tag.decompose()
+    blocks = article(["p", "li", "td", "th", "dd", "figcaption", "pre"])
+    inner = [b for b in blocks if not b(["p", "li", "td", "th"])]
+    return [" ".join(b.get_text(" ").split()) for b in inner]
+
+
+@needs_build
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(BUILT).as_posix())
+def test_no_page_shows_what_is_no_prose(page):
+    text = "\n".join(read_blocks(page))
+    assert [
+        match for bad in NOT_PROSE for match in re.findall(f".{{0,30}}{bad}.{{0,20}}", text)
+    ] == []
+
+
+@needs_build
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda p: p.stem)
+def test_no_sentence_of_a_chapter_names_more_than_two_methods(page):
+    sentences = [s for block in read_blocks(page) for s in re.split(r"(?<=[.!?]) ", block)]
+    assert [s for s in sentences if len(set(NAMED.findall(s))) > 2] == []
+
+
+@needs_build
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda p: p.stem)
+def test_a_chapter_begins_with_a_short_sentence_a_chip_and_a_figure(page):
+    article = BeautifulSoup(page.read_text(), "html.parser").find("article")
+    headline = article.find(class_="lm-headline")
+    assert 3 <= len(headline.get_text().split()) <= 25, headline.get_text()
+    assert article.find(class_="lm-chip")
+    parts = [article.find(class_="lm-headline"), article.find(class_="lm-minute")]
+    parts.append(article.find(string=re.compile("Command, tables, parameters and versions")))
+    places = [str(article).find(str(part)) for part in parts]
+    assert places == sorted(places)
+    assert "how-this-page-was-made" in {s.get("id") for s in article("section")}

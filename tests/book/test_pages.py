@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shlex
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 from lumirage_lib.book import notebooks, pages
+from lumirage_lib.errors import InputError
+from lumirage_lib.experiments.opening import Opening
 
 NOTEBOOK = "01_in_distribution"
 
@@ -46,10 +49,38 @@ def test_the_page_shows_the_command_and_writes_its_tables(tmp_path, monkeypatch)
     said = []
     monkeypatch.setattr(pages, "say", said.append)
     parameters = notebooks.resolve_parameters(NOTEBOOK, "smoke", {"n_pairs": 5})
-    pages.show_reproduce(NOTEBOOK, parameters, {"pairs": pd.DataFrame({"dice": [0.5, 0.25]})})
+    pages.show_making(NOTEBOOK, parameters, {"pairs": pd.DataFrame({"dice": [0.5, 0.25]})})
     assert f"```sh\nlumirage run {NOTEBOOK} -p smoke -P n_pairs=5\n```" in said[0]
     # Beside the default's, whose name has no hash of what was changed.
     (path,) = tmp_path.glob(f"{NOTEBOOK}_smoke_*_pairs.csv")
     assert f"({path.name}), 2 rows" in said[0]
     table = pd.read_csv(path)
     assert table["dice"].tolist() == [0.5, 0.25]
+
+
+def test_a_figure_with_text_that_is_too_small_is_refused(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *a, **k: shown.append(k))
+    monkeypatch.setattr(pages, "display", lambda *a, **k: shown.append(k))
+    figure, axes = plt.subplots(figsize=(7, 2))
+    axes.set_xlabel("read me", fontsize=8)
+    assert pages.find_least_text_px(figure) == pytest.approx(8 / 72 * 672 / 7)
+    pages.show(figure, "fig", "caption", "alt")
+    assert shown[0]["metadata"]["lumirage"]["width"] == "100%"
+    figure, axes = plt.subplots(figsize=(10, 2))
+    axes.set_xlabel("read me", fontsize=8)
+    with pytest.raises(InputError, match=r"fig: text of 7.5 px"):
+        pages.show(figure, "fig", "caption", "alt")
+
+
+def test_how_a_page_begins(monkeypatch):
+    said = []
+    monkeypatch.setattr(pages, "display", lambda text, **k: said.append((text.data, k)))
+    opening = Opening("It is so.", ("**What.** This.", ""), of="mice")
+    pages.say_headline(opening)
+    pages.say_points(opening)
+    (headline, more), (points, _) = said
+    assert "It is so." in headline
+    assert "no claim is judged" in headline
+    assert more["metadata"]["lumirage"] == {"of": "mice"}
+    assert points.count("\n- ") == 1

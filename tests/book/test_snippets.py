@@ -6,16 +6,16 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import nbformat
 import pytest
 from pybtex.database import parse_file
 
 from lumirage_lib.book.snippets import (
-    describe_answers,
     describe_cohorts,
+    describe_landing,
     describe_methods,
     describe_preprocessing,
     describe_sources,
-    read_answer,
     write_snippets,
 )
 from lumirage_lib.cohorts import COHORTS
@@ -31,25 +31,21 @@ def table_rows(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-def test_the_answer_is_the_first_paragraph_that_was_computed(tmp_path, write_page):
-    page = write_page(tmp_path / "p.ipynb", "**Answer.** **Yes**, by\n0.01.\n\nMore of it.")
-    assert read_answer(page) == ("A title", "**Yes**, by 0.01.")
+def test_the_landing_page_has_what_the_scoreboard_computed(tmp_path, write_page):
+    page = write_page(tmp_path / "experiments" / "00_summary_open.ipynb")
+    with pytest.raises(InputError, match="has no scoreboard"):
+        describe_landing(page.parent, [("00_summary", "open")])
+    notebook = nbformat.read(page, as_version=4)
+    cards = '<a href="01_a_open.html">Chapter 01</a>'
+    notebook.metadata["lumirage"] = {"landing": {"sentences": ["One.", "Two."], "cards": cards}}
+    nbformat.write(notebook, page)
+    found = describe_landing(page.parent, [("00_summary", "open"), ("01_a", "demo")])
+    assert found["answer"] == "- One.\n- Two.\n"
+    assert 'href="experiments/01_a_open.html"' in found["scoreboard"]
 
 
-@pytest.mark.parametrize("change", [{"answer": None}, {"title": "no heading"}])
-def test_a_page_without_title_or_answer_is_refused(tmp_path, write_page, change):
-    with pytest.raises(InputError, match="expected a heading and an answer"):
-        read_answer(write_page(tmp_path / "p.ipynb", **change))
-
-
-def test_answers_of_one_notebook_stand_together_with_links_to_their_pages(tmp_path, write_page):
-    folder = tmp_path / "experiments"
-    for profile, answer in {"open": "Published.", "demo": "Live."}.items():
-        write_page(folder / f"01_a_{profile}.ipynb", answer)
-    text = describe_answers(folder, [("01_a", "open"), ("01_a", "demo")])
-    assert text.count("A title") == 1
-    assert ":   Published. ([published run](experiments/01_a_open.ipynb))" in text
-    assert ":   Live. ([live demo](experiments/01_a_demo.ipynb))" in text
+def test_a_book_without_a_published_run_says_so(tmp_path):
+    assert "no published run" in describe_landing(tmp_path, [("01_a", "demo")])["answer"]
 
 
 def test_sources_are_counted_once_each_with_their_licence():
@@ -110,7 +106,7 @@ def test_prose_includes_only_what_is_written(tmp_path):
     write_snippets(tmp_path, [])
     written = {f"experiments/{p.name}" for p in tmp_path.iterdir()}
     prose = "".join(p.read_text() for p in (project_root() / "book").glob("*.md"))
-    included = re.findall(r"```\{include\} (\S+)", prose)
+    included = re.findall(r"```\{include\} (experiments/\S+)", prose)
     assert set(included) == written
 
 

@@ -77,8 +77,8 @@ def test_slope_and_intercept_are_those_put_in(result):
         assert row.intercept == pytest.approx(ADDED[row.method], abs=1e-9)
         assert row.n_subjects == 3
     # Of a loss of 8 %: 0.7 x 8 - 1 and 0.4 x 8 - 3.
-    assert "loss of 8 % of the hippocampus" in result.answer
-    assert "iterative methods 4.6 %, networks 0.2 %" in result.answer
+    assert "loss of 8 % of the hippocampus" in result.opening.text
+    assert "iterative methods 4.6 %, networks 0.2 %" in result.opening.text
     assert "−4.6 %" in result.atrophy_table
 
 
@@ -94,7 +94,7 @@ def test_invented_change_is_of_pairs_without_a_change(result):
     assert set(rows.index.get_level_values(0)) == {IDENTITY}  # nobody was scanned twice here
     assert rows.loc[(IDENTITY, "clapirn"), "volume"] == pytest.approx(0.03, abs=1e-9)
     assert rows.loc[(IDENTITY, "greedy"), "sd_log_j"] == pytest.approx(0.1)
-    assert "Between a scan and itself" in result.answer
+    assert "Between a scan and itself" in result.opening.text
 
 
 def test_volumetry_has_bias_spread_and_what_a_study_needs(run, result):
@@ -154,7 +154,7 @@ def test_published_plan_shares_the_rows_of_other_notebooks():
 def test_empty_run_has_its_sentences_and_figures(run, result):
     empty = replace(run, registrations=run.registrations.iloc[:0], structures=pd.DataFrame())
     found = analysis.analyse(empty, PARAMETERS)
-    assert "stays open" in found.answer
+    assert "stays open" in found.opening.text
     for plot, table in (
         (figures.plot_atrophy, result.changes),
         (figures.plot_invented, result.invented),

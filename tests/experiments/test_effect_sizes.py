@@ -133,7 +133,7 @@ def test_headline_verdict_is_that_of_the_published_numbers(result):
     assert (result.verdict.low, result.verdict.high) == pytest.approx((low, high), abs=2e-4)
     assert -0.01 < 0 < low < high <= 0.01  # clearly better, and by less than matters
     assert (result.verdict.word, result.verdict.verdict) == ("equal within the margin", "supported")
-    assert f"{difference.mean() / difference.std(ddof=1):.2f}" in result.answer
+    assert f"{difference.mean() / difference.std(ddof=1):.2f}" in result.opening.headline
 
 
 def test_leak_free_comparison_is_equal_by_every_list_of_structures(result):

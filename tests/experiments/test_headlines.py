@@ -56,12 +56,12 @@ def test_t1w(published):
         assert result.verdict.estimate == pytest.approx(expected.mean(), abs=1e-12)
     means = rows.groupby("method")["dice"].mean()
     for method in ("greedy", "clapirn"):
-        assert f"{means[method]:.3f}" in result.summary_text
+        assert f"{means[method]:.3f}" in result.summary_table
     rescans = published.query("kind == 'rescan' and cohort == 'oasis' and status == 'ok'")
     wide = rescans.pivot(index=PAIR, columns="method", values="dice")
     below = int((wide["clapirn"] < wide["affine"]).sum())
     assert below == 5
-    assert f"below on {below} of 5" in result.rescan_text
+    assert f"{below} of 5" in result.rescan_text
     assert run.counts["reused"] == len(set(run.registrations["key"]))
 
 
@@ -137,4 +137,4 @@ def test_statistics():
         running = max(running, min(1.0, (len(p) - rank) * p[k]))
         assert result.comparisons["p_holm"].iloc[k] == pytest.approx(running)
     clear = int((result.comparisons["p_holm"] < 0.05).sum())
-    assert f"{clear} of {len(p)} differences" in result.answer
+    assert f"{clear} of {len(p)} differences" in result.opening.text

@@ -127,8 +127,8 @@ def test_verdict_needs_the_whole_family_and_says_equality(gains, leave_out, said
     (verdict,) = analysis.decide(run, 0.01).values()
     assert verdict.verdict == said
     result = analysis.analyse(run, OPEN)
-    assert verdict.sentence in result.answer
-    assert "GB" in result.answer
+    assert verdict.sentence in result.verdict_text
+    assert "GB" in result.opening.headline
 
 
 def test_no_verdict_without_the_arm():
@@ -174,8 +174,8 @@ def test_gain_is_read_off_at_native_labels(registrations):
     assert gain.loc["greedy", "high"] - 0.1 == pytest.approx(half, rel=0.35)
     assert gain.loc["clapirn", ["gain", "n_pairs", "n_failed"]].tolist() == [0.0, 1, 1]
     text = analysis._gain_text(gain.reset_index())
-    assert "template, from 8 to 5 mm: greedy +0.100 (" in text
-    assert "conditional LapIRN 0.000" in text  # only the pair it has at both, no interval
+    # Of networks only the pair that was registered at both.
+    assert "generated, from 8 to 5 mm: iterative methods 0.100, networks 0.000" in text
 
 
 def test_page_of_an_empty_run_has_its_sentences(registrations):
@@ -268,7 +268,7 @@ def test_what_was_measured_is_said(registrations):
     wall["shape"] = "352x352x256"
     said = memory.say_ran(wall, pairs)
     assert "grid of 0.6 mm, 352 × 352 × 256" in said
-    assert "each: conditional LapIRN in slabs, 4.4 GB in 70 s." in said
+    assert "1 inference on one processor thread each, in 4.4 GB and 70 s." in said
     assert "failed: conditional LapIRN whole (out-of-memory)." in said
     assert "VFA" not in said
     error = memory.say_error(wall)

@@ -12,8 +12,15 @@ from simulated import draw_pairs
 from lumirage_lib import stats
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import EXPERIMENTS
+from lumirage_lib.experiments.families import name_plainly
 from lumirage_lib.experiments.summary import analysis as summary
 from lumirage_lib.runs import profiles
+
+NONE = pd.DataFrame(columns=["claim", "word"])
+
+
+def analyse(verdicts, profile: str, choices=NONE) -> summary.Result:
+    return summary.analyse(summary.Judged(verdicts, choices, pd.DataFrame()), profile)
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +53,18 @@ def decide():
 
 def test_scoreboard_has_every_claim_and_only_computed_numbers(decide):
     verdict = decide(0.05)
-    result = summary.analyse({"01_in_distribution": [verdict]}, "open")
-    lines = result.scoreboard.splitlines()
-    assert len(lines) == 2 + len(summary.STATEMENTS)
-    assert "**not supported**" in lines[2]
-    assert "01_in_distribution_open.ipynb" in lines[2]
-    untested = [line for line in lines[3:] if "**not tested**" not in line]
-    assert ["gigabytes" in line for line in untested] == [True]
+    result = analyse({"01_in_distribution": [verdict]}, "open")
+    first, *others = result.cards.split('class="lm-card"')[1:]
+    assert 1 + len(others) == len(summary.STATEMENTS)
+    assert "<b>not supported</b>" in first
+    assert 'href="01_in_distribution_open.html"' in first
+    assert "24 pairs of 8 subjects" in first
+    assert first.count("<svg") == 1
+    untested = [card for card in others if "<b>not tested</b>" not in card]
+    assert ["gigabytes" in card for card in untested] == [True]
     assert verdict.sentence in result.arms_text
-    assert "1 not supported" in result.answer
+    assert "1 not supported" in result.opening.headline
+    assert "better than iterative methods on T1w brains (0.05" in result.sentences[0]
     (row,) = result.arms.to_dict("records")
     assert (row["estimate"], row["low"], row["high"]) == (
         verdict.estimate,
@@ -70,17 +80,17 @@ def test_claim_is_decided_by_its_primary_arms_alone(decide):
     )
     assert summary.choose_judges([beside, primary]) == [primary]
     assert summary.choose_judges([beside]) == [beside]  # a live page has no primary arm
-    result = summary.analyse({"03_contrasts": [primary, beside]}, "demo")
-    assert "1 supported" in result.answer
+    result = analyse({"03_contrasts": [primary, beside]}, "demo")
+    assert "1 supported" in result.opening.headline
     assert list(result.arms["primary"]) == [True, False]
 
 
 def test_what_version_1_said_stands_beside_what_replaced_it(decide):
-    text = summary.analyse({"01_in_distribution": [decide(0.0)]}, "open").changes_text
+    text = analyse({"01_in_distribution": [decide(0.0)]}, "open").changes_text
     table = pd.read_csv(profiles.project_root() / "results" / "open" / summary.FIRST_VERDICTS)
     assert len(text.splitlines()) == 2 + table["statement"].nunique()
     for row in table.itertuples():
-        assert f"{row.arm} {row.verdict}" in text
+        assert f"{name_plainly(row.arm)} {row.verdict}" in text
 
 
 def test_every_arm_belongs_to_a_claim():
@@ -90,4 +100,23 @@ def test_every_arm_belongs_to_a_claim():
 
 def test_no_verdict_at_all_is_refused():
     with pytest.raises(InputError, match="no run has a verdict"):
-        summary.analyse({}, "smoke")
+        analyse({}, "smoke")
+
+
+def test_what_is_not_finished_has_no_number_and_is_said_once(decide):
+    verdict = dataclasses.replace(decide(0.05), verdict=stats.INCOMPLETE)
+    claims = {"01_in_distribution": [verdict], "05_preprocessing": [verdict]}
+    result = analyse(claims, "open")
+    assert "registrations not finished" in result.cards
+    assert "0.05" not in result.cards
+    assert sum("no answer yet" in sentence for sentence in result.sentences) == 1
+
+
+def test_share_of_specifications_stands_on_the_card(decide):
+    verdict = decide(0.05)
+    words = ["gains, and it matters"] * 3 + ["undecided"]
+    choices = pd.DataFrame({"claim": verdict.claim.id, "word": words})
+    result = analyse({"01_in_distribution": [verdict]}, "open", choices)
+    assert (
+        "Of 4 ways to choose methods and labels, 75 % say: gains, and it matters." in result.cards
+    )

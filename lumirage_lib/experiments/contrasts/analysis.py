@@ -11,19 +11,22 @@ import pandas as pd
 from ... import stats
 from ...images.contrast import INVERTED
 from ...methods import name_of, order_of
-from ...stats import count
+from ...stats import count, join
 from ..comparison import (
+    ALL,
     adjust,
     compare_networks,
     judge,
     judge_by_labels,
     list_verdicts,
+    specify_arms,
     split_arms,
     tabulate_networks,
 )
 from ..completeness import keep_matched
 from ..experiment import Result
-from ..families import ARMS, LEAK_FREE, Families, is_primary
+from ..families import ARMS, LEAK_FREE, Families, is_primary, name_claim, name_plainly
+from ..opening import Opening, say_certainty, say_together, show_range
 from ..run import Run
 from ..sentences import (
     list_limits,
@@ -37,6 +40,13 @@ from ..sentences import (
 from .checks import load_checks
 from .plan import CONTROL, DOSES
 
+# What separates an image from T1w, by the reference it is compared with and by the way to that.
+PARTS = {
+    CONTROL: "contrast",
+    "T1w thick": "contrast",
+    f"to {CONTROL}": "synthesis (resolution, noise, scaling)",
+    "to T1w thick": "thick slices (resolution)",
+}
 N_SCORED = 14  # first pairs of nichart that had been looked at when the rules were written
 CONTROLS = (CONTROL, "T1w thick")
 
@@ -66,10 +76,10 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     together = [pd.concat(frames, ignore_index=True) if frames else pd.DataFrame() for frames in
                 (changes, effects)]  # fmt: skip
     matched = keep_matched(table[table["arm"] != DOSES])
-    groups = compare_groups(run, matched)
+    groups, parts = compare_groups(run, matched), split_changes(together[0])
     doses = _average_doses(table)
     return Result(
-        answer=_answer(adjusted),
+        opening=_open(adjusted, together[0], doses),
         state=write_state(run),
         design=write_designs(matched),
         verdicts=adjusted,
@@ -78,6 +88,9 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         matched=matched,
         changes=together[0],
         changes_table=tabulate_networks(together[0]),
+        parts=parts,
+        parts_text=_say_parts(parts, adjusted),
+        specifications=specify_arms(adjusted.values(), sides),
         effects=together[1],
         effects_table=_tabulate_effects(together[1]),
         groups=groups,
@@ -115,7 +128,7 @@ def _judge(
     common: dict[str, Any] = {
         "says": "loses",
         "text": f"networks lose more than iterative methods from T1w to {condition}",
-        "where": f"from {reference} to {condition} ({declared.title if declared else arm})",
+        "where": f"from {reference} to {condition} ({declared.title if declared else name_plainly(arm)})",
         "margin": margin,
     }
     found = [judge_by_labels(run, arm, rows, families, condition, reference=reference, **common)]
@@ -201,22 +214,96 @@ def _average_doses(table: pd.DataFrame) -> pd.DataFrame:
 # ---- sentences -----------------------------------------------------------------------------------
 
 
-def _answer(verdicts: Mapping[str, stats.Verdict]) -> str:
+def _open(
+    verdicts: Mapping[str, stats.Verdict], changes: pd.DataFrame, doses: pd.DataFrame
+) -> Opening:
     if not any(v.n_pairs for v in verdicts.values()):
-        return (
-            "**Answer.** Of no arm are both a network and an iterative method there, in T1w and in "
-            "another contrast, so the question stays open."
-        )
-    primary = [v for name, v in verdicts.items() if is_primary(name)] or list(verdicts.values())
-    said = "; ".join(f"{v.claim.id}: {v.verdict}" for v in primary)
-    return f"**Answer.** That networks lose more than iterative methods: {said}."
+        found = "Nothing was registered in two contrasts by both sides, so the question stays open."
+        return Opening(found, (), tuple(verdicts.values()))
+    judges = [v for name, v in verdicts.items() if is_primary(name)] or list(verdicts.values())
+    beside = [v for v in verdicts.values() if v not in judges and v.word]
+    means = changes[changes["method"] == ALL].dropna(subset="low")
+    what = (
+        f"Measured so far, networks lose {show_range(-means['deep'])} Dice from the reference to a new "
+        f"image, iterative methods {show_range(-means['iterative'])}."
+        if len(means)
+        else "No pair was registered in two contrasts by both sides."
+    )
+    named = {name_plainly(v.claim.id): v for v in judges}
+    return Opening(
+        say_together(named),
+        (
+            f"**What.** {what}",
+            say_certainty(judges),
+            "**What it depends on.** "
+            + (say_together({name_plainly(v.claim.id): v for v in beside}) or _say_dip(doses)),
+        ),
+        tuple(judges),
+    )
+
+
+def split_changes(changes: pd.DataFrame) -> pd.DataFrame:
+    """A change from T1w in its parts: through everything but the contrast, then the contrast.
+
+    Returns
+    -------
+    DataFrame
+        arm, condition, part, deep, iterative (mean changes), change, low, high; a row for each part that
+        was run.
+    """
+    rows = changes[changes["method"] == ALL] if len(changes) else changes
+    out = []
+    if len(rows):  # the first pairs of an arm would stand for all of it
+        declared = [ARMS[arm].n_pairs or 0 if arm in ARMS else 0 for arm in rows["arm"]]
+        rows = rows[rows["n_pairs"] >= declared]
+    for row in rows.to_dict("records"):
+        if row["condition"] in CONTROLS:
+            continue
+        parts = {PARTS.get(row["reference"], "all of it, not divided"): row}
+        control = rows[(rows["arm"] == row["arm"]) & (rows["condition"] == row["reference"])]
+        if len(control):
+            parts = {PARTS[f"to {row['reference']}"]: control.iloc[0].to_dict(), **parts}
+        kept = ("deep", "iterative", "change", "low", "high")
+        out += [
+            {"arm": row["arm"], "condition": row["condition"], "part": part}
+            | {k: found[k] for k in kept}
+            for part, found in parts.items()
+        ]
+    return pd.DataFrame(out, columns=["arm", "condition", "part", "deep", "iterative", "change",
+                                      "low", "high"])  # fmt: skip
+
+
+def _say_parts(parts: pd.DataFrame, verdicts: Mapping[str, stats.Verdict]) -> str:
+    """What no run has divided."""
+    whole = parts.loc[parts["part"] == "all of it, not divided", ["arm", "condition"]]
+    names = [name_plainly(name_claim(r.arm, r.condition)) for r in whole.itertuples()]
+    lacking = [
+        name_plainly(name) for name, v in verdicts.items()
+        if not ((parts["arm"] + ": " + parts["condition"]) == name).any() and "never scored" not in name
+    ]  # fmt: skip
+    said = [
+        "No run rescaled the intensities alone, so that part is within the contrast or the synthesis.",
+        f"Not divided, for want of a control: {join(names)}." if names else "",
+        f"Without runs of both sides yet: {join(lacking)}." if lacking else "",
+    ]
+    return " ".join(s for s in said if s)
+
+
+def _say_dip(doses: pd.DataFrame) -> str:
+    mixed = doses.dropna(subset="dose")
+    if mixed.empty:
+        return "Which contrast, and whether it is real or synthesised."
+    worst = mixed.loc[mixed.groupby("method")["dice"].idxmin(), "dose"]
+    return (
+        f"Which contrast: in a mixture of T1w and T2w the least accurate share of T2w is "
+        f"{worst.median():g} for the middle one of {count(len(worst), 'method')}, not the end."
+    )
 
 
 def _tabulate_effects(effects: pd.DataFrame) -> str:
     return make_table(
         {
-            "arm": r["arm"],
-            "contrast": r["condition"],
+            "images": name_plainly(name_claim(r["arm"], r["condition"])),
             "deep − iterative, Dice (95 %)": show_interval(
                 *(r[f"mean_difference{end}"] for end in ("", "_low", "_high"))
             ),
@@ -245,7 +332,7 @@ def _say_groups(groups: pd.DataFrame) -> str:
 
 
 def _say_doses(doses: pd.DataFrame) -> str:
-    parts = []
+    lines = []
     for method in order_of(doses["method"]):
         rows = doses[doses["method"] == method]
         mixed = rows.dropna(subset="dose").sort_values("dose")
@@ -253,21 +340,25 @@ def _say_doses(doses: pd.DataFrame) -> str:
             continue
         inverted = rows[rows["condition"] == INVERTED]["dice"]
         worst = mixed.loc[mixed["dice"].idxmin()]
-        parts.append(
-            f"{name_of(method)}: {mixed['dice'].iloc[0]:.3f} at dose {mixed['dose'].iloc[0]:g}, "
-            f"lowest {worst['dice']:.3f} at {worst['dose']:g}"
-            + (f", {inverted.iloc[0]:.3f} inverted" if len(inverted) else "")
+        lines.append(
+            {
+                "method": name_of(method),
+                "lowest Dice": show(worst["dice"]),
+                "at a share of T2w of": f"{worst['dose']:g}",
+                "in T1w": show(mixed["dice"].iloc[0]),
+                "inverted": show(inverted.iloc[0]) if len(inverted) else "–",
+            }
         )
-    return "; ".join(parts) + "." if parts else "No dose-response was run."
+    return make_table(lines, "No dose-response was run.")
 
 
 def _tabulate_power(verdicts: Mapping[str, stats.Verdict]) -> str:
     return make_table(
         {
-            "arm and contrast": name,
+            "images": name_plainly(name),
+            "seen four times in five": show(v.detectable),
             "pairs": v.n_pairs,
             "subjects": v.n_subjects,
-            "seen four times in five": show(v.detectable),
         }
         for name, v in verdicts.items()
         if v.n_pairs

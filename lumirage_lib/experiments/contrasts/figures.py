@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ...methods import colour_of, marker_of, name_of, order_of
-from ..style import subplots
+from ..families import name_claim, name_plainly
+from ..sentences import show
+from ..style import WIDTH, put_legend, subplots
 
 
 def plot_group_changes(groups: pd.DataFrame):
-    """Heat map of the difference in differences: groups of structures down, arms and contrasts across."""
-    wide = groups.assign(where=groups["arm"] + "\n" + groups["condition"]).pivot_table(
-        "change", "group", "where", sort=False
-    )
-    figure, axes = subplots(figsize=(1.05 * wide.shape[1] + 2.6, 0.5 * wide.shape[0] + 1.6))
+    """Heat map of the difference in differences: images down, groups of structures across."""
+    where = [name_plainly(name_claim(r.arm, r.condition)) for r in groups.itertuples()]
+    wide = groups.assign(where=where).pivot_table("change", "where", "group", sort=False)
+    figure, axes = subplots(figsize=(WIDTH, 0.4 * wide.shape[0] + 1.3))
     axes.grid(False)
     limit = max(float(np.nanmax(np.abs(wide.to_numpy()))), 1e-3)
     picture = axes.imshow(wide, cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
     for (i, j), value in np.ndenumerate(wide.to_numpy()):
         if np.isfinite(value):
             shade = "white" if abs(value) > 0.6 * limit else "black"
-            axes.text(j, i, f"{value:+.3f}", ha="center", va="center", fontsize=8, color=shade)
-    axes.set_xticks(range(wide.shape[1]), wide.columns, fontsize=8)
+            axes.text(
+                j, i, show(value, sign=True), ha="center", va="center", fontsize=8, color=shade
+            )
+    axes.set_xticks(range(wide.shape[1]), wide.columns)
     axes.set_yticks(range(wide.shape[0]), wide.index)
     figure.colorbar(picture, label="change of (deep − iterative)")
     return figure
@@ -38,7 +42,7 @@ def plot_doses(doses: pd.DataFrame):
     doses : DataFrame
         method, family, condition, dose (NaN for the inverted image), dice.
     """
-    figure, axes = subplots(figsize=(6.4, 3.8))
+    figure, axes = subplots(figsize=(WIDTH, 4.0))
     for method in order_of(doses["method"]):
         rows = doses[doses["method"] == method]
         family = rows["family"].iloc[0]
@@ -56,7 +60,7 @@ def plot_doses(doses: pd.DataFrame):
     ticks = [0, 0.25, 0.5, 0.75, 1.0, 1.2]
     axes.set_xticks(ticks, ["T1w", "0.25", "0.5", "0.75", "T2w", "T1w\ninverted"])
     axes.set_ylabel("mean Dice")
-    axes.legend(fontsize=8)
+    put_legend(figure)
     return figure
 
 
@@ -69,9 +73,7 @@ def plot_levels(levels: pd.DataFrame):
         source ("real" or "synthesised"), condition, scan, tissue, median (brightest 1), sd.
     """
     conditions = list(levels["condition"].unique())
-    figure, panels = subplots(
-        1, len(conditions), figsize=(2.7 * len(conditions) + 0.8, 3.2), squeeze=False, sharey=True
-    )
+    figure, panels = subplots(1, len(conditions), figsize=(WIDTH, 3.0), squeeze=False, sharey=True)
     tissues = list(levels["tissue"].unique())
     looks = {"real": ("#D55E00", "o", -0.12), "synthesised": ("#0072B2", "^", 0.12)}
     for axes, condition in zip(panels[0], conditions, strict=True):
@@ -83,7 +85,67 @@ def plot_levels(levels: pd.DataFrame):
             )
         axes.set_xticks(range(len(tissues)), [t.replace(" matter", "") for t in tissues])
         axes.set_xlim(-0.5, len(tissues) - 0.5)
-        axes.set_title(condition, fontsize=10)
+        axes.set_title(condition, fontsize=9)
     panels[0][0].set_ylabel("intensity, brightest tissue 1")
-    panels[0][0].legend(fontsize=8)
+    put_legend(figure)
+    return figure
+
+
+def plot_parts(parts: pd.DataFrame):
+    """What each part of a change costs either family, stacked bar by bar; negative: accuracy is lost.
+
+    Parameters
+    ----------
+    parts : DataFrame
+        arm, condition, part, deep, iterative.
+    """
+    colours = {"contrast": "#0072B2", "all of it, not divided": "#999999"}
+    where = [name_plainly(name_claim(r.arm, r.condition)) for r in parts.itertuples()]
+    parts = parts.assign(where=where)
+    labels = list(dict.fromkeys(where))
+    figure, axes = subplots(figsize=(WIDTH, 0.62 * len(labels) + 1.6))
+    said = set()
+    for y, name in enumerate(labels):
+        for side, shift in (("deep", -0.2), ("iterative", 0.2)):
+            at = 0.0
+            for row in parts[parts["where"] == name].to_dict("records"):
+                value = row[side]
+                axes.barh(
+                    y + shift, value, left=at, height=0.34,
+                    color=colours.get(row["part"], "#E69F00"), edgecolor="black", lw=0.5,
+                    label=None if row["part"] in said else row["part"],
+                )  # fmt: skip
+                said.add(row["part"])
+                at += value
+            who = "networks" if side == "deep" else "iterative"
+            axes.text(0.001, y + shift, who, va="center", fontsize=8)
+    axes.axvline(0, color="black", lw=0.8)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.invert_yaxis()
+    axes.set_xlim(right=max(0.012, axes.get_xlim()[1]))
+    axes.set_xlabel("change of mean Dice from T1w")
+    put_legend(figure)
+    return figure
+
+
+def plot_pictures(slices: Mapping[str, np.ndarray], rows: Sequence[Mapping[str, str]]):
+    """Slices in rows, each row a mapping of title to the name of its slice.
+
+    Parameters
+    ----------
+    slices : mapping
+        Name -> 8 bit slice; what is not there leaves its place empty.
+    """
+    columns = max(len(row) for row in rows)
+    figure, axes = subplots(
+        len(rows), columns, figsize=(WIDTH, 1.5 * WIDTH / columns * len(rows)), squeeze=False
+    )
+    for line, row in zip(axes, rows, strict=True):
+        for axis in line:
+            axis.axis("off")
+        for axis, (title, name) in zip(line, row.items(), strict=False):
+            empty = np.full_like(next(iter(slices.values())), 255)
+            cut = slices.get(name, empty)
+            axis.imshow(cut.T, origin="lower", cmap="gray", vmin=0, vmax=255)
+            axis.set_title(title if name in slices else f"{title}:\nnot there", fontsize=9)
     return figure

@@ -13,8 +13,10 @@ from ...metrics import compute_inverse_consistency
 from ...runs.fields import read_field
 from ...runs.profiles import project_root
 from ..experiment import Result
+from ..opening import Opening
 from ..run import Run
 from ..sentences import (
+    describe_families,
     list_limits,
     list_points,
     make_table,
@@ -50,7 +52,14 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     tables = {"atrophy": changes, "lines": lines, "elsewhere": elsewhere, "invented": invented}
     tables |= {"couples": couples, "volumes": volumes}
     return Result(
-        answer=f"**Answer.** {atrophy_text} {invented_text}",
+        opening=Opening(
+            _headline(atrophy_text, invented_text, changes),
+            (
+                f"**What.** {atrophy_text} {invented_text}".strip(),
+                f"**How sure.** {write_designs(run.registrations)}",
+                f"**What it depends on.** {_volumes_text(volumes)}",
+            ),
+        ),
         state=write_state(run),
         design=write_designs(run.registrations),
         changes=changes,
@@ -212,6 +221,19 @@ def _atrophy_text(changes: pd.DataFrame, lines: pd.DataFrame) -> str:
     return f"Of a {verb} of {_percent(dose, 0)} of the {structure}, found on average: {_by_family(found)}."
 
 
+def _headline(atrophy_text: str, invented_text: str, changes: pd.DataFrame) -> str:
+    """What was found of a known change; else that it was not registered yet."""
+    seen = changes.dropna(subset="change")
+    seen = seen[(seen["dose"] > 0) & (seen["family"] != "baseline")]
+    if seen.empty:
+        return "No known loss of tissue was registered yet; where nothing changed, every method invents some."
+    found = seen["change"] / seen["true"]
+    found = found.groupby(seen["family"]).mean()
+    words = {"iterative": "iterative methods", "deep": "networks"}
+    said = " and ".join(f"{words[f]} {100 * found[f]:.0f} %" for f in words if f in found.index)
+    return f"Of a known change of a structure's volume, {said} were found on average."
+
+
 def _elsewhere_text(elsewhere: pd.DataFrame) -> str:
     if elsewhere.empty:
         return ""
@@ -286,8 +308,7 @@ def _couples_text(couples: pd.DataFrame) -> str:
             "Not measured: no couple of reverse registrations has kept both of its fields on this "
             "machine, and the published run has no table of them."
         )
-    means = couples.groupby("method")["ice_mean_mm"].mean().sort_values()
-    each = ", ".join(f"{name_of(m)} {show(v, 2)}" for m, v in means.items())
+    each = describe_families(couples.groupby("method")["ice_mean_mm"].mean(), 2)
     n = len(couples[["fixed", "moving"]].drop_duplicates())
     return f"Mean distance of a point from itself, mm, over {n} couples of pairs: {each}."
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ...methods import colour_of, marker_of, name_of, order_of
-from ..style import subplots
+from ..style import WIDTH, put_legend, subplots
 
 
 def plot_atrophy(changes: pd.DataFrame):
@@ -18,9 +18,7 @@ def plot_atrophy(changes: pd.DataFrame):
         structure, method, true, change (shares of the volume).
     """
     structures = list(dict.fromkeys(changes["structure"])) or [""]
-    figure, panels = subplots(
-        1, len(structures), figsize=(1.2 + 3.2 * len(structures), 3.8), squeeze=False
-    )
+    figure, panels = subplots(1, len(structures), figsize=(WIDTH, 4.0), squeeze=False)
     seen = {}
     for panel, structure in zip(panels.flat, structures, strict=True):
         mine = changes[changes["structure"] == structure].dropna(subset="change")
@@ -36,9 +34,10 @@ def plot_atrophy(changes: pd.DataFrame):
                 yerr=[values["mean"] - values["min"], values["max"] - values["mean"]],
                 fmt=marker_of(method), color=colour_of(method), lw=1, capsize=2,
             )  # fmt: skip
-        panel.set(xlabel="true change, %", ylabel="change found, %", title=structure)
-    if seen:
-        figure.legend(seen.values(), seen.keys(), loc="outside lower center", ncols=3)
+        panel.set_xlabel("true change, %")
+        panel.set_ylabel("change found, %")
+        panel.set_title(structure)
+    put_legend(figure, **seen)
     return figure
 
 
@@ -51,7 +50,7 @@ def plot_invented(invented: pd.DataFrame):
         condition, method, sd_log_j.
     """
     methods = order_of(invented["method"])[::-1]
-    figure, axes = subplots(figsize=(6.8, 0.32 * len(methods) + 1.2))
+    figure, axes = subplots(figsize=(WIDTH, 0.32 * len(methods) + 1.2))
     for condition, filled in (("rescan", True), ("itself", False)):
         rows = invented[invented["condition"] == condition].set_index("method")
         for y, method in enumerate(methods):
@@ -83,7 +82,7 @@ def plot_volumes(volumes: pd.DataFrame):
     ][::-1]
     figure, panels = subplots(
         1, len(structures), sharey=True, squeeze=False,
-        figsize=(2.4 + 2.6 * len(structures), 0.24 * len(lines) + 1.2),
+        figsize=(WIDTH, 0.24 * len(lines) + 1.2),
     )  # fmt: skip
     for panel, structure in zip(panels.flat, structures, strict=True):
         mine = volumes[volumes["structure"] == structure].set_index(["condition", "method"])

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ... import stats
 from ..experiment import Result
+from ..opening import Opening
 from ..run import Run
 from ..sentences import make_table, show, show_interval
 from .tables import load_ixi, load_joint
@@ -63,7 +64,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         matched=matched,
         sizes=sizes,
         comparisons=comparisons,
-        answer=_answer(matched, sizes, first, second),
+        opening=_open(matched, sizes, comparisons, baselines, leak_free),
         data_text=(
             f"The numbers are {n_methods} tables that nobody here made: {SOURCE}. Each method "
             f"registered one atlas to the same {matched.n_subjects} subjects of IXI. A subject's "
@@ -157,14 +158,23 @@ def name_size(d: float) -> str:
     return next(word for limit, word in WORDS if abs(d) < limit)
 
 
-def _answer(matched, sizes, first: str, second: str) -> str:
+def _open(matched, sizes, comparisons, baselines, leak_free) -> Opening:
     d_av, d_z = sizes.d_av.estimate, sizes.d_z.estimate
-    return (
-        f"**Answer.** By the formula, if it is not named. The same {matched.n_pairs} differences "
-        f"between {first} and {second}, {sizes.mean_difference.estimate:+.4f} Dice on average, are "
-        f"d = {d_av:.2f} ({name_size(d_av)}) over the pooled spread and d = {d_z:.2f} "
-        f"({name_size(d_z)}) over the spread of the differences. Neither is wrong; they answer "
-        "different questions."
+    least, most = baselines.iloc[0], baselines.iloc[-1]
+    paired, pooled = comparisons["d_z"].abs(), comparisons["d_av"].abs()
+    words = {v.word for v in leak_free.values()}
+    return Opening(
+        f"One difference of {show(abs(sizes.mean_difference.estimate), 4)} Dice is {name_size(d_av)} "
+        f"(d = {d_av:.2f}) by one formula and {name_size(d_z)} (d = {d_z:.2f}) by another; both are right.",
+        (
+            f"**What.** In {int(((paired >= 0.8) & (pooled < 0.5)).sum())} of {len(comparisons)} comparisons "
+            "the paired effect size is large and the pooled one at most small.",
+            f"**How sure.** {matched.n_subjects} people, the same for every method. A network and an "
+            f"iterative method without any leak: {'; '.join(sorted(words))}.",
+            "**What it depends on.** The baseline: the mean of all networks lies "
+            f"{show(least['difference'], sign=True)} from one iterative method and "
+            f"{show(most['difference'], sign=True)} from another.",
+        ),
     )
 
 

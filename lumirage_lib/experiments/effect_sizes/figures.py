@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ...stats import EffectSizes, Matched
-from ..style import subplots
+from ..style import WIDTH, put_legend, subplots
 
 FIRST, SECOND = "#0072B2", "#D55E00"  # Okabe & Ito: blue and vermilion
 PAIRED, POOLED = "#0072B2", "#E69F00"
@@ -42,8 +42,9 @@ def plot_agreement(matched: Matched, first: str, second: str):
             label=f"{name} better ({int(mask.sum())})",
         )
     axes.set(xlim=ends, ylim=ends, aspect="equal")
-    axes.set(xlabel=f"mean Dice by {second}", ylabel=f"mean Dice by {first}")
-    axes.legend(loc="upper left")
+    axes.set_xlabel(f"mean Dice by {second}")
+    axes.set_ylabel(f"mean Dice by {first}")
+    put_legend(figure)
     return figure
 
 
@@ -53,7 +54,7 @@ def plot_spreads(matched: Matched, first: str, second: str, bins: int = 30):
     The unit of the pooled effect size is the width of the upper histograms, that of the paired one
     the width of the lower.
     """
-    figure, (upper, lower) = subplots(2, 1, figsize=(7.2, 4.8))
+    figure, (upper, lower) = subplots(2, 1, figsize=(WIDTH, 5.0))
     both = np.concatenate([matched.first, matched.second])
     span = 1.1 * np.ptp(both)
     middle = (both.min() + both.max()) / 2
@@ -66,7 +67,6 @@ def plot_spreads(matched: Matched, first: str, second: str, bins: int = 30):
         upper.hist(values, edges, color=colour, histtype="step", ls=style, lw=1.4, label=name)
         upper.axvline(values.mean(), color=colour, ls=style, lw=1.4)
     upper.set(xlim=(edges[0], edges[-1]), xlabel="mean Dice", ylabel="subjects")
-    upper.legend(loc="upper left")
     d = matched.difference
     width = edges[1] - edges[0]
     centred = edges - edges[0] - span / 2
@@ -75,7 +75,7 @@ def plot_spreads(matched: Matched, first: str, second: str, bins: int = 30):
     lower.axvline(d.mean(), color=FIRST, lw=1.4, label="mean difference")
     lower.set(xlim=(centred[0], centred[-1]), ylabel="subjects")
     lower.set_xlabel(f"{first} − {second}, mean Dice of the same subject (same scale as above)")
-    lower.legend(loc="upper left")
+    put_legend(figure)
     return figure
 
 
@@ -84,7 +84,7 @@ def plot_correlation_effect(sizes: EffectSizes):
 
     d_z = d_av / sqrt(2 (1 - r)) for equal spreads; the point is what was measured.
     """
-    figure, axes = subplots(figsize=(6.4, 3.8))
+    figure, axes = subplots(figsize=(WIDTH, 4.0))
     pooled = abs(sizes.d_av.estimate)
     r = 1 - np.logspace(0, -3, 300)
     axes.plot(r, pooled / np.sqrt(2 * (1 - r)), color=PAIRED, label="paired, $d_z$")
@@ -99,11 +99,9 @@ def plot_correlation_effect(sizes: EffectSizes):
     )
     top = 1.3 * max(abs(sizes.d_z.estimate), pooled)
     axes.set(xlim=(0, 1), ylim=(0, top))
-    axes.set(
-        xlabel="correlation of the two methods over subjects",
-        ylabel="effect size of the same mean difference",
-    )
-    axes.legend(loc="upper left")
+    axes.set_xlabel("correlation of the two methods over subjects")
+    axes.set_ylabel("effect size of the same mean difference")
+    put_legend(figure)
     return figure
 
 
@@ -117,7 +115,7 @@ def plot_both_formulas(comparisons: pd.DataFrame):
     """
     table = comparisons.sort_values("difference", ignore_index=True)
     figure, (left, right) = subplots(
-        1, 2, figsize=(9, 0.3 * len(table) + 1.2), sharey=True, width_ratios=(1, 1.5)
+        1, 2, figsize=(WIDTH, 0.3 * len(table) + 1.6), sharey=True, width_ratios=(1, 1.5)
     )
     y = np.arange(len(table))
     left.barh(y, table["difference"], color="0.6", height=0.6)
@@ -132,7 +130,7 @@ def plot_both_formulas(comparisons: pd.DataFrame):
         right.plot(table[name], y + offset, marker, color=colour, ms=5, label=label)
     right.axvline(0, color="black", lw=0.8)
     right.set_xlabel("effect size")
-    right.legend(loc="lower right")
+    put_legend(figure)
     return figure
 
 
@@ -146,7 +144,7 @@ def plot_all_methods(joint: pd.DataFrame):
     """
     rows = joint[joint["family"] != "baseline"].groupby(["method", "family"])["dice"]
     table = rows.agg(["mean", "std"]).reset_index().sort_values("mean", ignore_index=True)
-    figure, axes = subplots(figsize=(6.8, 0.23 * len(table) + 1.1))
+    figure, axes = subplots(figsize=(WIDTH, 0.23 * len(table) + 1.1))
     y = np.arange(len(table))
     axes.hlines(y, table["mean"] - table["std"], table["mean"] + table["std"], color="0.7", lw=1.5)
     for family, colour, marker in (("iterative", SECOND, "o"), ("deep", FIRST, "^")):
@@ -154,5 +152,5 @@ def plot_all_methods(joint: pd.DataFrame):
         axes.plot(table["mean"][mask], y[mask], marker, color=colour, ms=6, label=family)
     axes.set_yticks(y, table["method"], fontsize=8)
     axes.set_xlabel("mean Dice over subjects (bar: one standard deviation)")
-    axes.legend(loc="lower right")
+    put_legend(figure)
     return figure

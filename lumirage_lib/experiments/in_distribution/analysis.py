@@ -9,12 +9,22 @@ import pandas as pd
 
 from ... import stats
 from ...methods import name_of, order_of
-from ..comparison import adjust, compare_networks, judge, split_arms, tabulate_networks
+from ...stats import count
+from ..comparison import (
+    adjust,
+    compare_networks,
+    judge,
+    list_verdicts,
+    split_arms,
+    tabulate_networks,
+)
 from ..completeness import find_complete
 from ..experiment import Result
 from ..families import Families
+from ..opening import Opening, say_certainty, say_together
 from ..run import Run
 from ..sentences import (
+    describe_families,
     list_limits,
     list_points,
     make_table,
@@ -63,19 +73,28 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     specifications = specify(run, verdict, complete) if all(sides) else pd.DataFrame()
     changes = compare_networks(rows, families, condition)
     beside = [m for m in complete if m not in families.methods and m != "affine"]
+    means = _say_means(between, complete)
     return Result(
-        answer=f"**Answer.** {verdict.sentence} {_say_means(between, complete)}",
+        opening=Opening(
+            say_together({"T1w brains": verdict}),
+            (
+                f"**What.** {means} Dice is the overlap of structures, 1 is perfect.",
+                say_certainty([verdict]),
+                f"**What it depends on.** {say_specifications(specifications)}",
+            ),
+            (verdict,),
+        ),
         state=write_state(run),
         design=f"{write_design(between)}.",
-        summary_text=_say_means(between, complete),
+        summary_text=means,
         summary_table=_tabulate_means(table, complete),
-        comparison_text=f"{verdict.sentence}\n\n{tabulate_networks(changes)}\n\n"
+        comparison_text=f"{list_verdicts({arm: verdict})}\n\n{tabulate_networks(changes)}\n\n"
         + _tabulate_beside(between, families, beside, margin),
         differences=differences,
         structure_text=_say_structures(differences),
         rescan_text=_say_rescans(table),
         cost_text=_say_cost(between),
-        specifications=specifications,
+        specifications=specifications.assign(claim=verdict.claim.id),
         specification_text=say_specifications(specifications),
         limits=list_points([*list_limits(run), *_list_limits(run, table)]),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
@@ -141,8 +160,8 @@ def specify(run: Run, verdict: stats.Verdict, complete: list[str]) -> pd.DataFra
 
 def _say_means(between: pd.DataFrame, complete: list[str]) -> str:
     done = between[(between["status"] == "ok") & between["method"].isin(complete)]
-    means = done.groupby("method")["dice"].mean().sort_values(ascending=False)
-    return "Mean Dice: " + ", ".join(f"{name_of(m)} {v:.3f}" for m, v in means.items()) + "."
+    means = done.groupby("method")["dice"].mean()
+    return f"Mean Dice by method: {describe_families(means)}; {write_design(done)}."
 
 
 def _tabulate_means(table: pd.DataFrame, complete: list[str]) -> str:
@@ -167,8 +186,8 @@ def _tabulate_means(table: pd.DataFrame, complete: list[str]) -> str:
         )
     between = table[table["kind"] == "between"]
     counts = between["method"].value_counts()
-    few = [f"{name_of(m)} on {counts[m]}" for m in order_of(counts.index) if m not in complete]
-    said = f"\n\nOn fewer pairs, and so not in the table: {', '.join(few)}." if few else ""
+    few = [f"- {name_of(m)}: {counts[m]}" for m in order_of(counts.index) if m not in complete]
+    said = "\n\nNot in the table, for want of pairs:\n\n" + "\n".join(few) if few else ""
     return make_table(rows) + said
 
 
@@ -218,24 +237,23 @@ def _say_rescans(table: pd.DataFrame) -> str:
     if wide.empty or "affine" not in wide:
         return ""
     change = wide.drop(columns="affine").sub(wide["affine"], axis=0)
-    parts = [
-        f"{name_of(m)} {show(change[m].mean(), sign=True)} (below on {int((change[m] < 0).sum())} of "
-        f"{change[m].count()})"
-        for m in order_of(change.columns)
-    ]
     return (
-        "Two scans of one brain have nothing to be deformed. Dice against that of the affine alignment "
-        f"alone: {'; '.join(parts)}."
+        "Two scans of one brain have nothing to be deformed. Against the affine alignment alone:\n\n"
+    ) + make_table(
+        {
+            "method": name_of(m),
+            "change of Dice": show(change[m].mean(), sign=True),
+            "below the affine on": f"{int((change[m] < 0).sum())} of {change[m].count()}",
+        }
+        for m in order_of(change.columns)
     )
 
 
 def _say_cost(between: pd.DataFrame) -> str:
     done = between.query("status == 'ok' and method != 'affine'")
     costs = done.groupby("method")[["cpu_seconds", "method_mb"]].median().sort_values("cpu_seconds")
-    items = [
-        f"{name_of(m)} {r.cpu_seconds:.0f} s and {r.method_mb:.0f} MB" for m, r in costs.iterrows()
-    ]
-    return "Median per pair, processor time and memory: " + "; ".join(items) + "."
+    seconds, memory = (describe_families(costs[c], 0) for c in costs)
+    return f"Median per pair, processor seconds: {seconds}. Memory, MB: {memory}."
 
 
 def say_specifications(table: pd.DataFrame) -> str:
@@ -261,6 +279,6 @@ def _list_limits(run: Run, table: pd.DataFrame) -> list[str]:
         *lines,
         "Published networks see the images once; the iterative methods run with the settings of their "
         "authors, not tuned on these pairs.",
-        f"Times are of {table['threads'].dropna().max():.0f} thread(s) a registration on "
+        f"Times are of {count(int(table['threads'].dropna().max()), 'thread')} a registration on "
         f"{table['hardware'].dropna().iloc[0]}, no GPU where none is named.",
     ]

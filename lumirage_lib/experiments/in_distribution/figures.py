@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ...methods import colour_of, marker_of, name_of, order_of
-from ..style import subplots
+from ..style import WIDTH, put_legend, subplots
 
 
 def plot_dice_by_method(registrations: pd.DataFrame, measure: str = "dice"):
@@ -17,7 +19,7 @@ def plot_dice_by_method(registrations: pd.DataFrame, measure: str = "dice"):
     crosses on the axis, counted beside the name.
     """
     methods = order_of(registrations["method"])
-    figure, axes = subplots(figsize=(7.2, 0.55 * len(methods) + 1.2))
+    figure, axes = subplots(figsize=(WIDTH, 0.5 * len(methods) + 1.0))
     rng = np.random.default_rng(0)
     for y, method in enumerate(reversed(methods)):
         rows = registrations[registrations["method"] == method]
@@ -55,6 +57,16 @@ def plot_dice_by_method(registrations: pd.DataFrame, measure: str = "dice"):
     return figure
 
 
+def name_fully(name: str) -> str:
+    """A structure's name in words.
+
+    >>> name_fully("Right AOrG  anterior orbital gyrus"), name_fully("inferior_temporal")
+    ('Right anterior orbital gyrus', 'inferior temporal')
+    """
+    abbreviated = re.match(r"(Right|Left) \w*[A-Z]\w*[A-Z]\w*\s+([a-z].*)", name)
+    return " ".join(abbreviated.groups()) if abbreviated else name.replace("_", " ").strip()
+
+
 def plot_structure_differences(differences: pd.DataFrame, top: int = 12):
     """Mean Dice difference of the families, deep minus iterative, per structure.
 
@@ -66,7 +78,7 @@ def plot_structure_differences(differences: pd.DataFrame, top: int = 12):
         How many of the largest differences in either direction are named; the rest is the curve.
     """
     table = differences.sort_values("mean", ignore_index=True)
-    figure, (curve, bars) = subplots(1, 2, figsize=(9.5, 5.2), width_ratios=(1, 1.15))
+    figure, (bars, curve) = subplots(2, 1, figsize=(WIDTH, 6.6), height_ratios=(1.15, 1))
     rank = np.arange(len(table))
     curve.fill_between(rank, table["low"], table["high"], color="0.8", lw=0)
     for group, marker in (
@@ -86,8 +98,9 @@ def plot_structure_differences(differences: pd.DataFrame, top: int = 12):
             label=group,
         )
     curve.axhline(0, color="black", lw=0.8)
-    curve.set(xlabel="structures, ordered", ylabel="Dice, deep − iterative")
-    curve.legend(loc="upper left")
+    curve.set_xlabel("structures, ordered")
+    curve.set_ylabel("Dice, deep − iterative")
+    curve.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     half = min(top // 2, len(table) // 2)
     ends = pd.concat([table.head(half), table.tail(half)])
     y = np.arange(len(ends))
@@ -100,7 +113,7 @@ def plot_structure_differences(differences: pd.DataFrame, top: int = 12):
         ecolor="black",
         lw=1,
     )
-    bars.set_yticks(y, [n.split("  ")[0][:34] for n in ends["name"]], fontsize=8)
+    bars.set_yticks(y, [name_fully(n) for n in ends["name"]], fontsize=8)
     bars.axvline(0, color="black", lw=0.8)
     bars.set_xlabel("largest differences, mean and 95 % interval")
     return figure
@@ -109,7 +122,7 @@ def plot_structure_differences(differences: pd.DataFrame, top: int = 12):
 def plot_cost(registrations: pd.DataFrame):
     """Processor time and memory of a registration against its accuracy, one point per method."""
     done = registrations.query("status == 'ok' and kind == 'between' and method != 'affine'")
-    figure, axes = subplots(1, 2, figsize=(8.6, 3.6), sharey=True)
+    figure, axes = subplots(1, 2, figsize=(WIDTH, 4.2), sharey=True)
     units = (
         ("cpu_seconds", "processor seconds per pair"),
         ("method_mb", "memory of the method, MB"),
@@ -130,12 +143,12 @@ def plot_cost(registrations: pd.DataFrame):
                 label=name_of(method),
             )
         panel.set_xscale("log")
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         panel.xaxis.set_major_formatter("{x:g}")
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_xlabel(label)
     axes[0].set_ylabel("mean Dice")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
+    put_legend(figure)
     return figure
 
 
@@ -150,7 +163,7 @@ def plot_specifications(table: pd.DataFrame, margin: float = 0.01):
     margin : float
         Half width of the grey band.
     """
-    figure, axes = subplots(figsize=(8.2, 3.6))
+    figure, axes = subplots(figsize=(WIDTH, 3.4))
     declared = (
         (table["choice"] == "families") & table["variant"].str.endswith("declared families")
     ).to_numpy()

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ...methods import name_of, order_of
+from ...stats import count
 from ..completeness import find_complete
 from ..experiment import Result
+from ..opening import Opening
 from ..run import Run
 from ..sentences import list_points, make_table, show, write_design
 
@@ -117,7 +119,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     # A tie for the first place does not change the winner.
     winners = {n: reference if ranks.loc[reference, n] == 1 else ranks[n].idxmin() for n in ranks}
     return Result(
-        answer=_answer(winners),
+        opening=_open(winners, ranks, values),
         design=f"{write_design(between)}, {len(methods)} methods.",
         values=values,
         ranks=ranks,
@@ -127,19 +129,32 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     )
 
 
-def _answer(winners: Mapping[str, str]) -> str:
-    reference = winners["default"]
+def _open(winners: Mapping[str, str], ranks: pd.DataFrame, values: pd.DataFrame) -> Opening:
+    reference, n = winners["default"], len(winners)
     changed = [name for name, winner in winners.items() if winner != reference]
-    if not changed:
-        return (
-            f"**Answer.** No: {name_of(reference)} is first under all {len(winners)} rulers, though the "
-            "places behind it move."
-        )
-    others = ", ".join(dict.fromkeys(name_of(winners[name]) for name in changed))
-    return (
-        f"**Answer.** Yes, sometimes: {name_of(reference)} is first under "
-        f"{len(winners) - len(changed)} of {len(winners)} rulers; {others} under the other "
-        f"{len(changed)} ({', '.join(changed)})."
+    headline = (
+        f"Sometimes: under {len(changed)} of {n} ways to score, another method comes first."
+        if changed
+        else f"Not for the first place: one method leads under all {n} ways to score."
+    )
+    spans = ranks.max(axis=1) - ranks.min(axis=1)
+    lead = values["default"].sort_values(ascending=False)
+    gap = lead.iloc[0] - lead.iloc[1] if len(lead) > 1 else np.nan
+    kinds = dict.fromkeys(r.factor for r in [*RULERS, POOLED] if r.name in changed)
+    return Opening(
+        headline,
+        (
+            f"**What.** {name_of(reference)} is first under {n - len(changed)} of {n} rulers. One method "
+            f"changes its place by up to {spans.max():.0f}.",
+            f"**How sure.** By the usual ruler the first is {show(gap, 4)} Dice ahead of the second; ranks "
+            "hide how close that is.",
+            "**What it depends on.** "
+            + (
+                f"The {', '.join(kinds)} of the ruler."
+                if kinds
+                else "Nothing that was varied here."
+            ),
+        ),
     )
 
 
@@ -164,18 +179,21 @@ def _tabulate_winners(
 
 def _say_spread(ranks: pd.DataFrame) -> str:
     spans = (ranks.max(axis=1) - ranks.min(axis=1)).sort_values(ascending=False)
-    items = [
-        f"{name_of(m)} between {ranks.loc[m].min():.0f} and {ranks.loc[m].max():.0f}"
+    return make_table(
+        {
+            "method": name_of(m),
+            "best place": f"{ranks.loc[m].min():.0f}",
+            "worst place": f"{ranks.loc[m].max():.0f}",
+        }
         for m in spans.index
-    ]
-    return "Places taken over all rulers: " + "; ".join(items) + "."
+    )
 
 
 def _list_limits(between: pd.DataFrame, methods: list[str]) -> list[str]:
     lines = []
     left_out = [name_of(m) for m in order_of(between["method"]) if m not in methods]
     if left_out:
-        lines.append(f"Not ranked, because not done on every pair: {', '.join(left_out)}.")
+        lines.append(f"{count(len(left_out), 'method')} not done on every pair: not ranked.")
     if abs(between["spacing_mm"].dropna().iloc[0] - 1) < 1e-6:
         lines.append(
             "The voxels are 1 mm cubes, so HD95 in voxels and in millimetres are the same number here; "

@@ -6,21 +6,22 @@ import numpy as np
 import pandas as pd
 
 from ...methods import name_of
-from ..style import subplots
+from ..style import WIDTH, subplots
 
 
 def plot_ranks(ranks: pd.DataFrame, values: pd.DataFrame):
-    """Heat map of ranks, methods down, rulers across; dark is first, the value stands in the cell.
+    """Heat map of ranks, rulers down, methods across; dark is first, the value stands in the cell.
 
     Parameters
     ----------
     ranks, values : DataFrame
         Index: methods; columns: rulers.
     """
+    ranks, values = ranks.T, values.T
     n, m = ranks.shape
-    figure, axes = subplots(figsize=(0.62 * m + 2.2, 0.46 * n + 2.4))
+    figure, axes = subplots(figsize=(WIDTH, 0.42 * n + 1.4))
     axes.grid(False)
-    axes.imshow(ranks.to_numpy(), cmap="cividis", aspect="auto", vmin=1, vmax=n)
+    axes.imshow(ranks.to_numpy(), cmap="cividis", aspect="auto", vmin=1, vmax=m)
     for i in range(n):
         for j in range(m):
             rank, value = ranks.iat[i, j], values.iat[i, j]
@@ -31,7 +32,7 @@ def plot_ranks(ranks: pd.DataFrame, values: pd.DataFrame):
                 ha="center",
                 va="center",
                 weight="bold" if rank == 1 else "normal",
-                color="white" if rank < (n + 1) / 2 else "black",
+                color="white" if rank < (m + 1) / 2 else "black",
             )
             axes.text(
                 j,
@@ -39,11 +40,12 @@ def plot_ranks(ranks: pd.DataFrame, values: pd.DataFrame):
                 f"{value:.3g}",
                 ha="center",
                 va="center",
-                fontsize=6.5,
-                color="white" if rank < (n + 1) / 2 else "black",
+                fontsize=7,
+                color="white" if rank < (m + 1) / 2 else "black",
             )
-    axes.set_yticks(range(n), [name_of(method) for method in ranks.index])
-    axes.set_xticks(np.arange(m), ranks.columns, rotation=40, ha="right", fontsize=8)
+    axes.set_yticks(range(n), ranks.index)
+    names = [name_of(method) for method in ranks.columns]
+    axes.set_xticks(np.arange(m), names, rotation=40, ha="right", fontsize=8)
     for edge in axes.spines.values():
         edge.set_visible(False)
     return figure

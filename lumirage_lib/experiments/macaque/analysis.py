@@ -10,6 +10,7 @@ from ... import stats
 from ...cohorts.macaque import HUMAN_SCALE
 from ...cohorts.macaque_like import INIA19, VARIABLE
 from ...methods import name_of, order_of
+from ...stats import count
 from ..comparison import (
     adjust,
     compare_networks,
@@ -20,10 +21,13 @@ from ..comparison import (
 )
 from ..experiment import Result
 from ..families import LEAK_FREE
+from ..opening import Opening, say_certainty, say_together
 from ..run import Run
 from ..sentences import (
+    describe_families,
     list_limits,
     list_points,
+    make_table,
     show,
     show_interval,
     write_design,
@@ -56,7 +60,18 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     changes = [compare_networks(rows, families, size, beside=LEAK_FREE) for size in sizes]
     differences = pd.concat(changes, ignore_index=True) if changes else pd.DataFrame()
     return Result(
-        answer=_answer(verdicts),
+        opening=Opening(
+            say_together(dict(zip(sizes[-1:], found[-1:], strict=True)), "at")
+            if found
+            else "Nothing was registered yet, so there is no answer.",
+            (
+                f"**What.** {_say_means(rows, sizes)}",
+                say_certainty(list(verdicts.values())[-1:]),
+                f"**What it depends on.** {_say_fallen(rows, sizes)}",
+            ),
+            tuple(verdicts.values())[-1:],
+            _name_images(run, parameters),
+        ),
         state=write_state(run),
         design=f"{write_design(rows)}.",
         verdicts=verdicts,
@@ -79,14 +94,34 @@ _LIMIT = (
 )
 
 
-def _answer(verdicts: Mapping[str, stats.Verdict]) -> str:
-    said = "; ".join(f"at {name.split(': ')[1]}, {v.verdict}" for name, v in verdicts.items())
-    numbers = " ".join(v.sentence for v in list(verdicts.values())[-1:])
+def _say_means(rows: pd.DataFrame, sizes: list[str]) -> str:
+    done = rows[rows["status"] == "ok"]
+    parts = [
+        f"at {size}, {describe_families(done[done['condition'] == size].groupby('method')['dice'].mean())}"
+        for size in sizes
+    ]
+    return f"Mean Dice by method, {write_design(rows)}: {'; '.join(parts)}."
+
+
+def _say_fallen(rows: pd.DataFrame, sizes: list[str]) -> str:
+    """How many networks fall below the affine alignment where they are not told the size."""
+    means = rows[rows["condition"] == sizes[0]].groupby("method")["dice"].mean() if sizes else {}
+    deep = set(rows.loc[rows["family"] == "deep", "method"]) & set(means)
+    if "affine" not in means or not deep:
+        return "Size: what the header says of it is what a network acts on."
+    below = sum(means[m] < means["affine"] for m in deep)
     return (
-        f"**Answer.** That networks and iterative methods are equally accurate: {said}. {numbers}"
-        if said
-        else "**Answer.** Nothing was registered yet, so the question stays open."
+        f"Size. At {sizes[0]}, {below} of {count(len(deep), 'network')} do worse than no deformation at "
+        f"all (affine alone, {show(means['affine'])}): a network is not told how large a brain is."
     )
+
+
+def _name_images(run: Run, parameters: Mapping) -> str:
+    """What the animals of a live run are, for its title."""
+    if parameters["cohort"] != "macaque_like" or not run.tasks:
+        return ""
+    real = run.tasks[0].get_cohort().reference == INIA19
+    return "generated rhesus macaques" if real else "human brains, shrunk to macaque size"
 
 
 def _say_sizes(rows: pd.DataFrame, sizes: list[str]) -> str:
@@ -95,25 +130,16 @@ def _say_sizes(rows: pd.DataFrame, sizes: list[str]) -> str:
     if len(sizes) < 2 or not deep:
         return ""
     drops = stats.compute_drops(rows, deep, reference=sizes[-1], conditions=[sizes[0]])
-    items = [
-        f"{name_of(r.method)} {show_interval(r.drop, r.low, r.high)}"
-        for r in drops.dropna(subset="drop").itertuples()
-    ]
     means = rows[rows["condition"] == sizes[0]].groupby("method")["dice"].mean()
-    below = [
-        f"{name_of(m)} {show(means[m])}"
-        for m in deep
-        if "affine" in means and m in means and means[m] < means["affine"]
-    ]
-    fallen = (
-        f" At {sizes[0]}, below the {show(means['affine'])} of the affine alignment that they start "
-        f"from: {', '.join(below)}. A network is not told the size of a brain."
-        if below
-        else ""
-    )
     return (
-        f"Loss of Dice at {sizes[0]} against {sizes[-1]} (positive: worse at {sizes[0]}): "
-        f"{'; '.join(items)}.{fallen}"
+        f"What {sizes[0]} costs against {sizes[-1]}. {_say_fallen(rows, sizes)}\n\n"
+    ) + make_table(
+        {
+            "network": name_of(r.method),
+            "loss of Dice (95 %)": show_interval(r.drop, r.low, r.high),
+            f"Dice at {sizes[0]}": show(means[r.method]),
+        }
+        for r in drops.dropna(subset="drop").itertuples()
     )
 
 
@@ -121,11 +147,10 @@ def _say_related(table: pd.DataFrame) -> str:
     related = table[(table["kind"] == "related") & (table["status"] == "ok")]
     if related.empty:
         return "No two images of this run share their animals."
-    sizes = []
-    for size, rows in related.groupby("condition", sort=False):
-        means = rows.groupby("method")["dice"].mean()
-        items = ", ".join(f"{name_of(m)} {means[m]:.3f}" for m in order_of(means.index))
-        sizes.append(f"at {size} {items}")
+    sizes = [
+        f"at {size}, {describe_families(rows.groupby('method')['dice'].mean())}"
+        for size, rows in related.groupby("condition", sort=False)
+    ]
     return (
         f"The symmetric and the asymmetric NMT, the same animals, in "
         f"{len(related[['fixed', 'moving']].drop_duplicates())} pairs that no test above counts: "
@@ -134,7 +159,12 @@ def _say_related(table: pd.DataFrame) -> str:
 
 
 def _say_images(run: Run, parameters: Mapping) -> str:
-    """What the images of this run are, where the page does not say it of all runs."""
+    """What the images of this run are."""
+    if parameters["cohort"] == "macaque":
+        return (
+            "The images are the templates MEBRAINS and NMT {cite}`balan2024,jung2021` and one animal; the "
+            "structures are those of the ARM atlas {cite}`jung2021,hartig2021`."
+        )
     if parameters["cohort"] != "macaque_like":
         return ""
     cohort = run.tasks[0].get_cohort()

@@ -11,11 +11,20 @@ from ... import stats
 from ...images.preprocess import PERTURBATIONS, STANDARD
 from ...methods import name_of, order_of
 from ...stats import count, join
-from ..comparison import compare_networks, judge, list_verdicts, split_arms, tabulate_networks
+from ..comparison import (
+    compare_networks,
+    judge,
+    list_verdicts,
+    specify_arms,
+    split_arms,
+    tabulate_networks,
+)
 from ..experiment import Result
-from ..families import Families, name_claim
+from ..families import Families, name_claim, name_plainly
+from ..opening import Opening, say_certainty, say_together
 from ..run import Run
 from ..sentences import (
+    describe_families,
     list_limits,
     list_points,
     make_table,
@@ -51,7 +60,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     explored = explore(*arms[EXPLORED], [str(v.claim.condition) for v in verdicts.values()])
     summary = stats.summarise_drops(drops) if len(drops) else pd.DataFrame(columns=SUMMARY)
     return Result(
-        answer=_answer(verdicts, explored),
+        opening=_open(verdicts, explored, summary),
         design=_design(table),
         verdicts=verdicts,
         verdict_text=list_verdicts(verdicts),
@@ -69,6 +78,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         state=write_state(run, [*parameters["methods"], *parameters["explored_methods"]]),
         limits=_limits(run),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
+        specifications=specify_arms(verdicts.values(), arms),
     )
 
 
@@ -172,11 +182,34 @@ def _design(table: pd.DataFrame) -> str:
     return "; ".join(parts) + "." if parts else "No pairs, no subjects."
 
 
-def _answer(verdicts: Mapping[str, stats.Verdict], explored: pd.DataFrame) -> str:
-    said = " ".join(verdict.sentence for verdict in verdicts.values())
-    if not said:
-        said = "No network stands beside an iterative method here, so the question stays open."
-    return f"**Answer.** {said} {_explored_text(explored)}".strip()
+def _open(
+    verdicts: Mapping[str, stats.Verdict], explored: pd.DataFrame, summary: pd.DataFrame
+) -> Opening:
+    if not verdicts and explored.empty:
+        return Opening("No network stands beside an iterative method: the question stays open.", ())
+    clear = int((explored["q"] <= FALSE_SHARE).sum()) if len(explored) else 0
+    headline = (
+        say_together({name_plainly(v.claim.id): v for v in verdicts.values()}, "with")
+        if verdicts
+        else f"Under {clear} of {count(len(explored), 'condition')} networks and iterative methods lose "
+        "clearly unlike amounts of accuracy."
+    )
+    sure = (
+        say_certainty(list(verdicts.values()))
+        if verdicts
+        else "**How sure.** Explored on few pairs: nothing here is a verdict."
+    )
+    worst = summary.dropna(subset="worst").set_index("method")["worst"]
+    return Opening(
+        headline,
+        (
+            f"**What.** {_explored_text(explored) or 'Only the two conditions of the paper were run.'}",
+            sure,
+            "**What it depends on.** On the condition: the worst costs "
+            f"{describe_families(worst) or 'nothing that was measured'} (Dice, by method).",
+        ),
+        tuple(verdicts.values()),
+    )
 
 
 def _networks_table(arms: Mapping) -> str:
@@ -244,10 +277,10 @@ def _summary_table(table: pd.DataFrame, summary: pd.DataFrame) -> str:
     return make_table(
         {
             "method": name_of(row.method),
-            "Dice, standard": show(dice.get(row.method, np.nan)),
-            "mean drop": show(row.mean),
             "worst drop (simultaneous 95 %)": show_interval(row.worst, row.low, row.high),
             "worst with": row.worst_condition,
+            "mean drop": show(row.mean),
+            "Dice, standard": show(dice.get(row.method, np.nan)),
             "perturbations": row.n_conditions,
             "pairs, at least": row.n_pairs,
             "failed": row.n_failed,
@@ -261,10 +294,7 @@ def _heat_text(drops: pd.DataFrame) -> str:
     if seen.empty:
         return "No registration under a perturbation was completed."
     by_kind = seen.pivot_table("drop", "kind", "method", sort=False)
-    parts = [
-        f"{kind}: " + ", ".join(f"{name_of(m)} {show(row[m])}" for m in row.dropna().index)
-        for kind, row in by_kind[order_of(by_kind.columns)].iterrows()
-    ]
+    parts = [f"{kind}: {describe_families(row.dropna())}" for kind, row in by_kind.iterrows()]
     return "Mean drop in Dice by kind of perturbation. " + "; ".join(parts) + "."
 
 
@@ -273,21 +303,22 @@ def _gain_text(drops: pd.DataFrame) -> str:
     clear = drops[drops["high"] < 0]
     if clear.empty:
         return "No perturbation clearly helps a method: no interval lies below zero."
-    parts = [
-        f"{name_of(row.method)} with {row.condition} by {show(-row.drop)} "
-        f"({show(-row.high)} to {show(-row.low)})"
+    return "Clearly better than under the standard:\n\n" + make_table(
+        {
+            "method": name_of(row.method),
+            "gain in Dice (95 %)": show_interval(-row.drop, -row.high, -row.low),
+            "with": row.condition,
+        }
         for row in clear.itertuples()
-    ]
-    return f"Clearly better than under the standard: {join(parts)}."
+    )
 
 
 def _worst_text(summary: pd.DataFrame) -> str:
-    parts = [
-        f"{name_of(row.method)} loses {show(row.mean)} on average and {show(row.worst)} at worst "
-        f"({row.worst_condition})"
-        for row in summary.dropna(subset="worst").itertuples()
-    ]
-    return "; ".join(parts) + "." if parts else "No drop could be measured."
+    known = summary.dropna(subset="worst").set_index("method")
+    if known.empty:
+        return "No drop could be measured."
+    mean, worst = (describe_families(known[c].astype(float)) for c in ("mean", "worst"))
+    return f"Mean drop: {mean}. Worst drop: {worst}."
 
 
 def _shift_text(drops: pd.DataFrame) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -12,7 +13,8 @@ from ...cohorts import get_cohort
 from ...images.preprocess import PERTURBATIONS, STANDARD, prepare_pair
 from ...methods import colour_of, marker_of, name_of, order_of
 from ...stats import Verdict
-from ..style import subplots
+from ..sentences import show
+from ..style import WIDTH, subplots
 from .plan import choose_conditions
 
 
@@ -32,13 +34,11 @@ def plot_drops(drops: pd.DataFrame, cap: float = 0.15):
     values = values.reindex(index=kinds.index, columns=methods)
     failed = drops.pivot_table("n_failed", "condition", "method", sort=False)
     failed = failed.reindex(index=kinds.index, columns=methods).fillna(0)
-    figure, axes = subplots(figsize=(3.4 + 1.15 * len(methods), 1.3 + 0.29 * len(kinds)))
+    figure, axes = subplots(figsize=(WIDTH, 1.6 + 0.29 * len(kinds)))
     image = axes.imshow(values, cmap="PuOr_r", vmin=-cap, vmax=cap, aspect="auto")
     for y, x in np.ndindex(values.shape):
         value, lost = values.iat[y, x], int(failed.iat[y, x])
-        text = ("" if np.isnan(value) else f"{round(value, 3) + 0.0:+.3f}") + (
-            f" ×{lost}" if lost else ""
-        )
+        text = ("" if np.isnan(value) else show(value, sign=True)) + (f" ×{lost}" if lost else "")
         colour = "white" if abs(value) > 0.7 * cap else "black"
         axes.text(x, y, text, ha="center", va="center", fontsize=8, color=colour)
     for y in np.flatnonzero(kinds.to_numpy()[1:] != kinds.to_numpy()[:-1]):
@@ -59,7 +59,7 @@ def plot_worst(summary: pd.DataFrame):
         method, mean, worst, low, high, worst_condition.
     """
     table = summary.set_index("method").loc[order_of(summary["method"])[::-1]]
-    figure, axes = subplots(figsize=(7.4, 0.6 * len(table) + 1.3))
+    figure, axes = subplots(figsize=(WIDTH, 0.6 * len(table) + 1.3))
     for y, (method, row) in enumerate(table.iterrows()):
         colour, marker = colour_of(method), marker_of(method)
         if np.isfinite([row["low"], row["high"]]).all():
@@ -101,7 +101,7 @@ def plot_differences(verdicts: Iterable[Verdict], explored: pd.DataFrame, false_
         (r.condition, -r.change, -r.high, -r.low, r.q <= false_share, "o")
         for r in (explored.sort_values("change").itertuples() if len(explored) else ())
     ]
-    figure, axes = subplots(figsize=(7.2, 0.27 * len(rows) + 1.1))
+    figure, axes = subplots(figsize=(WIDTH, 0.27 * len(rows) + 1.1))
     for y, (_, estimate, low, high, filled, marker) in enumerate(reversed(rows)):
         if np.isfinite([low, high]).all():
             axes.plot([low, high], [y, y], color="0.4", lw=1.5)
@@ -133,14 +133,16 @@ def show_examples(parameters: Mapping) -> dict[str, np.ndarray]:
     return slices
 
 
-def plot_examples(slices: Mapping[str, np.ndarray], columns: int = 6):
+def plot_examples(slices: Mapping[str, np.ndarray], columns: int = 5):
     """One slice per condition, each in its own grey scale from its least to its largest value."""
     columns = min(columns, len(slices))
     rows = -(-len(slices) // columns)
-    figure, axes = subplots(rows, columns, figsize=(1.75 * columns, 2.1 * rows), squeeze=False)
+    figure, axes = subplots(
+        rows, columns, figsize=(WIDTH, 1.2 * WIDTH / columns * rows), squeeze=False
+    )
     for axis in axes.ravel():
         axis.axis("off")
     for axis, (name, cut) in zip(axes.ravel(), slices.items(), strict=False):
         axis.imshow(cut.T, cmap="gray", origin="lower")
-        axis.set_title(name, fontsize=8)
+        axis.set_title(textwrap.fill(name, 16), fontsize=8)
     return figure

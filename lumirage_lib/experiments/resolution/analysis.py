@@ -13,8 +13,10 @@ from ... import stats
 from ...methods import name_of, order_of
 from ..experiment import Result
 from ..families import ARMS, choose_families, name_claim
+from ..opening import Opening, say_together
 from ..run import Run
 from ..sentences import (
+    describe_families,
     list_limits,
     list_points,
     make_table,
@@ -29,6 +31,7 @@ from .plan import PRIMARY, PRIMARY_MM, TEMPLATE
 FINE, USUAL = f"{memory.FINE_MM:g} mm", "1 mm"
 CLAIM = f"iterative methods gain from {USUAL} to {FINE}"
 MEASURES = ("dice", "true_error_mm")
+NAMES = {"oasis": "real T1w", "template": "generated", "0.6 mm": "generated, down to 1.5 mm"}
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
@@ -51,7 +54,15 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     tables = {"gain": gain, "levels": levels}
     tables["pairs"] = pairs.drop(columns=["hardware", "reason"], errors="ignore")
     return Result(
-        answer=f"**Answer.** {fit_text} {decided or gain_text}",
+        opening=Opening(
+            memory.say_wall(wall, budgets),
+            (
+                f"**What.** {_say_gain(verdicts, gain)}",
+                f"**How sure.** {memory.say_error(wall, short=True)}",
+                f"**What it depends on.** The form of computing. {fit_text}",
+            ),
+            tuple(verdicts.values()),
+        ),
         state=write_state(run, asked),
         design=_design(pairs, parameters),
         wall=wall,
@@ -166,28 +177,33 @@ def compute_gain(pairs: pd.DataFrame) -> pd.DataFrame:
 # ---- sentences -----------------------------------------------------------------------------------
 
 
+def _say_gain(verdicts: Mapping[str, stats.Verdict], gain: pd.DataFrame) -> str:
+    decided = [v for v in verdicts.values() if v.verdict != stats.INCOMPLETE]
+    if decided:
+        return say_together({f"from {USUAL} to {FINE}": decided[0]}, "when going")
+    return _gain_text(gain)
+
+
 def _gain_text(gain: pd.DataFrame) -> str:
-    """The last step of every arm and method: to the finest voxel size it was registered at."""
+    """The last step of every arm: to the finest voxel size it was registered at."""
     if gain.empty:
         return "No pair was registered at two resolutions, so no gain can be said."
     last = gain.loc[gain.groupby(["arm", "method"], sort=False)["to_mm"].idxmin()]
     parts = [
-        f"{arm}, from {rows['from_mm'].iloc[0]:g} to {rows['to_mm'].iloc[0]:g} mm: "
-        + ", ".join(
-            f"{name_of(r.method)} {show_interval(r.gain, r.low, r.high)}" for r in rows.itertuples()
-        )
-        for (arm, _, _), rows in last.groupby(["arm", "from_mm", "to_mm"], sort=False)
+        f"{NAMES.get(arm, arm)}, from {start:g} to {end:g} mm: "
+        + describe_families(rows.set_index("method")["gain"])
+        for (arm, start, end), rows in last.groupby(["arm", "from_mm", "to_mm"], sort=False)
     ]
-    return f"Change in Dice at the labels of the images as taken. {'; '.join(parts)}."
+    return f"Change of Dice at the last step to smaller voxels. {'; '.join(parts)}."
 
 
 def _gain_table(gain: pd.DataFrame) -> str:
     return make_table(
         {
-            "images": row.arm,
             "method": name_of(row.method),
-            "from → to, mm": f"{row.from_mm:g} → {row.to_mm:g}",
             "gain in Dice (95 %)": show_interval(row.gain, row.low, row.high),
+            "from → to, mm": f"{row.from_mm:g} → {row.to_mm:g}",
+            "images": NAMES.get(row.arm, row.arm),
             "pairs": row.n_pairs,
             "subjects": row.n_subjects,
             "failed": row.n_failed,
@@ -204,10 +220,10 @@ def _levels_table(levels: pd.DataFrame) -> str:
                 means = found.set_index("measure")["mean"]
                 rows.append(
                     {
-                        "images": arm,
                         "method": name_of(method),
-                        "working mm": f"{mm:g}",
                         "Dice": show(means.get("dice", np.nan)),
+                        "working mm": f"{mm:g}",
+                        "images": NAMES.get(arm, arm),
                         "true error mm": show(means.get("true_error_mm", np.nan)),
                         "pairs": found["n_pairs"].max(),
                         "failed": found["n_failed"].max(),

@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from ...methods import AS_GIVEN, colour_of, marker_of, name_of, order_of
-from ..style import subplots
+from ..style import WIDTH, put_legend, subplots
+from .analysis import NAMES
 from .memory import label
 
 LINES = {"whole": "--", "slabs": "-"}
@@ -25,7 +26,7 @@ def plot_memory_wall(wall: pd.DataFrame, budgets_gb: Sequence[float]):
         network, form ("whole", "slabs"), spacing_mm, predicted_mb, measured_mb (NaN: not run).
     budgets_gb : sequence of float
     """
-    figure, panels = subplots(1, 2, figsize=(9.2, 4.2), sharey=True)
+    figure, panels = subplots(1, 2, figsize=(WIDTH, 4.4), sharey=True)
     for panel, form in zip(panels, LINES, strict=True):
         for network in order_of(wall["network"]):
             rows = wall[(wall["network"] == network) & (wall["form"] == form)]
@@ -48,7 +49,7 @@ def plot_memory_wall(wall: pd.DataFrame, budgets_gb: Sequence[float]):
     panels[0].yaxis.set_minor_locator(NullLocator())
     panels[0].yaxis.set_major_formatter("{x:g}")
     panels[0].set_ylabel("peak memory, GB")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
+    put_legend(figure)
     return figure
 
 
@@ -61,11 +62,9 @@ def plot_levels(levels: pd.DataFrame):
         Of :func:`lumirage_lib.experiments.resolution.analysis.summarise_levels`.
     """
     shown = list(levels[["arm", "measure"]].drop_duplicates().itertuples(index=False)) or [None]
-    n_columns = min(3, len(shown))
+    n_columns = min(2, len(shown))
     n_rows = -(-len(shown) // n_columns)
-    figure, panels = subplots(
-        n_rows, n_columns, figsize=(1.7 + 2.7 * n_columns, 0.4 + 2.9 * n_rows), squeeze=False
-    )
+    figure, panels = subplots(n_rows, n_columns, figsize=(WIDTH, 0.6 + 2.9 * n_rows), squeeze=False)
     seen: dict[str, Any] = {}
     for panel in panels.flat:
         panel.set_axis_off()
@@ -77,8 +76,10 @@ def plot_levels(levels: pd.DataFrame):
         for method in order_of(mine["method"]):
             seen.setdefault(name_of(method), _draw_method(panel, mine, method))
         _spacing_axis(panel, mine["working_mm"])
-        panel.set(xlabel="working voxel size, mm", ylabel=MEASURES[which.measure], title=which.arm)
-    figure.legend(list(seen.values()), list(seen), loc="outside lower center", ncols=3)
+        panel.set_xlabel("working voxel size, mm")
+        panel.set_ylabel(MEASURES[which.measure])
+        panel.set_title(NAMES.get(which.arm, which.arm), fontsize=9)
+    put_legend(figure, **seen)
     return figure
 
 
@@ -110,7 +111,7 @@ def plot_gain_by_scale(gain: pd.DataFrame, from_mm: float, to_mm: float, coarses
     """
     rows = gain[(gain["from_mm"] == from_mm) & (gain["to_mm"] == to_mm) & gain["dose"].notna()]
     rows = rows.assign(scale=rows["dose"].where(rows["dose"] > 0, coarsest_mm))
-    figure, axes = subplots(figsize=(6.4, 3.6))
+    figure, axes = subplots(figsize=(WIDTH, 4.0))
     for method in order_of(rows["method"]):
         mine = rows[rows["method"] == method].sort_values("scale")
         bars = [mine["gain"] - mine["low"], mine["high"] - mine["gain"]]
@@ -122,11 +123,9 @@ def plot_gain_by_scale(gain: pd.DataFrame, from_mm: float, to_mm: float, coarses
     axes.axhline(0, color="black", lw=0.8)
     if len(rows):
         _spacing_axis(axes, rows["scale"])
-        axes.legend()
-    axes.set(
-        xlabel="smoothing of the finest deformation, mm",
-        ylabel=f"gain in Dice from {from_mm:g} to {to_mm:g} mm",
-    )
+        put_legend(figure)
+    axes.set_xlabel("smoothing of the finest deformation, mm")
+    axes.set_ylabel(f"gain in Dice from {from_mm:g} to {to_mm:g} mm")
     return figure
 
 

@@ -155,10 +155,21 @@ def say_fit(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
         said = join(f"{'all' if k == n else k} in {b:g} GB" for b, k in steps) if steps else "none"
         left = n - max(fits.values(), default=0)
         parts.append(f"{words}, {said}" + (f" ({left} fit none of these)" if left else ""))
-    return (
-        f"How many of {n} networks run at {FINE_MM:g} mm on a whole brain, as predicted: "
-        f"{'; '.join(parts)}."
-    )
+    return f"Of {n} networks, predicted to fit a whole brain at {FINE_MM:g} mm: {'; '.join(parts)}."
+
+
+def say_wall(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
+    """The least memory in which most networks run, in either form, in one short sentence."""
+    if wall is None:
+        return f"How much memory networks need at {FINE_MM:g} mm was not measured."
+    need, largest = _at(wall, FINE_MM), max(budgets)
+    said = []
+    for form, words in (("slabs", "computed slab by slab"), ("whole", "computed whole")):
+        fit = need[form][need[form] <= largest]
+        who = f"all {len(need)}" if len(fit) == len(need) else f"{len(fit)} of {len(need)}"
+        said.append(f"{who} fit into {find_budget(fit.max(), budgets):g} GB {words}" if len(fit)
+                    else f"none fits into {largest:g} GB {words}")  # fmt: skip
+    return f"At {FINE_MM:g} mm, networks can run: {' and '.join(said)}."
 
 
 def _before(budget: float, budgets: Sequence[float]) -> float | None:
@@ -166,7 +177,8 @@ def _before(budget: float, budgets: Sequence[float]) -> float | None:
     return max(smaller) if smaller else None
 
 
-def say_error(wall: pd.DataFrame | None) -> str:
+def say_error(wall: pd.DataFrame | None, *, short: bool = False) -> str:
+    """How far predictions were off where they could be measured; `short`: only that."""
     measured = None if wall is None else wall.dropna(subset="measured_mb")
     if measured is None or measured.empty:
         return "None of these was measured on this machine."
@@ -174,6 +186,11 @@ def say_error(wall: pd.DataFrame | None) -> str:
     kept = _say_kept(measured)
     worst = measured.groupby("form")["error_percent"].apply(lambda e: e.abs().max())
     errors = " and ".join(f"{worst[f]:.1f} % ({f})" for f in FORMS if f in worst)
+    if short:
+        return (
+            f"Memory is predicted, and {count(len(measured), 'inference')} were measured: the prediction was "
+            f"off by at most {errors}."
+        )
     return (
         f"Of these, {count(len(measured), 'inference')} of {count(measured['network'].nunique(), 'network')} "
         f"down to {finest:g} mm were really run, one thread each; the prediction of the whole "
@@ -264,15 +281,14 @@ def _failed(rows: pd.DataFrame) -> pd.DataFrame:
 def _say_inferences(done: pd.DataFrame) -> str:
     if done.empty:
         return ""
-    each = [
-        f"{label(r.network)} {'in slabs' if r.form == 'slabs' else r.form}, "
-        f"{r.measured_mb / 1024:.1f} GB in {r.cpu_seconds:.0f} s"
-        for r in done.itertuples()
-    ]
     grid = done["shape"].iloc[0].replace("x", " × ")
+    gigabytes, seconds = (
+        " to ".join(dict.fromkeys(show(x, digits) for x in (values.min(), values.max())))
+        for values, digits in ((done["measured_mb"] / 1024, 1), (done["cpu_seconds"], 0))
+    )
     return (
-        f"Really run on the whole brain's grid of {FINE_MM:g} mm, {grid}, one inference on one "
-        f"processor thread each: {join(each)}."
+        f"Really run on the whole brain's grid of {FINE_MM:g} mm, {grid}: "
+        f"{count(len(done), 'inference')} on one processor thread each, in {gigabytes} GB and {seconds} s."
     )
 
 
@@ -280,5 +296,7 @@ def _say_registered(done: pd.DataFrame) -> str:
     if done.empty:
         return ""
     pairs = done.drop_duplicates(["method", "fixed", "moving"])["method"].value_counts()
-    each = [f"{name_of(m)} on {count(int(pairs[m]), 'pair')}" for m in order_of(pairs.index)]
-    return f"Registered at {FINE_MM:g} mm on this page: {join(each)}."
+    return (
+        f"Registered at {FINE_MM:g} mm on this page: {count(len(pairs), 'network')}, on up to "
+        f"{count(int(pairs.max()), 'pair')}."
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ...methods import name_of
-from ..style import subplots
+from ..style import WIDTH, subplots
 
 
 def plot_comparisons(comparisons: pd.DataFrame):
@@ -18,7 +18,7 @@ def plot_comparisons(comparisons: pd.DataFrame):
         first, second, difference, low, high, p_holm, alpha.
     """
     table = comparisons.sort_values("difference", ignore_index=True)
-    figure, axes = subplots(figsize=(7.6, 0.34 * len(table) + 1.2))
+    figure, axes = subplots(figsize=(WIDTH, 0.34 * len(table) + 1.2))
     y = np.arange(len(table))
     stands = (table["p_holm"] < table["alpha"]).to_numpy()
     axes.hlines(y, table["low"], table["high"], color="0.4", lw=1.5)

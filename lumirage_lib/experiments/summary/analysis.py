@@ -12,9 +12,12 @@ from ...errors import InputError
 from ...runs import profiles
 from ..comparison import adjust, list_verdicts
 from ..experiment import Result
-from ..families import is_primary
+from ..families import ARMS, is_primary, name_plainly
+from ..opening import Opening, say_certainty, say_together, write_chips
 from ..registry import EXPERIMENTS, load, load_or_compute
-from ..sentences import make_table, show, show_interval
+from ..resolution.memory import read_wall, say_fit
+from ..sentences import make_table, show
+from .cards import draw_interval, write_card
 
 CHAPTER_OF_MEMORY = "04_resolution"
 FIRST_VERDICTS = "verdicts_v1.csv"  # beside the tables of the published run
@@ -34,6 +37,8 @@ class Statement:
         Why its verdict by version 1 of the rules does not stand.
     instead : str
         What stands in the place of a verdict, where the claim has none.
+    place : tuple of str
+        Preposition and name of the place in a sentence, where the arms have no names of their own.
     """
 
     id: str
@@ -43,6 +48,7 @@ class Statement:
     notebooks: tuple[str, ...]
     replaced: str = ""
     instead: str = ""
+    place: tuple[str, str] = ("on", "")
 
 
 STATEMENTS = (
@@ -55,6 +61,7 @@ STATEMENTS = (
         ("01_in_distribution",),
         "its families were whatever had been run on all pairs, some of it at coarser voxels; now they are "
         "declared by role",
+        place=("on", "T1w brains"),
     ),
     Statement(
         "macaque",
@@ -64,6 +71,7 @@ STATEMENTS = (
         ("02_macaque",),
         "three independent brains decide nothing; true size shows networks that are not told the size, "
         "and is drawn, not judged",
+        place=("of", "macaques"),
     ),
     Statement(
         "contrasts",
@@ -84,7 +92,7 @@ STATEMENTS = (
         (),
         "it rested on one registration of one generated pair; whether a network runs is a number of "
         "gigabytes for each form of it, not a verdict",
-        f"a number of gigabytes, see {CHAPTER_OF_MEMORY[:2]}",
+        "a number of gigabytes, not a verdict",
     ),
     Statement(
         "gain",
@@ -92,6 +100,7 @@ STATEMENTS = (
         "“while iterative methods benefit from increased resolution”",
         "not addressed in the abstract",
         (CHAPTER_OF_MEMORY,),
+        place=("at", "0.6 mm"),
     ),
     Statement(
         "preprocessing",
@@ -100,6 +109,7 @@ STATEMENTS = (
         "not addressed in the abstract",
         ("05_preprocessing",),
         "it rested on two of twenty-four perturbations; the paper's own two are primary now",
+        place=("with", ""),
     ),
     Statement(
         "winner",
@@ -111,10 +121,32 @@ STATEMENTS = (
 )
 
 
+BUDGETS_GB = (16, 24, 48, 80)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the notebooks found: verdicts, the primary ones adjusted together, and specifications.
+
+    Attributes
+    ----------
+    verdicts : mapping
+        Notebook -> verdicts of its arms.
+    specifications : DataFrame
+        Claim and word of every choice of methods that could be defended.
+    domains : DataFrame
+        See :func:`measure_domains`.
+    """
+
+    verdicts: Mapping[str, Sequence[stats.Verdict]]
+    specifications: pd.DataFrame
+    domains: pd.DataFrame
+
+
 def collect_verdicts(
     profile: str, chapters: Sequence[str], resolve: Callable[[str, str], Mapping]
-) -> dict[str, list[stats.Verdict]]:
-    """Verdicts of every notebook whose run has a registration, the primary ones adjusted together.
+) -> Judged:
+    """Verdicts of every notebook whose run has a registration.
 
     What a published run lacks, its verdicts lack; a live one is computed.
 
@@ -128,6 +160,7 @@ def collect_verdicts(
     live = profile in profiles.LIVE
     claimed = {name for statement in STATEMENTS for name in statement.notebooks}
     found: list[tuple[str, stats.Verdict]] = []
+    choices, domains = [pd.DataFrame(columns=["claim", "word"])], []
     for notebook in profiles.notebooks_of(profile):
         if notebook not in claimed or notebook[:2] not in chapters:
             continue
@@ -135,13 +168,42 @@ def collect_verdicts(
         run = (load_or_compute if live else load)(notebook, parameters)
         if len(run.registrations):
             experiment = EXPERIMENTS[notebook]
-            verdicts = experiment.verdicts(experiment.analyse(run, parameters))
-            found += [(notebook, verdict) for verdict in verdicts]
+            result = experiment.analyse(run, parameters)
+            found += [(notebook, verdict) for verdict in experiment.verdicts(result)]
+            choices.append(getattr(result, "specifications", choices[0]))
+            domains.append(measure_domains(run.registrations))
     out: dict[str, list[stats.Verdict]] = {}
     adjusted = adjust([verdict for _, verdict in found])
     for (notebook, _), verdict in zip(found, adjusted, strict=True):
         out.setdefault(notebook, []).append(verdict)
-    return out
+    table = pd.concat(domains) if domains else pd.DataFrame()
+    return Judged(out, pd.concat(choices), table)
+
+
+def measure_domains(registrations: pd.DataFrame) -> pd.DataFrame:
+    """What each method adds to the affine alignment, in every arm and condition that it is complete in.
+
+    Returns
+    -------
+    DataFrame
+        arm, condition, method, gain (mean over pairs), n_pairs. Arms of doses and of single resolutions are
+        left out; an arm in which a method lacks pairs is not shown for it.
+    """
+    rows = registrations[(registrations["kind"] == "between") & (registrations["status"] == "ok")]
+    rows = rows[rows["arm"].isin(ARMS) & rows["dose"].isna()]
+    out = []
+    for (arm, condition), mine in rows.groupby(["arm", "condition"], sort=False):
+        wide = mine.pivot_table("dice", ["fixed", "moving"], "method")
+        declared = ARMS[arm].n_pairs or len(wide)
+        if "affine" not in wide or len(wide) < declared:
+            continue
+        gain = wide.sub(wide["affine"], axis=0).drop(columns="affine")
+        for method in gain.columns[gain.notna().all()]:
+            out.append(
+                {"arm": arm, "condition": condition, "method": method}
+                | {"gain": gain[method].mean(), "n_pairs": len(gain)}
+            )
+    return pd.DataFrame(out, columns=["arm", "condition", "method", "gain", "n_pairs"])
 
 
 def choose_judges(verdicts: Sequence[stats.Verdict]) -> list[stats.Verdict]:
@@ -149,20 +211,15 @@ def choose_judges(verdicts: Sequence[stats.Verdict]) -> list[stats.Verdict]:
     return [v for v in verdicts if is_primary(v.claim.id)] or list(verdicts)
 
 
-def analyse(verdicts: Mapping[str, Sequence[stats.Verdict]], profile: str) -> Result:
-    """Everything the page says.
-
-    Parameters
-    ----------
-    verdicts : mapping
-        Notebook -> verdicts of its arms, see :func:`collect_verdicts`.
+def analyse(judged: Judged, profile: str) -> Result:
+    """Everything the page says, and what the landing page takes from it.
 
     Raises
     ------
     InputError
         No run of this profile has a verdict.
     """
-    rows = [(s, [v for n in s.notebooks for v in verdicts.get(n, [])]) for s in STATEMENTS]
+    rows = [(s, [v for n in s.notebooks for v in judged.verdicts.get(n, [])]) for s in STATEMENTS]
     if not any(found for _, found in rows):
         raise InputError(f"profile {profile}: no run has a verdict yet; compute one first")
     numbers = ("verdict", "word", "estimate", "low", "high", "level", "detectable", "p_value",
@@ -176,10 +233,14 @@ def analyse(verdicts: Mapping[str, Sequence[stats.Verdict]], profile: str) -> Re
             for v in found
         ]
     )
-    words = {s.id: s.instead or stats.combine(choose_judges(found)) for s, found in rows}
+    judges = {s.id: choose_judges(found) for s, found in rows}
+    words = {s.id: s.instead or stats.combine(judges[s.id]) for s, _ in rows}
+    sentences, deciding = say_answer(rows), [v for found in judges.values() for v in found]
+    first = _read_first(profile)
     return Result(
-        answer=_answer(rows),
-        scoreboard=_tabulate_claims(rows, words, profile),
+        opening=Opening(_count_verdicts(words), (*sentences, say_certainty(deciding))),
+        sentences=sentences,
+        cards=_write_cards(rows, words, judged.specifications, first, profile),
         arms=arms,
         arms_text="\n\n".join(
             f"**{s.claim}**\n\n" + list_verdicts({v.claim.id: v for v in found})
@@ -187,65 +248,127 @@ def analyse(verdicts: Mapping[str, Sequence[stats.Verdict]], profile: str) -> Re
             else f"**{s.claim}**\n\n- {(s.instead or stats.NOT_TESTED).capitalize()}."
             for s, found in rows
         ),
-        changes_text=_tabulate_first(words, profile),
+        changes_text=_tabulate_first(words, first),
         design=f"{int(arms['n_pairs'].max())} pairs of {int(arms['n_subjects'].max())} subjects at "
-        "most; the table has those of each arm.",
+        "most; the cards have those of each.",
+        domains=judged.domains,
     )
 
 
-def _answer(rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]]) -> str:
+# ---- sentences -----------------------------------------------------------------------------------
+
+
+def say_answer(rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]]) -> tuple[str, ...]:
+    """Three plain sentences: where networks were trained, elsewhere, and what no verdict is about.
+
+    What is not finished is said once, together.
+    """
+    said: dict[str, str] = {}
+    waiting = []
+    for statement, found in rows:
+        judges = choose_judges(found)
+        if not judges or statement.instead:
+            continue
+        if all(v.verdict == stats.INCOMPLETE for v in judges):
+            waiting.append(statement.claim[0].lower() + statement.claim[1:])
+            continue
+        preposition, name = statement.place
+        places = {name or name_plainly(v.claim.id): v for v in judges}
+        said[statement.id] = say_together(places, preposition)
+    trained = " ".join(said[k] for k in ("t1w", "macaque") if k in said)
+    elsewhere = " ".join(said[k] for k in ("contrasts", "preprocessing", "gain") if k in said)
+    open_ones = ""
+    if waiting:
+        open_ones = (
+            f"{len(waiting)} of the paper's claims have no answer yet, because their registrations are "
+            "not finished and a part of them could mislead."
+        )
+    return tuple(t for t in (trained, elsewhere, open_ones, _say_memory()) if t)
+
+
+def _say_memory() -> str:
+    """What a network needs at 0.6 mm, which is measured and needs no verdict."""
+    wall = read_wall()
+    return "" if wall is None else say_fit(wall, BUDGETS_GB)
+
+
+def _count_verdicts(words: Mapping[str, str]) -> str:
     """How many claims have which verdict; one whose arms differ is counted apart."""
-    words = [
-        {v.verdict for v in choose_judges(found)} or {stats.NOT_TESTED}
-        for statement, found in rows
-        if not statement.instead
-    ]
-    single = pd.Series([w.pop() if len(w) == 1 else "different by arm" for w in words])
-    spoken = ", ".join(f"{n} {word}" for word, n in single.value_counts().items())
-    return f"**Answer.** Of the {len(words)} claims that can be judged: {spoken}."
+    of = [
+        "answered by a number of gigabytes" if "gigabytes" in w
+        else w.replace(stats.INCOMPLETE, "not finished") if ";" not in w
+        else "different by arm"
+        for w in words.values()
+    ]  # fmt: skip
+    counts = pd.Series(of).value_counts(sort=False)
+    spoken = ", ".join(f"{n} {word}" for word, n in counts.items())
+    return f"The paper's {len(of)} claims: {spoken}."
 
 
-def _tabulate_claims(
+def _write_cards(
     rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]],
     words: Mapping[str, str],
+    specifications: pd.DataFrame,
+    first: pd.DataFrame,
     profile: str,
 ) -> str:
-    return make_table(
-        {
-            "claim": statement.claim,
-            "here": f"**{words[statement.id]}**",
-            "deep − iterative, Dice": "; ".join(
-                # The first pairs of a run are no result: no number stands beside "incomplete".
-                "–" if v.verdict == stats.INCOMPLETE else show_interval(v.estimate, v.low, v.high)
-                for v in choose_judges(found)
+    judges = {s.id: [v for v in choose_judges(f) if not s.instead] for s, f in rows}
+    shown = [v for found in judges.values() for v in found if v.verdict != stats.INCOMPLETE]
+    reach = max([0.02, *(abs(x) for v in shown for x in (v.low, v.high) if x == x)])
+    cards = []
+    for statement, _ in rows:
+        mine = judges[statement.id]
+        own = specifications[specifications["claim"].isin([v.claim.id for v in mine])]
+        before = first.loc[first["statement"] == statement.id, "scoreboard"]
+        notes = [_say_share(own)] if len(own) else []
+        if statement.instead:
+            notes.append(_say_memory())
+        if len(before):
+            notes.append(f"Version 1 of the rules said: {before.iloc[0]}.")
+        chapter = statement.notebooks[0] if statement.notebooks else ""
+        chapter = CHAPTER_OF_MEMORY if statement.instead else chapter
+        cards.append(
+            write_card(
+                statement.claim,
+                write_chips(mine) if mine else _chip(words[statement.id]),
+                f"{statement.paper} The challenge's authors: {statement.challenge}.",
+                [draw_interval(v, name_plainly(v.claim.id), reach) for v in mine],
+                notes,
+                f"{chapter}_{profile}.html" if chapter else "",
             )
-            or "–",
-            "pairs": "; ".join(str(v.n_pairs) for v in choose_judges(found)) or "–",
-            "the paper": statement.paper,
-            "the challenge": statement.challenge,
-            "chapter": ", ".join(
-                f"[{name[:2]}]({name}_{profile}.ipynb)" for name in statement.notebooks if found
-            )
-            or "–",
-        }
-        for statement, found in rows
+        )
+    return '<div class="lm-cards">' + "".join(cards) + "</div>"
+
+
+def _chip(word: str) -> str:
+    return f'<span class="lm-chip lm-open">◆ <b>{word}</b></span>'
+
+
+def _say_share(own: pd.DataFrame) -> str:
+    share = own["word"].value_counts(normalize=True)
+    return (
+        f"Of {len(own)} ways to choose methods and labels, {100 * share.iloc[0]:.0f} % say: "
+        f"{share.index[0]}."
     )
 
 
-def _tabulate_first(words: Mapping[str, str], profile: str) -> str:
-    """What version 1 of the rules said of the same claims, and why that was replaced."""
+def _read_first(profile: str) -> pd.DataFrame:
+    """Verdicts by version 1 of the rules; without rows where a profile has none."""
     path = profiles.project_root() / "results" / profile / FIRST_VERDICTS
-    if not path.exists():
-        return ""
-    table = pd.read_csv(path)
+    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["statement", "scoreboard"])
+
+
+def _tabulate_first(words: Mapping[str, str], table: pd.DataFrame) -> str:
+    """What version 1 of the rules said of the same claims, and why that was replaced."""
     return make_table(
         {
             "claim": statement.claim,
+            "now": words[statement.id],
             "version 1": f"{rows['scoreboard'].iloc[0]}: "
             + "; ".join(
-                f"{r.arm} {r.verdict} ({show(r.estimate, sign=True)})" for r in rows.itertuples()
+                f"{name_plainly(r.arm)} {r.verdict} ({show(r.estimate, sign=True)})"
+                for r in rows.itertuples()
             ),
-            "now": words[statement.id],
             "why it was replaced": statement.replaced,
         }
         for statement in STATEMENTS

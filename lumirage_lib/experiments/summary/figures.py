@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.patches import Rectangle
 
-from ..style import subplots
+from ...methods import name_of, order_of
+from ..families import ARMS, name_claim, name_plainly
+from ..sentences import show
+from ..style import WIDTH, put_legend, subplots
 
 # Okabe & Ito: distinguishable without colour vision; markers say the same.
 VERDICTS = {
@@ -25,7 +29,7 @@ def plot_verdicts(arms: pd.DataFrame):
         without an estimate are named and empty.
     """
     table = arms[::-1].reset_index(drop=True)
-    figure, axes = subplots(figsize=(7.6, 0.36 * len(table) + 1.4))
+    figure, axes = subplots(figsize=(WIDTH, 0.36 * len(table) + 1.4))
     margin = table["margin"].iloc[0]
     axes.axvspan(-margin, margin, color="0.92", zorder=0)
     axes.axvline(0, color="black", lw=0.8)
@@ -39,8 +43,44 @@ def plot_verdicts(arms: pd.DataFrame):
         axes.scatter(row.estimate, row.Index, marker=marker, facecolors=face, edgecolors=colour,
                      zorder=3, label=None if label in said else label)  # fmt: skip
         said.add(label)
-    names = [f"{row.arm}\n{row.verdict}" for row in table.itertuples()]
+    names = [f"{name_plainly(row.arm)}\n{row.verdict}" for row in table.itertuples()]
     axes.set_yticks(np.arange(len(table)), names, fontsize=8)
     axes.set_xlabel("deep − iterative, Dice; grey: within the margin")
-    axes.legend(loc="best", fontsize=8)
+    put_legend(figure)
+    return figure
+
+
+def plot_domains(domains: pd.DataFrame):
+    """Every method in every domain: Dice beyond the affine alignment alone, in cells that say it.
+
+    Parameters
+    ----------
+    domains : DataFrame
+        arm, condition, method, gain (mean Dice minus that of the affine alignment on the same pairs),
+        n_pairs; hatched where a method drew the labels that it is scored on.
+    """
+    where = [name_plainly(name_claim(r.arm, r.condition)) for r in domains.itertuples()]
+    table = domains.assign(where=where, drew=[
+        r.method in ARMS[r.arm].drew_labels if r.arm in ARMS else False for r in domains.itertuples()
+    ])  # fmt: skip
+    methods = order_of(table["method"])
+    places = list(dict.fromkeys(where))
+    values = table.pivot_table("gain", "where", "method", sort=False).reindex(
+        places, columns=methods
+    )
+    figure, axes = subplots(figsize=(WIDTH, 0.36 * len(places) + 1.9))
+    axes.grid(False)
+    reach = float(np.nanmax(np.abs(values.to_numpy()))) or 1.0
+    axes.imshow(values, cmap="PuOr", vmin=-reach, vmax=reach, aspect="auto")
+    for (i, j), value in np.ndenumerate(values.to_numpy()):
+        if np.isfinite(value):
+            shade = "white" if abs(value) > 0.6 * reach else "black"
+            axes.text(
+                j, i, show(value, 2, sign=True), ha="center", va="center", fontsize=8, color=shade
+            )
+    for row in table[table["drew"]].itertuples():
+        at = (methods.index(row.method) - 0.5, places.index(row.where) - 0.5)
+        axes.add_patch(Rectangle(at, 1, 1, fill=False, hatch="////", lw=0, alpha=0.5))
+    axes.set_yticks(range(len(places)), places)
+    axes.set_xticks(range(len(methods)), [name_of(m) for m in methods], rotation=40, ha="right")
     return figure

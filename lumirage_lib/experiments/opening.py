@@ -1,0 +1,164 @@
+"""How a chapter begins: one sentence that a clinician understands, the rules' word, three points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import stats
+from ..stats import count, join
+from .families import name_plainly
+
+NETWORKS, ITERATIVE = "networks", "iterative methods"
+NO_CLAIM = "a description: no claim is judged here"
+# What a kind of verdict is said to be, of a level, of a change against a reference, of one side alone.
+_CLAUSES = {
+    "loses": (
+        "networks match brain structures less well than iterative methods {where} ({size} Dice)",
+        "networks lose more accuracy than iterative methods {where} ({size} Dice)",
+        "iterative methods lose accuracy {where} ({size} Dice)",
+    ),
+    "gains": (
+        "networks match brain structures better than iterative methods {where} ({size} Dice)",
+        "networks lose less accuracy than iterative methods {where} ({size} Dice)",
+        "iterative methods gain accuracy {where} ({size} Dice)",
+    ),
+    "equal": (
+        "networks and iterative methods are equally accurate {where}, within {margin} Dice",
+        "networks and iterative methods lose alike {where}, within {margin} Dice",
+        "iterative methods neither gain nor lose {where}, within {margin} Dice",
+    ),
+    "no loss": (
+        "networks are at least as accurate as iterative methods {where}, within {margin} Dice",
+        "networks lose no more than iterative methods {where}, within {margin} Dice",
+        "iterative methods lose nothing {where}, within {margin} Dice",
+    ),
+    stats.UNDECIDED: ("too few brains were registered {where} for a clear answer",) * 3,
+    stats.INCOMPLETE: ("the registrations {where} are not finished, so there is no answer yet",)
+    * 3,
+    stats.NOT_DECIDABLE: (
+        "{n} individuals {where} are too few for a verdict; networks were {side} by {size} Dice",
+        "{n} individuals {where} are too few for a verdict",
+        "{n} individuals {where} are too few for a verdict",
+    ),
+    stats.NOT_TESTED: ("nothing was tested {where}",) * 3,
+    stats.LABELS_DECIDE: ("the answer {where} depends on who drew the labels",) * 3,
+}
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The first lines of a page.
+
+    Attributes
+    ----------
+    headline : str
+        At most 25 words, families for methods.
+    points : tuple of str
+        What was found, how sure that is, what it depends on.
+    verdicts : tuple of Verdict
+        Whose words the chip has; none where no claim is judged.
+    of : str
+        What is in the images, where the title of a live page has to say it.
+    """
+
+    headline: str
+    points: tuple[str, ...]
+    verdicts: tuple[stats.Verdict, ...] = ()
+    of: str = ""
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return " ".join([self.headline, *self.points])
+
+
+def find_kind(verdict: stats.Verdict) -> str:
+    """Which of the sentences fits a verdict."""
+    if verdict.verdict in _CLAUSES:
+        return verdict.verdict
+    return next(k for k in _CLAUSES if verdict.word.startswith(k))
+
+
+def say_together(verdicts: Mapping[str, stats.Verdict], preposition: str = "on") -> str:
+    """One plain sentence about several verdicts, those of one kind together.
+
+    Parameters
+    ----------
+    verdicts : mapping
+        Place ("T2w") -> verdict.
+    preposition : str
+        Before the places.
+    """
+    groups: dict[str, list[str]] = {}
+    for place, verdict in verdicts.items():
+        groups.setdefault(find_kind(verdict), []).append(place)
+    clauses = []
+    for kind, places in groups.items():
+        found = [verdicts[p] for p in places]
+        claim = found[0].claim
+        form = 2 if claim.second is None else 1 if claim.reference else 0
+        clause = _CLAUSES[kind][form].format(
+            where=f"{preposition} {join(places)}",
+            size=show_range([abs(v.estimate) for v in found]),
+            margin=f"{claim.margin:g}",
+            n=max(v.n_subjects for v in found),
+            side="behind" if found[0].estimate < 0 else "ahead",
+        )
+        clauses.append(clause)
+    said = "; ".join(clauses)
+    return said[:1].upper() + said[1:] + "." if said else ""
+
+
+def show_range(values: Sequence[float]) -> str:
+    """ "0.009 to 0.017", or one number where they are the same to the third digit."""
+    known = [f"{v:.3f}" for v in values if np.isfinite(v)]
+    if not known:
+        return "by an unknown amount of"
+    low, high = min(known), max(known)
+    return low if low == high else f"{low} to {high}"
+
+
+def say_certainty(verdicts: Sequence[stats.Verdict]) -> str:
+    """How sure the answers are: pairs, people, interval, what would have been seen."""
+    decided = [v for v in verdicts if np.isfinite(v.low) and v.word]
+    if not decided:
+        lacking = sum(v.verdict == stats.INCOMPLETE for v in verdicts)
+        return (
+            f"**How sure.** No interval yet: {lacking} of {count(len(verdicts), 'comparison')} still "
+            "without all registrations, and a part of them could mislead."
+            if lacking
+            else f"**How sure.** {show_counts(verdicts)}: described, not judged."
+        )
+    widths = show_range([(v.high - v.low) / 2 for v in decided])
+    seen = [v.detectable for v in decided if np.isfinite(v.detectable)]
+    text = (
+        f"**How sure.** {show_counts(decided)}; the answer is known to ± {widths} Dice "
+        f"({100 * min(v.level for v in decided):.3g} % interval or wider)"
+    )
+    return text + (f"; a difference of {show_range(seen)} would have been seen." if seen else ".")
+
+
+def show_counts(verdicts: Sequence[stats.Verdict]) -> str:
+    """ "12 to 30 pairs of 10 to 18 people"."""
+    pairs, people = (sorted({getattr(v, n) for v in verdicts}) for n in ("n_pairs", "n_subjects"))
+    said = [f"{v[0]}" if len(v) == 1 else f"{v[0]} to {v[-1]}" for v in (pairs, people)]
+    return f"{said[0]} pairs of {said[1]} subjects"
+
+
+def write_chips(verdicts: Sequence[stats.Verdict]) -> str:
+    """HTML of what the rules say of the paper's claim: one chip, or one for each place."""
+    words = {v.verdict for v in verdicts}
+    if not words:
+        return f'<span class="lm-chip">◇ {NO_CLAIM}</span>'
+    if len(words) == 1:
+        return _write_chip(words.pop(), "the paper's claim")
+    return " ".join(_write_chip(v.verdict, name_plainly(v.claim.id)) for v in verdicts)
+
+
+def _write_chip(word: str, of: str) -> str:
+    look = {stats.SUPPORTED: ("lm-yes", "●"), stats.NOT_SUPPORTED: ("lm-no", "■")}
+    style, symbol = look.get(word, ("lm-open", "◆"))
+    return f'<span class="lm-chip {style}">{symbol} {of}: <b>{word}</b></span>'

@@ -1,0 +1,54 @@
+"""Cards of the scoreboard, as HTML that needs nothing else: words, a chip, intervals on one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from ...stats import INCOMPLETE, Verdict
+from ..sentences import show_interval
+
+WIDTH, HEIGHT = 240, 30  # of an interval, in pixels of its own
+
+
+def write_card(
+    claim: str, chip: str, quotes: str, intervals: Sequence[str], notes: Sequence[str], link: str
+) -> str:
+    """One claim."""
+    more = f'<a class="lm-card-link" href="{link}">Chapter {link[:2]}</a>' if link else ""
+    small = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    return (
+        f'<section class="lm-card"><p class="lm-card-claim">{escape(claim)}</p><p>{chip}</p>'
+        f"{''.join(intervals)}<details><summary>The paper's words, and more</summary>"
+        f"<p>{escape(quotes)}</p>{small}</details>{more}</section>"
+    )
+
+
+def draw_interval(verdict: Verdict, name: str, reach: float) -> str:
+    """Name, numbers and a line from low to high on an axis from -reach to reach, in Dice.
+
+    The first pairs of a run are no result: no number stands beside "incomplete".
+    """
+    if verdict.verdict == INCOMPLETE or not np.isfinite(verdict.estimate):
+        return f'<p class="lm-interval">{escape(name)}: registrations not finished</p>'
+
+    def at(value: float) -> float:
+        return WIDTH * (0.5 + 0.48 * float(np.clip(value / reach, -1, 1)))
+
+    low, high = (v if np.isfinite(v) else verdict.estimate for v in (verdict.low, verdict.high))
+    numbers = show_interval(verdict.estimate, verdict.low, verdict.high)
+    margin = at(verdict.claim.margin) - at(-verdict.claim.margin)
+    return (
+        f'<p class="lm-interval">{escape(name)}: {numbers} Dice, '
+        f"{verdict.n_pairs} pairs of {verdict.n_subjects} subjects</p>"
+        f'<svg class="lm-axis" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(name)}: '
+        f'{numbers}, on an axis from −{reach:.2f} to +{reach:.2f} Dice">'
+        f'<rect x="{at(-verdict.claim.margin):.1f}" y="2" width="{margin:.1f}" height="14" class="lm-band"/>'
+        f'<line x1="{at(0):.1f}" x2="{at(0):.1f}" y1="0" y2="18" class="lm-zero"/>'
+        f'<line x1="{at(low):.1f}" x2="{at(high):.1f}" y1="9" y2="9" class="lm-line"/>'
+        f'<circle cx="{at(verdict.estimate):.1f}" cy="9" r="4" class="lm-dot"/>'
+        f'<text x="0" y="28">← networks worse</text>'
+        f'<text x="{WIDTH}" y="28" text-anchor="end">better →</text></svg>'
+    )

@@ -1,0 +1,70 @@
+"""The first sentence of a page follows the verdict, and stays short."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lumirage_lib import stats
+from lumirage_lib.experiments.families import ARMS, name_claim, name_plainly
+from lumirage_lib.experiments.opening import find_kind, say_certainty, say_together, write_chips
+from lumirage_lib.stats import Claim, Interval, Verdict, find_word
+
+WORDS = {
+    "loses": (-0.03, -0.02),
+    "gains": (0.02, 0.03),
+    "equal": (-0.004, 0.003),
+    "no loss": (-0.005, 0.02),
+    "undecided": (-0.03, 0.02),
+}
+
+
+def make_verdict(low: float, high: float, *, verdict: str = "", **claim) -> Verdict:
+    made = Claim("synthesised: T2w", "text", "loses", "deep", condition="T2w",
+                 **{"second": "iterative", "reference": "T1w again", **claim})  # fmt: skip
+    interval = Interval((low + high) / 2, low, high, 0.95, 0.002, 9.0, 12, 10, 0)
+    word = find_word(low, high, made.margin)
+    return Verdict(made, verdict or word, word, interval, detectable=0.011)
+
+
+@pytest.mark.parametrize("kind", WORDS)
+@pytest.mark.parametrize("claim", [{}, {"reference": None}, {"second": None}])
+def test_every_word_has_a_short_sentence(kind, claim):
+    verdict = make_verdict(*WORDS[kind], **claim)
+    assert find_kind(verdict) == kind
+    said = say_together({"T2w": verdict}, "on")
+    assert "T2w" in said
+    assert said[0].isupper()
+    assert len(said.split()) <= 25
+    assert ("0.025 Dice" in said) == (kind in ("loses", "gains"))
+
+
+def test_verdicts_of_one_kind_are_said_together():
+    lost, more = (make_verdict(*ends) for ends in ((-0.03, -0.02), (-0.05, -0.04)))
+    waiting = make_verdict(np.nan, np.nan, verdict=stats.INCOMPLETE)
+    said = say_together({"T2w": lost, "T2*w": more, "FLAIR": waiting})
+    assert "on T2w and T2*w (0.025 to 0.045 Dice)" in said
+    assert said.endswith("the registrations on FLAIR are not finished, so there is no answer yet.")
+    assert len(said.split()) <= 30
+
+
+def test_certainty_counts_pairs_and_says_when_there_is_none():
+    assert "12 pairs of 10 subjects" in say_certainty([make_verdict(-0.03, -0.02)])
+    waiting = make_verdict(np.nan, np.nan, verdict=stats.INCOMPLETE)
+    assert "without all registrations" in say_certainty([waiting])
+
+
+def test_chips_say_one_word_or_one_for_each_place():
+    yes, no = (make_verdict(-0.03, -0.02, verdict=v) for v in ("supported", "not supported"))
+    assert write_chips([yes, yes]).count("<span") == 1
+    assert write_chips([yes, no]).count("synthesised T2w") == 2
+    assert "lm-no" in write_chips([no])
+    assert "no claim" in write_chips([])
+
+
+def test_no_arm_shows_its_internal_name():
+    for arm in ARMS.values():
+        for condition in (*arm.references, *arm.primary):
+            said = name_plainly(name_claim(arm.name, condition))
+            assert said
+            assert not {"nichart", "openms", "real5", "oasis"} & set(said.split())
