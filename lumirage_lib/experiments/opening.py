@@ -161,4 +161,5 @@ def write_chips(verdicts: Sequence[stats.Verdict]) -> str:
 def _write_chip(word: str, of: str) -> str:
     look = {stats.SUPPORTED: ("lm-yes", "●"), stats.NOT_SUPPORTED: ("lm-no", "■")}
     style, symbol = look.get(word, ("lm-open", "◆"))
+    word = "not finished" if word == stats.INCOMPLETE else word
     return f'<span class="lm-chip {style}">{symbol} {of}: <b>{word}</b></span>'

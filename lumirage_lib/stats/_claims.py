@@ -305,6 +305,9 @@ def _lack(claim: Claim, table: pd.DataFrame, n_pairs: int) -> str:
     wanted = max(n_pairs, claim.n_pairs or 0) * max(len(names), 1)
     have = rows[rows["method"].isin(methods)].groupby("method").size()
     short = {m: wanted - int(have.get(m, 0)) for m in methods}
+    parts = [f"{_sentences.name_group(m)} {n} of {wanted}" for m, n in short.items() if n > 0]
+    if 0 < len(parts) <= 2:
+        return "registrations still missing: " + ", ".join(parts)
     lacking = sum(n for n in short.values() if n > 0)
     return f"{lacking or 'some'} of {wanted * len(methods)} registrations are still missing"
 

@@ -10,7 +10,7 @@ import pandas as pd
 from ...methods import AS_GIVEN, name_of, order_of
 from ...runs.profiles import project_root
 from ...stats import count, join
-from ..sentences import make_table, show
+from ..sentences import make_table, name_some, show
 
 TABLE = "benchmarks/memory.csv"  # written by benchmarks/memory.py
 ATTENTION = "benchmarks/attention.md"  # written by benchmarks/attention.py
@@ -297,6 +297,6 @@ def _say_registered(done: pd.DataFrame) -> str:
         return ""
     pairs = done.drop_duplicates(["method", "fixed", "moving"])["method"].value_counts()
     return (
-        f"Registered at {FINE_MM:g} mm on this page: {count(len(pairs), 'network')}, on up to "
+        f"Registered at {FINE_MM:g} mm on this page: {name_some(pairs.index)} on "
         f"{count(int(pairs.max()), 'pair')}."
     )

@@ -15,7 +15,7 @@ from ..experiment import Result
 from ..families import ARMS, is_primary, name_plainly
 from ..opening import Opening, say_certainty, say_together, write_chips
 from ..registry import EXPERIMENTS, load, load_or_compute
-from ..resolution.memory import read_wall, say_fit
+from ..resolution.memory import read_wall, say_wall
 from ..sentences import make_table, show
 from .cards import draw_interval, write_card
 
@@ -176,6 +176,7 @@ def collect_verdicts(
     adjusted = adjust([verdict for _, verdict in found])
     for (notebook, _), verdict in zip(found, adjusted, strict=True):
         out.setdefault(notebook, []).append(verdict)
+    domains = [table for table in domains if len(table)]
     table = pd.concat(domains) if domains else pd.DataFrame()
     return Judged(out, pd.concat(choices), table)
 
@@ -238,7 +239,9 @@ def analyse(judged: Judged, profile: str) -> Result:
     sentences, deciding = say_answer(rows), [v for found in judges.values() for v in found]
     first = _read_first(profile)
     return Result(
-        opening=Opening(_count_verdicts(words), (*sentences, say_certainty(deciding))),
+        opening=Opening(
+            _count_verdicts(words), (*sentences, say_certainty(deciding)), tuple(deciding)
+        ),
         sentences=sentences,
         cards=_write_cards(rows, words, judged.specifications, first, profile),
         arms=arms,
@@ -289,7 +292,7 @@ def say_answer(rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]]) -> tup
 def _say_memory() -> str:
     """What a network needs at 0.6 mm, which is measured and needs no verdict."""
     wall = read_wall()
-    return "" if wall is None else say_fit(wall, BUDGETS_GB)
+    return "" if wall is None else say_wall(wall, BUDGETS_GB)
 
 
 def _count_verdicts(words: Mapping[str, str]) -> str:
@@ -318,9 +321,11 @@ def _write_cards(
     cards = []
     for statement, _ in rows:
         mine = judges[statement.id]
-        own = specifications[specifications["claim"].isin([v.claim.id for v in mine])]
+        finished = [v.claim.id for v in mine if v.verdict != stats.INCOMPLETE]
+        own = specifications[specifications["claim"].isin(finished)]
         before = first.loc[first["statement"] == statement.id, "scoreboard"]
         notes = [_say_share(own)] if len(own) else []
+        notes.append(f"The challenge's authors: {statement.challenge}.")
         if statement.instead:
             notes.append(_say_memory())
         if len(before):
@@ -331,7 +336,7 @@ def _write_cards(
             write_card(
                 statement.claim,
                 write_chips(mine) if mine else _chip(words[statement.id]),
-                f"{statement.paper} The challenge's authors: {statement.challenge}.",
+                f"The paper: {statement.paper}",
                 [draw_interval(v, name_plainly(v.claim.id), reach) for v in mine],
                 notes,
                 f"{chapter}_{profile}.html" if chapter else "",

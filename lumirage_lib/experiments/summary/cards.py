@@ -14,15 +14,15 @@ WIDTH, HEIGHT = 240, 30  # of an interval, in pixels of its own
 
 
 def write_card(
-    claim: str, chip: str, quotes: str, intervals: Sequence[str], notes: Sequence[str], link: str
+    claim: str, chip: str, quote: str, intervals: Sequence[str], notes: Sequence[str], link: str
 ) -> str:
     """One claim."""
     more = f'<a class="lm-card-link" href="{link}">Chapter {link[:2]}</a>' if link else ""
-    small = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    small = "".join(f"<p>{escape(note, quote=False)}</p>" for note in notes)
     return (
         f'<section class="lm-card"><p class="lm-card-claim">{escape(claim)}</p><p>{chip}</p>'
-        f"{''.join(intervals)}<details><summary>The paper's words, and more</summary>"
-        f"<p>{escape(quotes)}</p>{small}</details>{more}</section>"
+        f'<p class="lm-quote">{escape(quote, quote=False)}</p>{"".join(intervals)}'
+        f"<details><summary>More</summary>{small}</details>{more}</section>"
     )
 
 

@@ -70,6 +70,7 @@ def plot_domains(domains: pd.DataFrame):
     )
     figure, axes = subplots(figsize=(WIDTH, 0.36 * len(places) + 1.9))
     axes.grid(False)
+    values = values.astype(float)
     reach = float(np.nanmax(np.abs(values.to_numpy()))) or 1.0
     axes.imshow(values, cmap="PuOr", vmin=-reach, vmax=reach, aspect="auto")
     for (i, j), value in np.ndenumerate(values.to_numpy()):
