@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import nbformat
 import pytest
 
@@ -10,6 +12,7 @@ from lumirage_lib.book import notebooks
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import run as running
 from lumirage_lib.runs import profiles
+from lumirage_lib.runs.store import read_registrations
 
 ROOT = profiles.project_root()
 NAMES = sorted(p.stem for p in (ROOT / "notebooks").glob("[0-9]*.py"))
@@ -60,8 +63,15 @@ def test_unknown_notebook_or_profile_lists_those_there_are(name, profile):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """A store of this call alone, empty at first, which the notebooks share."""
-    return tmp_path_factory.mktemp("store")
+    """A store of this call alone, empty at first, which the notebooks share: all in it is new."""
+    folder, begun = (
+        tmp_path_factory.mktemp("store"),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    yield folder
+    rows = read_registrations(folder / "smoke.sqlite")
+    print(f"\nsmoke road: {len(rows)} registrations computed since {begun}")
+    assert rows["finished"].min() >= begun
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ class Step:
     """A step by name with its arguments, e.g. ``Step("crop", (("margin_mm", 4.0),))``."""
 
     name: str
-    arguments: tuple[tuple[str, float | int | str | tuple[float, ...]], ...] = ()
+    arguments: tuple[tuple[str, Any], ...] = ()
 
 
 def step(name: str, **arguments: float | int | str | tuple[float, ...]) -> Step:
