@@ -3,8 +3,6 @@
 Every message says what was expected, what came, where, and how to mend it.
 """
 
-from __future__ import annotations
-
 
 class LumirageError(Exception):
     """Anything this library refuses: catch this to catch them all."""

@@ -1,7 +1,5 @@
 """Files that are whole or not there, short hashes of content, and values written as text."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

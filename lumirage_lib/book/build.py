@@ -5,8 +5,6 @@ of the executed pages) is written as Markdown beside those pages and included, s
 typed twice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The executed pages: which are out of date, and why."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import functools

@@ -1,7 +1,5 @@
 """Jupyter Book as a subprocess, warnings as errors."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Running the notebooks: jupytext source -> parameters checked -> papermill -> a page of the book."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import logging

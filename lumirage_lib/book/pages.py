@@ -1,7 +1,5 @@
 """What a notebook's cells call to speak to the reader: tables, figures with captions, sentences."""
 
-from __future__ import annotations
-
 import io
 import platform
 import re

@@ -1,7 +1,5 @@
 """Markdown that the prose includes: what the code knows better than a writer."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module

@@ -1,7 +1,5 @@
 """Which pages the book has."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..runs.profiles import check_profile, list_profiles, notebooks_of

@@ -1,7 +1,5 @@
 """Displacements as the challenge accepts them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

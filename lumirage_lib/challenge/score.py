@@ -1,7 +1,5 @@
 """Score a folder of displacement fields against the ground truth of a task, resumably."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The `lumirage` command. Exit codes: 0 done, 1 refused or failed (one sentence on stderr), 2 usage."""
 
-from __future__ import annotations
-
 import signal
 
 import typer

@@ -1,7 +1,5 @@
 """Public files, and the paper's own data in a folder."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer

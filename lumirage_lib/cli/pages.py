@@ -1,7 +1,5 @@
 """Run a notebook, build the book."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The results store and its exports."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

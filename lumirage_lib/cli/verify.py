@@ -1,7 +1,5 @@
 """Check what is published: registrations done again, tables and headlines computed again."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

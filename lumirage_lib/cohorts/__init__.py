@@ -1,7 +1,5 @@
 """Cohorts by name, or as ``module:attribute``; each says itself what it is and how it may be made."""
 
-from __future__ import annotations
-
 import functools
 import importlib
 import inspect

@@ -12,8 +12,6 @@ With ``R`` half the motion, time point t (-1 or 1) shows at x what the scan show
 ``R^-1(exp(-2u)(R^-1(x)))``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -4,8 +4,6 @@ A kept file carries the digest of what it holds and of its own name; one that do
 believed: it is made again, or refused where it cannot be.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import hashlib

@@ -5,8 +5,6 @@ made twice, by an iterative and by a deep registrar: a method measured on labels
 is measured on its own taste. Lesions carry no label.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 from collections.abc import Callable

@@ -4,8 +4,6 @@ Source: mattkia/SGDIR, sample data (code MIT; IXI is CC BY-SA 3.0 at its own sit
 the input that a network trained on IXI expects, and for how well the segmenter does.
 """
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

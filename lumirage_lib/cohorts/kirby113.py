@@ -5,8 +5,6 @@ Source: muschellij2/Neurohacking_data, second visit of subject 113 of the Kirby 
 licence is stated there. There are no labels of anatomy: see :mod:`lumirage_lib.cohorts.fused`.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

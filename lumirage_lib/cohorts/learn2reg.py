@@ -6,8 +6,6 @@ under "evaluation_methods"). A pair names two images, `./imagesVal/A.nii.gz`; th
 `labelsVal/` and their landmarks in `landmarksVal/` under the same name.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,8 +5,6 @@ Connectome Project Lifespan, EPI corrected for distortion and T1w brought onto i
 are no labels of anatomy: see :mod:`lumirage_lib.cohorts.fused`.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..images.volumes import Volume, load_volume, reorient

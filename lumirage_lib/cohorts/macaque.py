@@ -7,8 +7,6 @@ one; the two forms of NMT are made of the same animals, so they count as one sub
 related, not between. The individual has no "aseg".
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from dataclasses import replace

@@ -5,8 +5,6 @@ mricron-data installs, every subject is a seeded random deformation of it, with 
 NeuroMaps labels. Elsewhere it is the generated human population, shrunk.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import os

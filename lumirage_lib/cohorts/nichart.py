@@ -12,8 +12,6 @@ centres lie 5 mm apart (:func:`find_slices`). T1w has no repeated plane. "T1w th
 the same slices and brought back the same way: what FLAIR differs in besides its contrast.
 """
 
-from __future__ import annotations
-
 import functools
 from dataclasses import replace
 from pathlib import Path

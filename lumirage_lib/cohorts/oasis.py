@@ -4,8 +4,6 @@ Source: muschellij2/malf.templates, the data of the MICCAI 2012 multi-atlas chal
 skull-stripped, 15 training scans and 15 test scans of 10 subjects, five of them scanned twice.
 """
 
-from __future__ import annotations
-
 import functools
 
 import pandas as pd

@@ -5,8 +5,6 @@ space, skull-stripped, N4-corrected, lesions outlined by consensus. There are no
 :mod:`lumirage_lib.cohorts.fused`.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -7,8 +7,6 @@ the chain of transforms, onto the grid of the mask, and masked. There are no lab
 :mod:`lumirage_lib.cohorts.fused`.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

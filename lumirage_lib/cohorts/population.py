@@ -7,8 +7,6 @@ with a fine scale has a second velocity field `w_i` of that scale, which moves f
 ``phi_i(x) = A_i(exp(v_i)(exp(w_i)(x)))``.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass

@@ -4,8 +4,6 @@ The scans of `openms`, `kirby113` and `stroke` in one cohort, each on its own gr
 ordered pairs. Keys of registrations between two of `openms` are those of that cohort.
 """
 
-from __future__ import annotations
-
 from .base import Cohort, Scan, Tools
 from .fused import REGISTRARS, make_cohort
 from .kirby113 import PEOPLE as KIRBY113

@@ -10,8 +10,6 @@ The first says what coarser labels do, the third against the second what the con
 The segmenter is handed in (:class:`lumirage_lib.cohorts.base.Tools`) and runs once per image and machine.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 from dataclasses import replace

@@ -5,8 +5,6 @@ co-registered and skull-stripped. The lesion is not outlined there; :func:`load_
 There are no labels of anatomy: see :mod:`lumirage_lib.cohorts.fused`.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import scipy
 

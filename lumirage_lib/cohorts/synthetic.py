@@ -1,7 +1,5 @@
 """The anatomy of another cohort in a synthesised contrast; labels and alignment stay those of it."""
 
-from __future__ import annotations
-
 from ..errors import InputError
 from ..images.contrast import CONTRASTS, GENERATOR, INVERTED, compute_signals, make_rng, synthesise
 from ..images.volumes import Volume

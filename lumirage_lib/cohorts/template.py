@@ -6,8 +6,6 @@ field and noise. Nothing needs a download, any resolution down to 0.5 mm can be 
 two subjects the displacement that a perfect registration would return is available.
 """
 
-from __future__ import annotations
-
 import functools
 from importlib import metadata, util
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Figures that several chapters draw: Dice by condition, networks against iterative methods."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """Which of the methods asked for are here."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from ..errors import InputError

@@ -1,7 +1,5 @@
 """Networks against iterative methods, arm by arm: the numbers that several chapters share."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any

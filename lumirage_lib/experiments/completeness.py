@@ -1,7 +1,5 @@
 """Which methods and pairs of a run that is not complete may be compared."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from ..methods import order_of

@@ -1,7 +1,5 @@
 """A registration's place in an experiment: what a plan yields."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What an experiment declares of itself, in the `__init__.py` of its folder."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace

@@ -6,8 +6,6 @@ were trained on T1w scans of OASIS at 1 mm, so that the reference is in distribu
 ours, SyN without its last level, ConvexAdam) or was trained on other people (LKU-Net) stands beside.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """How a chapter begins: one sentence that a clinician understands, the rules' word, three points."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Balanced pairs of one cohort by every method: notebooks 01, 06 and 08, and the beginning of others."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Pictures of one pair before and after registration, from the small slices in the store."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The paper's own data by its authors' protocol, in any notebook that takes a cohort by name."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Every experiment by the name of its notebook, and its run under a notebook's parameters."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """What a run gives an analysis: the planned registrations as tables, with their places."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

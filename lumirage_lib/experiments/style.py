@@ -1,7 +1,5 @@
 """One place for how figures look; how a method does is declared by the method."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import matplotlib.pyplot as plt

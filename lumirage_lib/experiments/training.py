@@ -1,7 +1,5 @@
 """Curves of a training run."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from ..methods import colour_of

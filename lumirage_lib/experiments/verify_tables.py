@@ -5,8 +5,6 @@ each registration stands in the plan); Dice comes from the table of structures, 
 of differences are means of pivot tables.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

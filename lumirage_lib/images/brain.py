@@ -4,8 +4,6 @@ All later steps take 0 for background and what is above for brain. Most images a
 in Hounsfield units or one with a bright background is not, and its centre of mass lies anywhere.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -14,8 +14,6 @@ long against the echo time. Proton densities from the BrainWeb simulations (Kwan
 are in the order of :data:`TISSUES` everywhere.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -7,8 +7,6 @@ search for a better matching patch nearby. The atlases are registered by a funct
 methods lie above images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Linear alignment of two images through antspyx, and what carries arrays to ANTs and back."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

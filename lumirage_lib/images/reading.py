@@ -4,8 +4,6 @@ A compressed file is read to its end, so that its checksum is reached: what stop
 takes flipped bits for data. Sizes are checked in the header, before memory is asked for.
 """
 
-from __future__ import annotations
-
 import gzip
 import io
 import math

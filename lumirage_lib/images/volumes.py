@@ -5,8 +5,6 @@ them. Inside the library every volume is in canonical RAS: axis 0 grows to the r
 anterior, axis 2 to superior.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

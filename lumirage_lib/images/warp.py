@@ -6,8 +6,6 @@ moving image to look. This is the convention of Learn2Reg and of scipy's ``map_c
 the moving array has a grid of its own, ``x + displacement(x)`` is an index into that array.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import nibabel as nib

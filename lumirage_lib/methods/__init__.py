@@ -4,8 +4,6 @@ A method of one's own needs no change here: write ``METHOD = MethodSpec(...)`` i
 it ``"my_module:METHOD"`` wherever a method is named.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib
 from importlib import util

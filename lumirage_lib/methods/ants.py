@@ -1,7 +1,5 @@
 """ANTs through antspyx: no deformation at all, and SyN."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Labelled atlases brought onto a scan by a registered method, and how good the fused labels are."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..cohorts.sources import fetch

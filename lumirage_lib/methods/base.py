@@ -1,7 +1,5 @@
 """What a registration method declares, and the one way in which it is called."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata

@@ -4,8 +4,6 @@ MIND-SSC descriptors of both images are compared over a grid of discrete displac
 optimisation makes smooth and consistent with its inverse; Adam refines the result.
 """
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

@@ -5,8 +5,6 @@ differ from it in name and marker. A name that no method has (a row of another m
 module is not here) is shown as it is, in :data:`STRANGER`.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterable
 

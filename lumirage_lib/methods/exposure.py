@@ -4,8 +4,6 @@ What a network learned from is declared with its weights (:class:`Training`), by
 public data sets; a cohort names its own by `reference`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 

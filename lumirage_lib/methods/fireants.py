@@ -1,7 +1,5 @@
 """FireANTs (Jena et al. 2024): adaptive Riemannian optimisation of greedy and symmetric warps."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import io

@@ -1,7 +1,5 @@
 """Greedy diffeomorphic registration (Yushkevich et al. 2016) through picsl-greedy."""
 
-from __future__ import annotations
-
 import io
 import os
 

@@ -5,8 +5,6 @@ field and leaves the network alone, as in Siebert, Hansen & Heinrich (2021), "Fa
 with accurate optimisation and little learning for Learn2Reg 2021".
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from dataclasses import replace

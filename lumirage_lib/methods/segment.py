@@ -5,8 +5,6 @@ knows nothing else: on T2w it finds lateral ventricles nearly twice their size
 (benchmarks/segmenter.py), which is the point of asking it.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..cohorts.segmented import segmenter_weights

@@ -1,7 +1,5 @@
 """What cohorts are handed to prepare a scan: methods they must not import themselves."""
 
-from __future__ import annotations
-
 from ..cohorts import Tools
 from .atlases import register_atlas
 from .segment import segment

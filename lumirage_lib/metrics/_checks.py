@@ -1,7 +1,5 @@
 """What every metric asks of its arrays, said once, so that all refuse in the same words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How a transformation folds: the ten determinants of the digital diffeomorphism."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from itertools import product
 

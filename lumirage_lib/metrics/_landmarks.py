@@ -1,7 +1,5 @@
 """Errors of the mapping itself: at landmarks, against the truth, and against its inverse."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -15,8 +15,6 @@ leaderboard, and `score_case` for everything else. What differs from there:
   cases are at the other end.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

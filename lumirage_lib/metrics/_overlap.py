@@ -1,7 +1,5 @@
 """Overlap of label maps: Dice from counts, and its soft form without any one-hot volume."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

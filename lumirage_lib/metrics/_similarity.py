@@ -1,7 +1,5 @@
 """How alike two images are after warping."""
 
-from __future__ import annotations
-
 import numpy as np
 import scipy
 

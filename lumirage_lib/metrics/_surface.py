@@ -1,7 +1,5 @@
 """The 95th percentile of surface distances (HD95), in the two definitions found in papers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 

@@ -6,8 +6,6 @@ cell are weighed only where they differ, and the vote of the linear rule is held
 has clearly more than half of the weight.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product

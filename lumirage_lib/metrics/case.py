@@ -1,7 +1,5 @@
 """The one scorer: everything that is measured of a registration."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

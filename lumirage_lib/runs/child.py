@@ -5,8 +5,6 @@ can be killed with everything it started; its wall time, processor time and memo
 operating system there. A child ends with the process that asked for it, however that one ends.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import fcntl

@@ -1,7 +1,5 @@
 """The one loop: what a list of tasks still lacks is computed and stored, row by row."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """An export as a research object: RO-Crate metadata beside its tables."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from pathlib import Path

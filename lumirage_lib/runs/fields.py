@@ -7,8 +7,6 @@ voxel, packed by zstd; or the displacement itself as float32 where the deformabl
 Dice and HD95, are those of the displacement that was registered.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The machine that computes."""
 
-from __future__ import annotations
-
 import platform
 from pathlib import Path
 

@@ -7,8 +7,6 @@ depends on where among small objects the blocks came to lie, and the peak of one
 inference changes from run to run.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import functools

@@ -1,7 +1,5 @@
 """Profiles: which parameters a run has, and where its rows are kept."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import os

@@ -1,7 +1,5 @@
 """Where a run's numbers come from: versions, machine, revision, seeds, sources."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Register two NIfTI files: what `lumirage register` does."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass

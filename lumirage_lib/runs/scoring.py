@@ -1,7 +1,5 @@
 """What is measured and shown of a registration of two scans of a cohort."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the children of one pair share: volumes that were read, images that were prepared."""
 
-from __future__ import annotations
-
 import contextlib
 import pickle
 from collections.abc import Callable

@@ -5,8 +5,6 @@ or not at all, so a process may be killed at any moment and loses at most what w
 found by key, a hash of everything that determines the result (see :mod:`lumirage_lib.runs.task`).
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import sqlite3

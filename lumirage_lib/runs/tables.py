@@ -1,7 +1,5 @@
 """The tables of the store and of its exports: columns, what they may hold, and the check of it."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable

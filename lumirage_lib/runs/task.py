@@ -1,7 +1,5 @@
 """One registration to do, and the key under which its result is found."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property

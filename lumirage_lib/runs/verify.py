@@ -1,7 +1,5 @@
 """Published registrations done again on this machine, and the digests of what is published."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import tempfile

@@ -1,7 +1,5 @@
 """What runs in a child: preparing a scan, aligning a pair, registering it and measuring the result."""
 
-from __future__ import annotations
-
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path

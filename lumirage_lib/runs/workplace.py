@@ -4,8 +4,6 @@ Scans are prepared when the first registration that reads them is due, not befor
 pair share what they read in a scratch folder.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -15,8 +15,6 @@ means for the claim stands in ``MEANING``. No verdict where a family is incomple
 five subjects took part, where nothing was run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 

@@ -14,8 +14,6 @@ Rao (1971), J. Multivar. Anal. 1:257 (quadratic estimation); Satterthwaite (1946
 intervals cover is simulated for every design in use: ``benchmarks/coverage.md``.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

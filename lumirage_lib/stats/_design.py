@@ -8,8 +8,6 @@ the additive model of a crossed (dyadic) design,
 in which (a, b) of a subject may be correlated and pairs of the same two subjects may be alike.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 

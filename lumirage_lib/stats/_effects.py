@@ -1,7 +1,5 @@
 """Every effect size of a comparison, always together, each with its interval."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Linear mixed model of the difference, with crossed random effects of fixed and moving subject."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

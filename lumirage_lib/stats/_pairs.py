@@ -1,7 +1,5 @@
 """From the long table of registrations to two columns of numbers about the same pairs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """How many subjects a study of registration methods needs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

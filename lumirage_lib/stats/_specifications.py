@@ -1,7 +1,5 @@
 """The same question by every defensible choice: the specification curve."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product

@@ -4,8 +4,6 @@ A statistic is a function of the values of both methods, shape (n_pairs, 2), and
 (n_replicates, n_pairs); it returns one number per replicate. Weights of one give the usual formula.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

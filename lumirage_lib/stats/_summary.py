@@ -1,7 +1,5 @@
 """Robust summaries and drops under a change of condition."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Tests of a difference between two methods: sign flips, equivalence, several at once."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import product
 

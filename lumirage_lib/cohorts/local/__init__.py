@@ -4,8 +4,6 @@ Each module has a function ``find_NAME(root, **options) -> Layout``, which lists
 cohort of a data set takes the same options.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from ...errors import InputError

@@ -1,7 +1,5 @@
 """Whether what lies in a folder can be used: every file opened, every grid compared."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a folder on disk holds of a data set, and the cohort that is made of it."""
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Callable, Iterable, Mapping

@@ -4,8 +4,6 @@ Layout: ``LUMIR_dataset.json`` names the pairs; images in ``imagesVal/``, 160x22
 maps, which SynthSeg makes of them, in ``synthsegVal/LUMIRMRI_XXXX_0000_synthseg.nii.gz``.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from ...errors import InputError

@@ -6,8 +6,6 @@ that the user made of them under ``derivatives/SOURCE/`` in the same folders, na
 synthseg (all contrasts), slant and atropos (T1w).
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import re

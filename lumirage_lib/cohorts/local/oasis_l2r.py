@@ -5,8 +5,6 @@ without the affine alignment ``norm.nii.gz`` and ``seg35.nii.gz``. The pairs of 
 each of the last 20 subjects with the next.
 """
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ A list is JSON: ``{"pairs": [{"f_img", "m_img", "f_seg", "m_seg", "f_modality", 
 its longest ending that exists there.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace

@@ -5,8 +5,6 @@ with a file of the same name for each animal. Each is turned to RAS, cut to the 
 padded evenly to one common size, the largest box rounded up to a multiple of 32.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterable

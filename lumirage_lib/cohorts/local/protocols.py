@@ -1,7 +1,5 @@
 """Names of labels, by protocol."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable
 

@@ -6,8 +6,6 @@ grid, ``processed_skullstrips/`` and ``processed_segmentations/`` with the same 
 are MPRAGE, the others MP2RAGE.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from dataclasses import replace

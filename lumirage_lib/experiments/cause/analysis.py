@@ -1,7 +1,5 @@
 """Notebook 10: what each way of training buys on each domain, and what it costs on T1w."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

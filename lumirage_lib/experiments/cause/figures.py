@@ -1,7 +1,5 @@
 """What each way of training buys and costs."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

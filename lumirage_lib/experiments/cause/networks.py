@@ -3,8 +3,6 @@
 They are named ``lumirage_lib.experiments.cause.networks:remap_0`` and have the ids ``cause-remap-0``.
 """
 
-from __future__ import annotations
-
 import functools
 import shutil
 from collections.abc import Callable, Mapping

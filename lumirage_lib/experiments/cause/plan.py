@@ -1,7 +1,5 @@
 """Notebook 10: one architecture trained in five ways, on every domain at one grid."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Notebook 03: do networks lose more than iterative methods on contrasts they were not trained on?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any

@@ -3,8 +3,6 @@
 The tables are written beside the published run by ``benchmarks/contrasts.py``.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Figures of notebook 03: what a change of contrast does to whom."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

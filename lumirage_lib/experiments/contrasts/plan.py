@@ -1,7 +1,5 @@
 """Notebook 03: the same pairs in T1w and in other contrasts, and a dose-response."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

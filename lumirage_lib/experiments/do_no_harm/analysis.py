@@ -1,7 +1,5 @@
 """Notebook 09: what do registrations invent where nothing changed, and do they see what did?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Figures of volumes: what was found against what was there."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """Notebook 09: registrations in which the true change of volume is known, or is none."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 

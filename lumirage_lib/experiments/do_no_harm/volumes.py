@@ -1,7 +1,5 @@
 """From tables of structures to changes of volume, and to what a study of volumes would need."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import scipy

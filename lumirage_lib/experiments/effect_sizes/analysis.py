@@ -1,7 +1,5 @@
 """Notebook 07: one difference, two effect sizes; on the IXI results of others."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import combinations
 

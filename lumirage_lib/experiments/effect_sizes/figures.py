@@ -1,7 +1,5 @@
 """Figures about effect sizes: what cancels in pairs, and what a formula makes of it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -8,8 +8,6 @@ subject has in the former, `results/external/ixi_joint.csv` over those that ever
 `benchmarks/external_tables.py` makes them.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

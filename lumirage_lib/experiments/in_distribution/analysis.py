@@ -1,7 +1,5 @@
 """Notebook 01: are networks as accurate as iterative methods on the images they were trained on?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Figures of overlap: tidy tables in, matplotlib figures out."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Notebook 06: the same registrations under many rulers: does the ruler choose the winner?"""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Ranks of methods under many rulers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

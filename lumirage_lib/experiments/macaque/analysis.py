@@ -1,7 +1,5 @@
 """Notebook 02: are networks as accurate as iterative methods on macaque brains?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Notebook 02: macaque brains as they are, and declared as large as human ones."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from ...cohorts import Pair, balanced_pairs, get_cohort

@@ -1,7 +1,5 @@
 """Notebook 05: what does a change of the preprocessing cost, and whom more?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Figures of sensitivity: what every perturbation costs every method."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Mapping
 

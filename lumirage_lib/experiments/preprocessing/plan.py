@@ -1,7 +1,5 @@
 """The same pairs under one perturbation of the preprocessing after another: notebook 05."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 

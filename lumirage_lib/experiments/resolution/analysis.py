@@ -1,7 +1,5 @@
 """Notebook 04: what memory a resolution takes, and what accuracy it gives."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Figures of memory and of accuracy against voxel size."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The first half of notebook 04: what memory networks need at which resolution."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

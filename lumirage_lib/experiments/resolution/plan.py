@@ -1,7 +1,5 @@
 """The same pairs at one working voxel size after another: notebook 04."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

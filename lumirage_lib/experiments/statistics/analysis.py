@@ -1,7 +1,5 @@
 """Notebook 08: how differences are tested here, on the registrations of notebook 01."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path

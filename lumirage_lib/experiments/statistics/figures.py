@@ -1,7 +1,5 @@
 """Differences with their intervals."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

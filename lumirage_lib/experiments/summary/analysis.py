@@ -1,7 +1,5 @@
 """Notebook 00: every claim, what others say of it, and what each arm of our runs says."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 

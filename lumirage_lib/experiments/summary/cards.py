@@ -1,7 +1,5 @@
 """Cards of the scoreboard, as HTML that needs nothing else: words, a chip, intervals on one axis."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 

@@ -1,7 +1,5 @@
 """All verdicts on one page."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.patches import Rectangle

@@ -1,7 +1,5 @@
 """A preprocessing carried out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 

@@ -4,8 +4,6 @@ A condition is data: names of steps and their arguments. All methods start from 
 estimated on the untouched images, but for the condition that leaves it out.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any

@@ -5,8 +5,6 @@ kept, so whatever was done is undone in the field and scored on the untouched na
 come from a step's arguments and the shape alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """The state that passes through preprocessing: two images on one grid, and the way back."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The steps of the standard preprocessing, and others of its kind: small pure functions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Registration networks as methods: one file per family, each with its weights and their training."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from ...errors import InputError

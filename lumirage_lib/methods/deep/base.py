@@ -1,7 +1,5 @@
 """What the networks share as methods: one forward pass, and what their weights declare."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """LapIRN and its conditional form, with the weights of their authors."""
 
-from __future__ import annotations
-
 from ..base import Training
 from .base import declare
 

@@ -1,7 +1,5 @@
 """LKU-Net with the weights of its authors, trained on IXI."""
 
-from __future__ import annotations
-
 from ..base import Training
 from .base import declare
 

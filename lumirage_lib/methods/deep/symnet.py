@@ -1,7 +1,5 @@
 """SYMNet with the weights of its authors."""
 
-from __future__ import annotations
-
 from ..base import Training
 from .base import declare
 

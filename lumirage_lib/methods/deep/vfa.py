@@ -1,7 +1,5 @@
 """Vector Field Attention: trained here, or with weights that whoever has them adds."""
 
-from __future__ import annotations
-
 import functools
 
 from ..base import InputSpec, MethodSpec, Training

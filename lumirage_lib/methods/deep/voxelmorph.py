@@ -1,7 +1,5 @@
 """VoxelMorph (CVPR 2018) with the weights of its authors."""
 
-from __future__ import annotations
-
 from ..base import Training
 from .base import declare
 

@@ -6,8 +6,6 @@ through the volume in tiles that stay in the processor's cache, and computes the
 the backward pass, so that neither pass holds more than its inputs and outputs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import product
 

@@ -1,7 +1,5 @@
 """The networks by name: how each is built and filled with weights."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What every network asks of the pair it is given."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from ...errors import InputError

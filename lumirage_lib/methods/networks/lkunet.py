@@ -6,8 +6,6 @@ registration?", MLMI 2022 (arXiv:2208.04939). The U-Net of SYMNet whose blocks a
 names are those of the published checkpoint.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from .inputs import check_pair

@@ -1,7 +1,5 @@
 """What training minimises: dissimilarity of the moved image, and roughness of the displacement."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -9,8 +9,6 @@ processor: what the convolution library takes beside its input and output
 that and adds it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import weakref
 from collections.abc import Callable, Iterator

@@ -4,8 +4,6 @@ Heinrich, Jenkinson, Papież, Brady & Schnabel, "Towards realtime multimodal fus
 interventions using self-similarities", MICCAI 2013.
 """
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import torch

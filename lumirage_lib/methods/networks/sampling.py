@@ -4,8 +4,6 @@ A unit flow has shape (N, 3, X, Y, Z), components in `grid_sample` order (last a
 in units where -1 and 1 are the centres of the first and the last voxel (`align_corners=True`).
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

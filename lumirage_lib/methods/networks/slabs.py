@@ -5,8 +5,6 @@ and what is concatenated, upsampled or warped only to be convolved is a copy of 
 input exists one slab of the first axis at a time. The result is that of the whole.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

@@ -6,8 +6,6 @@ them; the map from fixed to moving goes through that shape. Attribute names are 
 published checkpoint.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import Tensor, nn

@@ -4,8 +4,6 @@ brainchop's `big_robust_tissue`: dilated convolutions, a stage at half resolutio
 skip connections.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 from torch import nn

@@ -8,8 +8,6 @@ scale are learned. Written from the paper; what it leaves open (interpolation, p
 learned scale acts) is settled by the outputs of the official network, which ours equals.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 

@@ -5,8 +5,6 @@ image registration", CVPR 2018 (arXiv:1802.02604). A U-Net that yields a displac
 integrated. The graph is the one stored with the published Keras weights.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import h5py

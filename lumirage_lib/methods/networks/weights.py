@@ -1,7 +1,5 @@
 """Checkpoints into networks: strictly, safely, and with one sentence when they do not fit."""
 
-from __future__ import annotations
-
 import pickle
 import pickletools
 import re

@@ -1,7 +1,5 @@
 """The model card: what whoever uses trained weights has to know, computed from the run."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -5,8 +5,6 @@ training sees is drawn on the fly: frame, random affine and mirroring are compos
 interpolated once, smoothed as :func:`lumirage_lib.images.preprocess.set_spacing` smooths it at inference.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ holds the weights, their running mean, Adam's moments and the curves; training n
 killed and training n more gives, bit for bit, what 2 n iterations give.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What determines a training run, by name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType

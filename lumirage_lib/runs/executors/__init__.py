@@ -1,7 +1,5 @@
 """Where the steps of a run are carried out: on this machine, or on a cluster by dask."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager

@@ -5,8 +5,6 @@ these need by its digest. Each step still runs in a child of its worker, with it
 dies costs the steps it was at, which are tried elsewhere, twice.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import multiprocessing

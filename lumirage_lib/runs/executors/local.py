@@ -1,7 +1,5 @@
 """Steps side by side on this machine."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """What a registration will take, so that it is placed where that fits."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from math import ceil, prod
