@@ -109,14 +109,12 @@ pages.say(result.related_text)
 # ## One pair in pictures
 
 # %% tags=["hide-input"]
-panel = find_panel(
-    run.registrations[run.registrations["condition"] == sizes[-1]], run.store, cohort
-)
+panel = find_panel(run.registrations[run.registrations["condition"] == sizes[0]], run.store, cohort)
 if panel is not None:
     pages.show(
         plot_panel(panel),
         f"fig-{here}-panel",
-        f"One pair ({panel.pair}, 2 subjects), coronal slice through the middle. Blue: borders of "
+        f"One pair ({panel.pair}, 2 subjects) at {sizes[0]}, coronal slice through the middle. Blue: borders of "
         "structures of the fixed image. Orange: where the moved structures are not those, which is the error.",
         f"Coronal brain slices of pair {panel.pair}: the fixed image, then the moved image of every method "
         "with its error in colour.",

@@ -136,3 +136,26 @@ def test_a_book_draws_published_runs_and_never_computes_them(tmp_path, monkeypat
     counts = experiments.compute_notebook("01_in_distribution", parameters)
     planned = len(experiments.plan_notebook("01_in_distribution", parameters))
     assert counts == {"reused": 0, "new": 0, "failed": 0, "skipped": planned}
+
+
+def test_results_come_first_and_the_title_says_what_is_in_the_images():
+    def cell(source: str, *tags: str, **about):
+        output = nbformat.v4.new_output("display_data", metadata={"lumirage": about})
+        made = nbformat.v4.new_code_cell(source, outputs=[output])
+        made.metadata["tags"] = list(tags)
+        return made
+
+    page = notebooks._as_page(
+        nbformat.v4.new_notebook(
+            cells=[
+                nbformat.v4.new_markdown_cell("# Macaques\n\nA question."),
+                cell("n = 1", "parameters"),
+                cell("run = 2", "setup"),
+                cell("say(run)", of="shrunk brains"),
+                cell("show_making()", "making"),
+            ]
+        ),
+        " (live demo)",
+    )
+    assert page.cells[0].source.startswith("# Macaques (live demo: shrunk brains)\n")
+    assert [c.source for c in page.cells[1:]] == ["say(run)", "run = 2", "show_making()"]

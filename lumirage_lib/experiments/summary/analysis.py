@@ -234,14 +234,16 @@ def analyse(judged: Judged, profile: str) -> Result:
     )
     judges = {s.id: choose_judges(found) for s, found in rows}
     words = {s.id: s.instead or stats.combine(judges[s.id]) for s, _ in rows}
-    sentences, deciding = say_answer(rows), [v for found in judges.values() for v in found]
-    first = _read_first(profile)
+    first, deciding = _read_first(profile), [v for found in judges.values() for v in found]
+    sentences = say_answer(rows, first)
+    finished = [v.claim.id for _, found in rows for v in found if v.verdict != stats.INCOMPLETE]
+    choices = judged.specifications[judged.specifications["claim"].isin(finished)]
     return Result(
         opening=Opening(
             _count_verdicts(words), (*sentences, say_certainty(deciding)), tuple(deciding)
         ),
         sentences=sentences,
-        cards=_write_cards(rows, words, judged.specifications, first, profile),
+        cards=_write_cards(rows, words, choices, first, profile),
         arms=arms,
         arms_text="\n\n".join(
             f"**{s.claim}**\n\n" + list_verdicts({v.claim.id: v for v in found})
@@ -253,16 +255,20 @@ def analyse(judged: Judged, profile: str) -> Result:
         design=f"{int(arms['n_pairs'].max())} pairs of {int(arms['n_subjects'].max())} subjects at "
         "most; the cards have those of each.",
         domains=judged.domains,
+        choices=choices,
+        choices_table=_tabulate_choices(choices),
     )
 
 
 # ---- sentences -----------------------------------------------------------------------------------
 
 
-def say_answer(rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]]) -> tuple[str, ...]:
-    """Three plain sentences: where networks were trained, elsewhere, and what no verdict is about.
+def say_answer(
+    rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]], first: pd.DataFrame
+) -> tuple[str, ...]:
+    """Plain sentences: where networks were trained, elsewhere, and what no verdict is about.
 
-    What is not finished is said once, together.
+    What is not finished is said once, together, with what version 1 of the rules had said.
     """
     said: dict[str, str] = {}
     waiting = []
@@ -284,6 +290,12 @@ def say_answer(rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]]) -> tup
             f"{len(waiting)} of the paper's claims have no answer yet, because their registrations are "
             "not finished and a part of them could mislead."
         )
+        counts = first.drop_duplicates("statement")["scoreboard"].value_counts(sort=False)
+        if len(counts):
+            before = stats.join([f"{n} {word}" for word, n in counts.items()])
+            open_ones += (
+                f" An earlier version of the rules, replaced after an audit, had called {before}."
+            )
     return tuple(t for t in (trained, elsewhere, open_ones, _say_memory()) if t)
 
 
@@ -319,8 +331,7 @@ def _write_cards(
     cards = []
     for statement, _ in rows:
         mine = judges[statement.id]
-        finished = [v.claim.id for v in mine if v.verdict != stats.INCOMPLETE]
-        own = specifications[specifications["claim"].isin(finished)]
+        own = specifications[specifications["claim"].isin([v.claim.id for v in mine])]
         before = first.loc[first["statement"] == statement.id, "scoreboard"]
         notes = [_say_share(own)] if len(own) else []
         notes.append(f"The challenge's authors: {statement.challenge}.")
@@ -353,6 +364,24 @@ def _say_share(own: pd.DataFrame) -> str:
         f"Of {len(own)} ways to choose methods and labels, {100 * share.iloc[0]:.0f} % say: "
         f"{share.index[0]}."
     )
+
+
+def _tabulate_choices(choices: pd.DataFrame) -> str:
+    """What every defensible choice says of each claim: how many, which words, the range."""
+    rows = []
+    for claim, mine in choices.groupby("claim", sort=False):
+        found = stats.summarise_specifications(mine)
+        shares = [f"{word} {100 * share:.0f} %" for word, share in found["shares"].items()]
+        rows.append(
+            {
+                "claim": name_plainly(str(claim)),
+                "what the choices say": "; ".join(shares),
+                "from": show(found["least"], sign=True),
+                "to": show(found["greatest"], sign=True),
+                "choices": found["n"],
+            }
+        )
+    return make_table(rows, "No claim is complete yet, so there is no choice to compare.")
 
 
 def _read_first(profile: str) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.patches import Rectangle
 
 from ...methods import name_of, order_of
+from ...stats import INCOMPLETE
 from ..families import ARMS, name_claim, name_plainly
 from ..sentences import show
 from ..style import WIDTH, put_legend, subplots
@@ -23,10 +24,11 @@ def plot_verdicts(arms: pd.DataFrame):
     Parameters
     ----------
     arms : DataFrame
-        arm, verdict, primary, estimate, low, high, margin; one row per arm, top to bottom. Arms
-        without an estimate are named and empty.
+        arm, verdict, primary, estimate, low, high, margin; one row per arm, top to bottom. Of
+        arms that are incomplete, as of those without an estimate, nothing is drawn.
     """
-    table = arms[::-1].reset_index(drop=True)
+    known = arms[(arms["verdict"] != INCOMPLETE) & np.isfinite(arms["estimate"].astype(float))]
+    table = (known if len(known) else arms)[::-1].reset_index(drop=True)
     figure, axes = subplots(figsize=(WIDTH, 0.36 * len(table) + 1.4))
     margin = table["margin"].iloc[0]
     axes.axvspan(-margin, margin, color="0.92", zorder=0)
@@ -48,6 +50,33 @@ def plot_verdicts(arms: pd.DataFrame):
     return figure
 
 
+def plot_choices(choices: pd.DataFrame, margin: float = 0.01):
+    """Specification curves, one panel a claim: every choice's estimate and interval, by size.
+
+    Parameters
+    ----------
+    choices : DataFrame
+        claim, estimate, low, high.
+    margin : float
+        Half width of the grey band.
+    """
+    claims = list(dict.fromkeys(choices["claim"]))
+    figure, panels = subplots(
+        len(claims), 1, figsize=(WIDTH, 1.5 * len(claims) + 0.5), squeeze=False, sharey=True
+    )
+    for axes, claim in zip(panels.flat, claims, strict=True):
+        mine = choices[choices["claim"] == claim].sort_values("estimate", ignore_index=True)
+        axes.axhspan(-margin, margin, color="0.92", zorder=0)
+        axes.axhline(0, color="black", lw=0.8)
+        axes.vlines(mine.index, mine["low"], mine["high"], color="#0072B2", lw=0.8, alpha=0.5)
+        axes.scatter(mine.index, mine["estimate"], s=8, color="#0072B2", zorder=3)
+        axes.set_title(name_plainly(claim), fontsize=9)
+        axes.set_xticks([])
+    figure.supylabel("deep − iterative, Dice", fontsize=9)
+    figure.supxlabel("choices of methods, labels and rules, in order", fontsize=9)
+    return figure
+
+
 def plot_domains(domains: pd.DataFrame):
     """Every method in every domain: Dice beyond the affine alignment alone, in cells that say it.
 
@@ -57,7 +86,10 @@ def plot_domains(domains: pd.DataFrame):
         arm, condition, method, gain (mean Dice minus that of the affine alignment on the same pairs),
         n_pairs; hatched where a method drew the labels that it is scored on.
     """
-    where = [name_plainly(name_claim(r.arm, r.condition)) for r in domains.itertuples()]
+    where = [
+        ("macaque, " if r.arm == "macaque" else "") + name_plainly(name_claim(r.arm, r.condition))
+        for r in domains.itertuples()
+    ]
     table = domains.assign(where=where, drew=[
         r.method in ARMS[r.arm].drew_labels if r.arm in ARMS else False for r in domains.itertuples()
     ])  # fmt: skip
@@ -69,11 +101,13 @@ def plot_domains(domains: pd.DataFrame):
     figure, axes = subplots(figsize=(WIDTH, 0.36 * len(places) + 1.9))
     axes.grid(False)
     values = values.astype(float)
-    reach = float(np.nanmax(np.abs(values.to_numpy()))) or 1.0
+    reach = (
+        0.25  # beyond it, what a size that nobody was told does to a network, the colour is full
+    )
     axes.imshow(values, cmap="PuOr", vmin=-reach, vmax=reach, aspect="auto")
     for (i, j), value in np.ndenumerate(values.to_numpy()):
         if np.isfinite(value):
-            shade = "white" if abs(value) > 0.6 * reach else "black"
+            shade = "white" if abs(value) > 0.8 * reach else "black"
             axes.text(
                 j, i, show(value, 2, sign=True), ha="center", va="center", fontsize=8, color=shade
             )
