@@ -115,8 +115,9 @@ def test_what_is_not_finished_has_no_number_and_is_said_once(decide):
 def test_share_of_specifications_stands_on_the_card(decide):
     verdict = decide(0.05)
     words = ["gains, and it matters"] * 3 + ["undecided"]
-    choices = pd.DataFrame({"claim": verdict.claim.id, "word": words})
+    choices = pd.DataFrame({"claim": verdict.claim.id, "word": words, "estimate": 0.05})
     result = analyse({"01_in_distribution": [verdict]}, "open", choices)
     assert (
         "Of 4 ways to choose methods and labels, 75 % say: gains, and it matters." in result.cards
     )
+    assert "gains, and it matters 75 %; undecided 25 %" in result.choices_table
