@@ -19,7 +19,7 @@ def verify(
     n: Annotated[int, typer.Option("-n", min=1, help="How many registrations to draw.")] = 5,
     method: Annotated[str | None, typer.Option("--method", "-m", help="Only this one.")] = None,
     pair: Annotated[
-        str | None, typer.Option(metavar="FIXED:MOVING", help="Only this pair, e.g. 1003:1004.")
+        str | None, typer.Option(metavar="FIXED:MOVING", help="Only this pair, e.g. 1004:1003.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every one that is asked for.")] = False,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,

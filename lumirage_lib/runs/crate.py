@@ -5,7 +5,8 @@ import tempfile
 from pathlib import Path
 
 from .. import __version__
-from ..files import replacing
+from ..files import read_yaml, replacing
+from .profiles import project_root
 
 METADATA = "ro-crate-metadata.json"
 LICENCE = "https://spdx.org/licenses/MIT"
@@ -33,6 +34,8 @@ def write_crate(folder: Path) -> Path:
     crate.license = LICENCE
     crate.datePublished = run["finished"] or "1970-01-01"
     crate.root_dataset["version"] = __version__
+    for name, value in _read_identifiers().items():
+        crate.root_dataset[name] = value
     for name, digest in {**run["digests"], "run.json": None}.items():
         about = {"name": name, "contentSize": str((folder / name).stat().st_size)}
         about |= {"description": WHAT[name]} if name in WHAT else {}
@@ -44,3 +47,13 @@ def write_crate(folder: Path) -> Path:
     with replacing(folder / METADATA) as part:
         part.write_text(text, encoding="utf-8")
     return folder / METADATA
+
+
+def _read_identifiers() -> dict[str, str]:
+    """What _config.yml says of where the compendium is kept; empty as long as it says nothing."""
+    path = project_root() / "_config.yml"
+    given = read_yaml(path.read_text(encoding="utf-8"), str(path))["sphinx"]["config"][
+        "html_context"
+    ]
+    named = {"identifier": given["doi"], "isBasedOn": given["repository_url"]}
+    return {name: value for name, value in named.items() if value}

@@ -67,7 +67,8 @@ def draw_tasks(
         unable = "; ".join(f"{name}: {why}" for name, why in sorted(able.items()) if why)
         raise InputError(
             f"{folder}: none of {len(published)} published registrations is asked for and can be "
-            f"done here (method {method or 'any'}, pair {pair or 'any'}); {unable or 'the keys differ'}"
+            f"done here (method {method or 'any'}, pair {pair or 'any'}: first fixed, then moving); "
+            f"{unable or 'there is none such, or the keys differ'}"
             "; look at `lumirage methods`, and whether the packages are those of requirements.txt"
         )
     if n is None or n >= len(left):

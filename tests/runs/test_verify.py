@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from fakes import QUICK
 
 from lumirage_lib.cohorts import SHOWN, balanced_pairs, get_cohort
@@ -97,6 +98,26 @@ def test_no_published_slice_is_of_images_that_may_not_be_shown():
     folder = ROOT / "results" / "open"
     rows, slices = (pd.read_parquet(folder / f"{n}.parquet") for n in ("registrations", "slices"))
     assert set(rows.loc[rows["key"].isin(slices["key"]), "cohort"]) <= SHOWN
+
+
+def test_where_it_is_kept_is_said_once_it_is_kept_somewhere(published, tmp_path, monkeypatch):
+    folder, _ = published
+    text = (ROOT / "_config.yml").read_text()
+    assert '      repository_url: ""\n      doi: ""\n' in text
+    for doi in ("", "10.0000/not-one"):
+        (tmp_path / "_config.yml").write_text(text.replace('doi: ""', f'doi: "{doi}"'))
+        (tmp_path / "experiments.yml").write_text("{}")
+        monkeypatch.setenv("LUMIRAGE_ROOT", str(tmp_path))
+        graph = json.loads(write_crate(folder).read_text())["@graph"]
+        root = next(item for item in graph if item["@id"] == "./")
+        assert root.get("identifier", "") == doi
+        assert "isBasedOn" not in root
+
+
+def test_versions_agree():
+    for name in (".zenodo.json", "codemeta.json", "CITATION.cff"):
+        given = yaml.safe_load((ROOT / name).read_text())
+        assert given["version"] == __version__
 
 
 def test_published_files_are_those_of_run_json():

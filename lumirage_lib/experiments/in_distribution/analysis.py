@@ -96,12 +96,20 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         specification_text=say_specifications(specifications),
         limits=list_points([*list_limits(run), *_list_limits(run, table)]),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
-        structures=structures.drop(columns=["label_set", "rule"]),
+        structures=_name_labels(structures.drop(columns=["label_set", "rule"]), run, first),
         verdict=verdict,
     )
 
 
 # ---- numbers -------------------------------------------------------------------------------------
+
+
+def _name_labels(structures: pd.DataFrame, run: Run, label_set: str) -> pd.DataFrame:
+    """The same rows, the name of a label beside its number."""
+    names = run.tasks[0].get_cohort().label_sets[label_set]["name"]
+    first = ["key", "label", "name"]
+    named = structures.assign(name=structures["label"].map(names))
+    return named[[*first, *named.columns.difference(first, sort=False)]]
 
 
 def _compare_structures(
