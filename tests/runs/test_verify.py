@@ -10,6 +10,7 @@ import pytest
 import yaml
 from fakes import QUICK
 
+from lumirage_lib import __version__
 from lumirage_lib.cohorts import SHOWN, balanced_pairs, get_cohort
 from lumirage_lib.errors import InputError
 from lumirage_lib.runs.compute import compute
