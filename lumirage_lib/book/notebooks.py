@@ -173,7 +173,7 @@ def _as_page(notebook, suffix: str):
     Results come first: the parameters are left out, for a table says the same, and the cell that reads the
     run ("setup") stands where the page says how it was made ("making").
     """
-    cells, setup, about_page = [], [], {}
+    cells, setup, about_page = [], [], dict[str, str]()
     moves = any("making" in cell.metadata.get("tags", []) for cell in notebook.cells)
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from ..cohorts import COHORTS, get_maker
+from ..cohorts import COHORTS
 from ..cohorts.sources import Source, load_sources
 from ..errors import InputError
 from ..images.preprocess import IMAGE_STEPS, PAIR_STEPS, STANDARD, Preprocessing, Step
@@ -90,7 +90,8 @@ def describe_cohorts(cohorts: Iterable[str]) -> str:
     """Table of cohorts: the first sentence of the module that makes each."""
     rows = []
     for name in cohorts:
-        about = inspect.getdoc(import_module(get_maker(name).__module__)) or ""
+        module = import_module(COHORTS[name].partition(":")[0], "lumirage_lib.cohorts")
+        about = inspect.getdoc(module) or ""
         rows.append([f"`{name}`", about.split("\n\n")[0].replace("\n", " ")])
     return _table(["cohort", "what it is"], rows)
 

@@ -19,6 +19,7 @@ from ..images.volumes import Volume
 from . import oasis
 from .base import Cohort, Scan, Tools
 from .cache import get_path, keep_arrays, load_arrays
+from .segmented import add_segmented
 from .sources import Source, get_source
 
 # Label set -> the method that registers the atlases.
@@ -150,3 +151,24 @@ def make_cohort(
         contrasts=people.contrasts,
         limits=people.limits,
     )
+
+
+def cohort_of(people: People) -> Callable[..., Cohort]:
+    """What makes the cohort of these people, with labels by both registrars and 18 classes."""
+
+    def make(contrast: str = "T1w", n_atlases: int = 15, segmented: bool = False) -> Cohort:
+        """The people in one contrast.
+
+        Parameters
+        ----------
+        contrast : str
+            One of those they have.
+        n_atlases : int
+            See :func:`lumirage_lib.cohorts.fused.make_cohort`.
+        segmented : bool
+            Also offer the label set "seg-contrast"; every image is then segmented, two minutes each.
+        """
+        cohort = make_cohort(people, contrast, n_atlases, tuple(REGISTRARS))
+        return add_segmented(cohort, "neuromorphometrics", segmented=segmented)
+
+    return make

@@ -10,9 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..images.volumes import Volume, load_volume, reorient
-from .base import Cohort, Scan
-from .fused import LABELS, REGISTRARS, People, make_cohort
-from .segmented import add_segmented
+from .base import Scan
+from .fused import LABELS, People, cohort_of
 from .sources import Source, fetch, get_source
 
 REPOSITORY = "muschellij2/Neurohacking_data"
@@ -43,17 +42,4 @@ PEOPLE = People(
     limits=("One person: no pair by itself. Labels of anatomy are automatic, made on T1w.",),
 )
 
-
-def kirby113(contrast: str = "T1w", n_atlases: int = 15, segmented: bool = False) -> Cohort:
-    """The subject in one contrast.
-
-    Parameters
-    ----------
-    contrast : {"T1w", "T2w", "FLAIR"}
-    n_atlases : int
-        See :func:`lumirage_lib.cohorts.fused.make_cohort`.
-    segmented : bool
-        Also offer the label set "seg-contrast"; every image is then segmented, two minutes each.
-    """
-    cohort = make_cohort(PEOPLE, contrast, n_atlases, tuple(REGISTRARS))
-    return add_segmented(cohort, "neuromorphometrics", segmented=segmented)
+kirby113 = cohort_of(PEOPLE)

@@ -8,10 +8,9 @@ are no labels of anatomy: see :mod:`lumirage_lib.cohorts.fused`.
 import numpy as np
 
 from ..images.volumes import Volume, load_volume, reorient
-from .base import Cohort, Scan
+from .base import Scan
 from .cache import hash_json
-from .fused import LABELS, REGISTRARS, People, make_cohort
-from .segmented import add_segmented
+from .fused import LABELS, People, cohort_of
 from .sources import Source, fetch, get_source
 
 FILES = {"T1w": "t1ToBold", "T2*w": "undistort"}
@@ -50,17 +49,4 @@ PEOPLE = People(
     ),
 )
 
-
-def ls(contrast: str = "T1w", n_atlases: int = 15, segmented: bool = False) -> Cohort:
-    """The cohort in one contrast.
-
-    Parameters
-    ----------
-    contrast : {"T1w", "T2*w"}
-    n_atlases : int
-        See :func:`lumirage_lib.cohorts.fused.make_cohort`.
-    segmented : bool
-        Also offer the label set "seg-contrast"; every image is then segmented, two minutes each.
-    """
-    cohort = make_cohort(PEOPLE, contrast, n_atlases, tuple(REGISTRARS))
-    return add_segmented(cohort, "neuromorphometrics", segmented=segmented)
+ls = cohort_of(PEOPLE)

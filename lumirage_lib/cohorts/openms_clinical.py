@@ -15,10 +15,9 @@ import numpy as np
 from ..errors import InputError
 from ..images.volumes import Volume, load_volume, reorient, resample
 from ..images.warp import LPS
-from .base import Cohort, Scan
+from .base import Scan
 from .cache import hash_json
-from .fused import LABELS, REGISTRARS, People, make_cohort
-from .segmented import add_segmented
+from .fused import LABELS, People, cohort_of
 from .sources import Source, fetch, get_source
 
 VISITS = {"01": "study1", "12": "study1", "03": "study2", "04": "study1"}
@@ -118,17 +117,4 @@ PEOPLE = People(
     ),
 )
 
-
-def openms_clinical(contrast: str = "T1w", n_atlases: int = 15, segmented: bool = False) -> Cohort:
-    """The cohort in one contrast.
-
-    Parameters
-    ----------
-    contrast : {"T1w", "T2w", "FLAIR"}
-    n_atlases : int
-        See :func:`lumirage_lib.cohorts.fused.make_cohort`.
-    segmented : bool
-        Also offer the label set "seg-contrast"; every image is then segmented, two minutes each.
-    """
-    cohort = make_cohort(PEOPLE, contrast, n_atlases, tuple(REGISTRARS))
-    return add_segmented(cohort, "neuromorphometrics", segmented=segmented)
+openms_clinical = cohort_of(PEOPLE)

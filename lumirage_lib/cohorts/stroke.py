@@ -9,9 +9,8 @@ import numpy as np
 import scipy
 
 from ..images.volumes import Volume, load_volume, reorient
-from .base import Cohort, Scan
-from .fused import LABELS, REGISTRARS, People, make_cohort
-from .segmented import add_segmented
+from .base import Scan
+from .fused import LABELS, People, cohort_of
 from .sources import Source, fetch, get_source
 
 FILES = {"T1w": "T1", "T2w": "T2", "FLAIR": "FLAIR"}
@@ -68,17 +67,4 @@ PEOPLE = People(
     ),
 )
 
-
-def stroke(contrast: str = "T1w", n_atlases: int = 15, segmented: bool = False) -> Cohort:
-    """The subject in one contrast.
-
-    Parameters
-    ----------
-    contrast : {"T1w", "T2w", "FLAIR"}
-    n_atlases : int
-        See :func:`lumirage_lib.cohorts.fused.make_cohort`.
-    segmented : bool
-        Also offer the label set "seg-contrast"; every image is then segmented, two minutes each.
-    """
-    cohort = make_cohort(PEOPLE, contrast, n_atlases, tuple(REGISTRARS))
-    return add_segmented(cohort, "neuromorphometrics", segmented=segmented)
+stroke = cohort_of(PEOPLE)

@@ -1,6 +1,7 @@
 """Robust summaries and drops under a change of condition."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from ._intervals import compute_interval
 from ._pairs import SUBJECTS, check_pairs, is_error, match_conditions
 
 WORST = 0.3
+COUNTS = ("pairs", "subjects", "failed", "missing")
 
 
 def compute_worst(values: npt.ArrayLike, *, error: bool, share: float = WORST) -> float:
@@ -135,14 +137,9 @@ def compute_drops(
             matched = match_conditions(
                 table, method, condition=condition, reference=reference, measure=measure
             )
-            row = {"method": method, "condition": condition, "drop": np.nan, "low": np.nan}
-            row |= {
-                "high": np.nan,
-                "p": np.nan,
-                "n_pairs": matched.n_pairs,
-                "n_subjects": matched.n_subjects,
-            }
-            row |= {"n_failed": matched.n_failed, "n_missing": matched.n_missing}
+            row: dict[str, Any] = {"method": method, "condition": condition}
+            row |= dict.fromkeys(("drop", "low", "high", "p"), np.nan)
+            row |= {f"n_{n}": getattr(matched, f"n_{n}") for n in COUNTS}
             if matched.n_pairs:
                 found = compute_interval(matched, level=each)
                 low, high = (found.low, found.high) if error else (-found.high, -found.low)
@@ -165,17 +162,20 @@ def summarise_drops(drops: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for method, group in drops.groupby("method", sort=False):
         seen = group.dropna(subset="drop")
-        row = {"method": method, "worst": np.nan, "worst_condition": None}
-        row |= {"low": np.nan, "high": np.nan, "mean": float(seen["drop"].mean())}
-        if len(seen):
-            worst = seen.loc[seen["drop"].idxmax()]
-            row |= {"worst": worst["drop"], "worst_condition": worst["condition"]}
-            row |= {"low": worst["low"], "high": worst["high"]}
-        row |= {"n_conditions": len(seen), "n_pairs": int(group["n_pairs"].min())}
-        row |= {"n_subjects": int(group.loc[group["n_pairs"].idxmin(), "n_subjects"])}
-        row |= {
-            "n_failed": int(group["n_failed"].sum()),
-            "n_missing": int(group["n_missing"].sum()),
-        }
-        rows.append(row)
+        worst = seen.loc[seen["drop"].idxmax()] if len(seen) else {}
+        rows.append(
+            {
+                "method": method,
+                "worst": worst.get("drop", np.nan),
+                "worst_condition": worst.get("condition"),
+                "low": worst.get("low", np.nan),
+                "high": worst.get("high", np.nan),
+                "mean": float(seen["drop"].mean()),
+                "n_conditions": len(seen),
+                "n_pairs": int(group["n_pairs"].min()),
+                "n_subjects": int(group.loc[group["n_pairs"].idxmin(), "n_subjects"]),
+                "n_failed": int(group["n_failed"].sum()),
+                "n_missing": int(group["n_missing"].sum()),
+            }
+        )
     return pd.DataFrame(rows)
