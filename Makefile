@@ -5,14 +5,22 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13; do \
   $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && \
   echo $$name && break; done)
 
-.PHONY: book test faults check results benchmarks clean
+.PHONY: book pdf test browser faults check results benchmarks clean
 .DEFAULT_GOAL := book
 
 book: .venv/ready
 	$(BIN)/lumirage book
 
+# The whole book in one file; needs a Chromium (apt-get install chromium).
+pdf: book
+	$(BIN)/python book/_ext/pdf.py
+
 test: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pytest
+
+# The real book in a browser: every page at three widths, light, dark and on paper (apt-get install chromium).
+browser: book
+	LUMIRAGE_REQUIRE_BROWSER=1 $(BIN)/pytest -m browser_real -s tests/book/browser
 
 # The faults that take minutes: fifty kills of a run, several writers of one store.
 faults: .venv/ready

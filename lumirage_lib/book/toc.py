@@ -34,7 +34,7 @@ def select_toc(toc: Mapping, profiles: Sequence[str]) -> dict:
 
     def profile_of(file: str) -> str | None:
         end = file.rsplit("_", 1)[-1]
-        return end if file.startswith(f"{PAGES}/") and end in known else None
+        return end if end in known else None
 
     parts = []
     for part in toc["parts"]:

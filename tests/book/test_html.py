@@ -31,7 +31,9 @@ needs_build = pytest.mark.skipif(not PAGES, reason="no book was built here (make
 def small_book(tmp_path):
     """A book of two pages with the configuration of the real one; returns its root."""
     shutil.copy(project_root() / "_config.yml", tmp_path)
-    shutil.copytree(project_root() / "book" / "_static", tmp_path / "book" / "_static")
+    shutil.copy(project_root() / "CITATION.cff", tmp_path)
+    for folder in ("_static", "_ext", "viewer", "explorer"):
+        shutil.copytree(project_root() / "book" / folder, tmp_path / "book" / folder)
     shutil.copy(project_root() / "book" / "references.bib", tmp_path / "book")
     (tmp_path / "book" / "index.md").write_text("# Small\n\nSee [the page](page.md).\n")
     (tmp_path / "book" / "page.md").write_text(

@@ -1,0 +1,29 @@
+"""Every page of a small book, in a browser, at the width of a phone and of a desk."""
+
+from __future__ import annotations
+
+import checks
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_pages_are_sound(browser, site, width):
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    faults = {}
+    for path in checks.list_pages(site):
+        page, wrong = checks.open_page(context, path.as_uri())
+        found = wrong + checks.find_faults(page) + checks.find_barriers(page)
+        if found:
+            faults[path.name] = found
+        page.close()
+    context.close()
+    assert not faults, "\n".join(
+        f"{name}: {line}" for name, lines in faults.items() for line in lines
+    )
+
+
+def test_links_lead_somewhere(site):
+    dead = {path.name: checks.find_dead_links(path) for path in checks.list_pages(site)}
+    assert not {name: links for name, links in dead.items() if links}
