@@ -53,6 +53,12 @@ def list_places(profile: str) -> pd.DataFrame:
     return table.drop_duplicates(["key", "condition"])
 
 
+def list_structures(cohorts: tuple[str, ...] = ("oasis", "nichart", "macaque")) -> dict[str, list]:
+    """Cohort -> names of the structures that its mean Dice is of, for the cohorts with labels of their own."""
+    tables = {c: next(iter(get_cohort(c).label_sets.values())) for c in cohorts}
+    return {c: sorted(map(str, table["name"])) for c, table in tables.items()}
+
+
 def read_rows(folder: Path) -> pd.DataFrame:
     """Published registrations that ended well, the measures of the explorer as columns."""
     table = pd.read_parquet(folder / "registrations.parquet").query("status == 'ok'")

@@ -129,6 +129,24 @@ class Explorer(_Raw):
         )
 
 
+class Structures(_Raw):
+    """``{structures}``: names that a search finds, each a link to what the explorer shows of it."""
+
+    def run(self) -> list[nodes.Node]:
+        from explorer_tables import list_structures
+
+        parts = []
+        for cohort, names in list_structures().items():
+            links = ", ".join(
+                f'<a href="#cohort={cohort}&amp;structure={quote(name)}">{html.escape(name)}</a>'
+                for name in names
+            )
+            parts.append(
+                f"<details><summary>{cohort}, {len(names)} structures</summary><p>{links}</p></details>"
+            )
+        return self.emit("".join(parts))
+
+
 # ---- what every page says ------------------------------------------------------------------------
 
 
@@ -284,7 +302,12 @@ def finish(app, error) -> None:
 
 
 def setup(app) -> dict:
-    for name, directive in (("viewer", Viewer), ("curtain", Curtain), ("explorer", Explorer)):
+    for name, directive in (
+        ("viewer", Viewer),
+        ("curtain", Curtain),
+        ("explorer", Explorer),
+        ("structures", Structures),
+    ):
         app.add_directive(name, directive)
     # After the theme has made its list of buttons and the context its description.
     app.connect("html-page-context", add_to_page, priority=900)

@@ -57,7 +57,7 @@ def write_stand_in(path: Path) -> None:
     }
     cells = [
         new_markdown_cell(
-            f"# {path.stem}\n\nIt stands in for the page of a run that takes minutes."
+            f"# {path.stem.replace('_', ' ')}\n\nIt stands in for the page of a run that takes minutes."
         ),
         cell,
         new_markdown_cell("| method | Dice |\n|---|---|\n| greedy | 0.5 |"),
