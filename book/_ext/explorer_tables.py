@@ -53,10 +53,17 @@ def list_places(profile: str) -> pd.DataFrame:
     return table.drop_duplicates(["key", "condition"])
 
 
-def list_structures(cohorts: tuple[str, ...] = ("oasis", "nichart", "macaque")) -> dict[str, list]:
-    """Cohort -> names of the structures that its mean Dice is of, for the cohorts with labels of their own."""
-    tables = {c: next(iter(get_cohort(c).label_sets.values())) for c in cohorts}
-    return {c: sorted(map(str, table["name"])) for c, table in tables.items()}
+def list_structures(folder: Path) -> dict[str, list[str]]:
+    """Cohort -> structures in its published tables, for the cohorts with labels of their own."""
+    sets = {name: get_cohort(name).label_sets for name in ("oasis", "nichart", "macaque")}
+    found = pd.read_parquet(folder / "structures.parquet", columns=["label_set", "label"])
+    found = found.drop_duplicates().groupby("label_set")["label"].agg(set)
+    return {
+        cohort: sorted(
+            str(table.loc[label, "name"]) for label in table.index if label in found[first]
+        )
+        for cohort, (first, table) in ((c, next(iter(s.items()))) for c, s in sets.items())
+    }
 
 
 def read_rows(folder: Path) -> pd.DataFrame:

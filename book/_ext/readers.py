@@ -22,6 +22,7 @@ from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
 BOOK = Path(__file__).parents[1]
+RESULTS = BOOK.parent / "results" / "open"
 VIEWER, EXPLORER = BOOK / "viewer", BOOK / "explorer"
 SHIPPED = {
     VIEWER: ("viewer.js", "viewer.css", "data/*.js", "data/*.png", "LICENCE.md"),
@@ -136,7 +137,7 @@ class Structures(_Raw):
         from explorer_tables import list_structures
 
         parts = []
-        for cohort, names in list_structures().items():
+        for cohort, names in list_structures(RESULTS).items():
             links = ", ".join(
                 f'<a href="#cohort={cohort}&amp;structure={quote(name)}">{html.escape(name)}</a>'
                 for name in names
@@ -287,7 +288,7 @@ def finish(app, error) -> None:
     if any(name.endswith("explorer_open") for name in app.env.all_docs):
         from explorer_tables import write_tables
 
-        write_tables(BOOK.parent / "results" / "open", out / "explorer", read_cases())
+        write_tables(RESULTS, out / "explorer", read_cases())
     site = find_site(app.config.html_theme_options.get("repository_url", ""))
     target = out / "sitemap.xml"
     target.unlink(missing_ok=True)

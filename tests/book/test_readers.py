@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
+import readers
 import yaml
 
 from lumirage_lib.runs.profiles import project_root
-
-sys.path.insert(0, str(project_root() / "book" / "_ext"))
-import readers
 
 PAGE = "book/experiments/01_in_distribution_open"
 

@@ -12,12 +12,10 @@ import nbformat
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from pdf import INSTALL, find_chromium
 
 from lumirage_lib.book.toc import PAGES, list_files
 from lumirage_lib.runs.profiles import project_root
-
-sys.path.insert(0, str(project_root() / "book" / "_ext"))
-from pdf import INSTALL, find_chromium
 
 SMOKE = "01_in_distribution"  # the notebook that is executed
 PIXEL = (
