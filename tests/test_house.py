@@ -16,8 +16,8 @@ ROOMS = (
     "cli", "book", "experiments", "runs", "challenge", "stats",
     "methods", "metrics", "cohorts", "images", "files", "errors",
 )  # fmt: skip
-# Statements (docstrings apart) that the library had when its rooms were built; it may grow by 15 %.
-STATEMENTS = 11909
+# Statements (docstrings apart) when what repeated itself was last taken out; may grow by 15 %.
+STATEMENTS = 12139
 
 
 def list_modules() -> dict[str, Path]:
