@@ -18,7 +18,8 @@ TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "di
 def notebook_source(name: str) -> Path:
     """The jupytext file of a notebook."""
     folder = project_root() / "notebooks"
-    there = {path.stem: path for path in sorted(folder.glob("[0-9]*.py"))}
+    found = [*sorted(folder.glob("[0-9]*.py")), *sorted(folder.glob("lab/[0-9]*.py"))]
+    there = {path.relative_to(folder).with_suffix("").as_posix(): path for path in found}
     if name not in there:
         raise InputError(f"no notebook {name!r}; there are {', '.join(there)}")
     return there[name]
@@ -134,7 +135,7 @@ def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
                     f"{error.evalue[:LONGEST]}\nthe notebook as far as it came: {failed}"
                 ) from error
             page = nbformat.read(draft, as_version=4)
-            nbformat.write(_as_page(page, TITLES.get(parameters["profile"], "")), draft)
+            nbformat.write(_as_page(page, TITLES.get(parameters.get("profile"), "")), draft)
     except OSError as error:
         raise InputError(f"{output}: the page cannot be written ({error.strerror})") from error
     return output

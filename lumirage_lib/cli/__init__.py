@@ -4,7 +4,7 @@ import signal
 
 import typer
 
-from . import data, methods, pages, results, verify, weights
+from . import data, lab, methods, pages, results, verify, weights
 from ._console import Telling
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
     help="Rerun, extend and check the LUMirage evaluation of brain image registration.",
 )
 app.add_typer(pages.app)
+app.add_typer(lab.app)
 app.add_typer(methods.app)
 app.add_typer(verify.app)
 app.add_typer(data.app, name="data")

@@ -99,7 +99,9 @@ def book(
     """Execute the notebooks whose pages are out of date and build the book into _build/html."""
     from ..book.build import build
     from ..runs.profiles import DRAW_ONLY
+    from .lab import write_pages
 
     os.environ[DRAW_ONLY] = "1"
+    write_pages()
     index = build(profiles.split(","), recompute=recompute, console=errors, run=run)
     console.print(f"book: {index}")

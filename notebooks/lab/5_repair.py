@@ -1,0 +1,170 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Lesson 5: repair it
+#
+# **Goals.** You have repaired a network in four ways, you can say which repair mends which break, and you report what
+# a repair costs where nothing was broken.
+#
+# **You need** lesson 4. **Time** 15 minutes, some of them waiting: three networks are trained.
+
+# %% tags=["parameters"]
+steps: int = 300  # of every training, as in lesson 3
+
+# %% tags=["hide-input"]
+import functools
+import inspect
+
+import labkit
+import pandas as pd
+import repairs
+import torch
+from breaks import CHANGES
+from IPython.display import Code
+from measures import register, score
+from slices import TRAINING, load_slices, make_held_out
+
+# %% [markdown]
+# ## Four repairs
+#
+# | repair | what it does |
+# |---|---|
+# | remapped inputs | in training, intensities go through random curves |
+# | scale augmentation | in training, both images are shrunk by a random factor |
+# | MIND | the network sees how alike a place is to its neighbours, not intensities |
+# | instance optimisation | the answer is improved on the pair itself, step by step |
+#
+# ```{admonition} Write down before you go on
+# :class: tip
+# For each break of lesson 4, which repair will mend it? And which repair will cost most on plain T1w images?
+# ```
+
+# %%
+my_prediction = {
+    "inverted": "",
+    "folded": "",
+    "dimmed": "",
+    "header x 0.4": "",
+    "costs most on T1w": "",
+}
+
+# %%
+Code(
+    "\n\n".join(
+        map(inspect.getsource, (repairs.remap_inputs, repairs.shrink_inputs, repairs.describe_mind))
+    ),
+    language="python",
+)
+
+# %% [markdown]
+# ## Train the repaired networks
+#
+# From scratch, with as many steps as the plain one, so that what they cost can be read off.
+
+# %%
+slices, held_out = load_slices(TRAINING), make_held_out()
+plain = labkit.get_network(slices, steps)
+networks = {
+    "plain": plain,
+    "remapped inputs": labkit.get_network(slices, steps, "remapped", change=repairs.remap_inputs),
+    "scale augmentation": labkit.get_network(slices, steps, "scaled", change=repairs.shrink_inputs),
+    "MIND": labkit.get_network(slices, steps, "mind", describe=repairs.describe_mind),
+    "instance optimisation": functools.partial(repairs.optimise, plain),
+}
+breaks = ("T1w", "inverted", "folded", "T2w", "dimmed", "header x 0.4")
+dice = pd.DataFrame(index=pd.Index(breaks, name="change"), columns=list(networks), dtype=float)
+for name, network in networks.items():
+    for change in breaks:
+        dice.loc[change, name] = score(held_out, register(network, held_out, CHANGES[change]))[
+            "dice"
+        ].mean()
+start = score(held_out, torch.zeros_like(held_out.truth))["dice"].mean()
+labkit.say(f"Doing nothing has a Dice of {start:.3f}.")
+labkit.table(dice)
+
+# %%
+labkit.show(
+    labkit.draw_lines(dice, start),
+    "repairs",
+    "Mean Dice of the plain and the repaired networks under each change (8 pairs of 2 subjects); dashed: nothing moved.",
+    "Dots by change, one mark per network; the table above has the numbers.",
+)
+
+# %% [markdown]
+# ## How much of what was lost has come back?
+#
+# Regained = (repaired - plain, on the broken images) / (what the break cost the plain network). 1 is all of it. Where
+# the break cost less than 0.01, there is nothing to regain and the row is left out.
+
+# %%
+regained = labkit.compute_regained(dice)
+labkit.table(regained)
+
+# %% [markdown]
+# **Which repair mends which break?** Of the repairs of the training, name one for each of the three.
+
+# %%
+my_repairs = {}  # {"inverted": "...", "folded": "...", "header x 0.4": "..."}
+
+# %%
+labkit.check("repairs", my_repairs)
+
+# %% tags=["hide-cell"]
+solution = {
+    "inverted": "remapped inputs",
+    "folded": "remapped inputs",
+    "header x 0.4": "scale augmentation",
+}
+labkit.check("repairs", solution)
+
+# %% [markdown]
+# ## What does it cost?
+#
+# What does training on remapped inputs cost on T1w, in Dice? A positive number is a cost.
+
+# %%
+my_cost = None
+
+# %%
+known = {"plain": dice.loc["T1w", "plain"], "repaired": dice.loc["T1w", "remapped inputs"]}
+labkit.check("cost", my_cost, **known)
+
+# %% tags=["hide-cell"]
+labkit.check("cost", known["plain"] - known["repaired"], **known)  # the solution
+
+# %% tags=["remove-input"]
+labkit.say(labkit.describe_costs(dice))
+
+# %% [markdown]
+# ## Over three trainings
+#
+# A repair of one training may be luck. These are three, with other random numbers:
+
+# %% tags=["remove-input", "live"]
+labkit.say(labkit.describe_bars())
+
+# %% [markdown]
+# ## Take away
+#
+# Training has to contain what will change, and the price on the old images belongs to the result.
+#
+# ## Quiz
+
+# %% tags=["hide-input"]
+labkit.quiz("repair")
+
+# %% [markdown]
+# ## Read next
+#
+# MIND is of Heinrich and colleagues {cite}`heinrich2013`. The book's experiment on causes does the full version of this
+# lesson, with published networks. Then lesson 6: is any of this more than chance?

@@ -1,0 +1,109 @@
+"""`lumirage lab`: every lesson runs, outputs are kept and shown, slides need no network."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import nbformat
+import pytest
+from lab_folder import LAB
+from typer.testing import CliRunner
+
+from lumirage_lib.cli import app, lab
+from lumirage_lib.errors import InputError
+from lumirage_lib.runs.profiles import project_root
+
+RESULTS = project_root() / "results" / "lab"
+LESSONS = list(lab.list_lessons())
+
+
+def test_six_lessons_and_a_capstone():
+    assert [name[0] for name in LESSONS] == list("1234567")
+    with pytest.raises(InputError, match="no lesson 8"):
+        lab.find_lesson(8)
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_says_goals_prerequisites_and_time(name):
+    text = (LAB / f"{name}.py").read_text()
+    for part in ("**Goals.**", "**You need**", "**Time**", "my_p", "labkit.check", "hide-cell"):
+        assert part in text
+    if not name.startswith("7"):
+        assert all(part in text for part in ("## Quiz", "## Read next", "my_prediction"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_runs_from_the_first_to_the_last_cell(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("LUMIRAGE_STORE", str(tmp_path / "store"))
+    page = tmp_path / "page.ipynb"
+    lab.execute(name, page, 1)
+    cells = [c for c in nbformat.read(page, as_version=4).cells if c.cell_type == "code"]
+    assert all(c.execution_count for c in cells if c.source.strip())
+    shown = "".join(str(o) for c in cells for o in c.outputs)
+    assert "Right." in shown  # the solution
+    assert "No answer yet." in shown  # the student's
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_outputs_kept_are_those_of_the_cells_there_are(name):
+    path = RESULTS / name / "outputs.json"
+    if not path.exists():
+        pytest.skip("its page shows the smoke run: no full run has been kept")
+    kept = json.loads(path.read_text())
+    source = lab.read_source(name)
+    hashes = {lab.hash_of(c.source) for c in source.cells if c.cell_type == "code"}
+    assert {c["source"] for c in kept} <= hashes, "run `lumirage lab --all --keep` again"
+
+
+def test_kept_outputs_are_small_and_have_a_licence():
+    assert sum(p.stat().st_size for p in RESULTS.rglob("*") if p.is_file()) < 2_000_000
+    assert "MIT" in (RESULTS / "README.md").read_text()
+
+
+def make_page(path, source, outputs):
+    notebook = nbformat.v4.new_notebook()
+    cell = nbformat.v4.new_code_cell(source)
+    cell.outputs = outputs
+    notebook.cells = [cell]
+    nbformat.write(notebook, path)
+
+
+def picture(text):
+    return nbformat.v4.new_output("display_data", {"image/png": text, "text/plain": "a picture"})
+
+
+def test_outputs_of_the_full_run_replace_those_of_the_smoke_run(tmp_path):
+    page, kept = tmp_path / "page.ipynb", tmp_path / "kept"
+    make_page(page, "draw()", [picture("ZnVsbA==")])
+    lab.keep_outputs(page, kept)
+    assert [p.read_bytes() for p in kept.glob("*.png")] == [b"full"]
+    make_page(page, "draw()", [picture("c21va2U=")])
+    assert lab.show_outputs(page, kept) == 0
+    assert nbformat.read(page, as_version=4).cells[0].outputs[0].data["image/png"] == "ZnVsbA=="
+    make_page(page, "draw(2)", [picture("c21va2U=")])
+    assert lab.show_outputs(page, kept) == 1  # another cell keeps what the smoke run showed
+
+
+def test_slides_are_one_file_that_loads_nothing(tmp_path):
+    text = lab.write_slides(tmp_path / "slides.html").read_text()
+    assert text.count("<section>") >= 12
+    assert re.findall(r"""(?:src|href)=["'](?:https?:)?//""", text) == []
+    assert re.findall(r"""<(?:link|script)[^>]*(?:src|href)=""", text) == []
+
+
+def test_the_command_lists_lessons_and_refuses_others():
+    run = CliRunner().invoke(app, ["lab"])
+    assert run.exit_code == 0
+    assert run.output.count("lumirage lab ") == 7
+    assert CliRunner().invoke(app, ["lab", "9", "--run"]).exit_code == 1
+
+
+def test_a_students_copy_is_never_overwritten(tmp_path, monkeypatch):
+    source = tmp_path / "1_match.py"
+    source.write_text((LAB / "1_match.py").read_text())
+    monkeypatch.setattr(lab, "list_lessons", lambda: {"1_match": source})
+    copy = lab.open_lesson("1_match")
+    copy.write_text("mine")
+    assert lab.open_lesson("1_match").read_text() == "mine"
