@@ -178,8 +178,9 @@ def on_volume(name):
     )
 
 
+shown = ("T1w", "inverted", "folded", "dimmed", "header x 0.4") if steps > 50 else ("T1w",)
 rows = []
-for name in ("T1w", "inverted", "folded", "dimmed", "header x 0.4"):
+for name in shown:
     found = {"change": name}
     for method in ("vfa", "greedy"):
         header = CHANGES[name].header
