@@ -44,7 +44,7 @@ def update_page(notebook: str, profile: str, *, recompute: bool, console, run: C
             "the book is to have (`lumirage book --profiles demo`)"
         )
     path = page_path(notebook, profile)
-    now, before = compute_digest(notebook, parameters), read_digest(path)
+    now, before = compute_digest(notebook, parameters, rows), read_digest(path)
     changed = [part for part in now if now[part] != before.get(part)]
     if not changed and not recompute:
         console.print(f"{notebook} {profile}: up to date")
@@ -58,8 +58,8 @@ def update_page(notebook: str, profile: str, *, recompute: bool, console, run: C
     start = time.perf_counter()
     run(notebook, profile=profile, parameter=None, output=None, compute_only=False)
     page = nbformat.read(path, as_version=4)
-    about = page.metadata.get("lumirage", {})
-    page.metadata["lumirage"] = {**about, "made_from": compute_digest(notebook, parameters)}
+    made_from = compute_digest(notebook, parameters, read_state(notebook, parameters))
+    page.metadata["lumirage"] = {**page.metadata.get("lumirage", {}), "made_from": made_from}
     with replacing(path) as part:
         nbformat.write(page, part)
     console.print(f"{notebook} {profile}: done in {time.perf_counter() - start:.0f} s")
@@ -78,22 +78,29 @@ def read_state(notebook: str, parameters: Mapping) -> dict[str, str]:
             tasks = experiments.list_tasks(experiments.plan_notebook(notebook, parameters))
     keys = None if tasks is None else [task.key for task in tasks]
     table = read_registrations(store, keys)
-    names = {task.method for task in tasks or []}
-    absent = {name: missing(get_method(name)) or "not computed" for name in names}
-    state = {task.key: absent[task.method] for task in tasks or []}
-    for row in table.itertuples():
-        state[row.key] = f"{'ok' if row.status == 'ok' else 'failed'} {row.finished}"
-    return state
+    state = {
+        row.key: f"{'ok' if row.status == 'ok' else 'failed'} {row.finished}"
+        for row in table.itertuples()
+    }
+    lacking = [task for task in tasks or [] if task.key not in state]
+    why = {m: missing(get_method(m)) or "not computed" for m in {t.method for t in lacking}}
+    return state | {task.key: why[task.method] for task in lacking}
 
 
-def compute_digest(notebook: str, parameters: Mapping) -> dict[str, str]:
-    """Hash of everything a page is made from, part by part, so that a change can be named."""
+def compute_digest(notebook: str, parameters: Mapping, state: Mapping[str, str]) -> dict[str, str]:
+    """Hash of everything a page is made from, part by part, so that a change can be named.
+
+    Parameters
+    ----------
+    state : mapping
+        Of the rows it draws on, see :func:`read_state`.
+    """
     parts = {
         "notebook": notebooks.notebook_source(notebook).read_text(),
         "parameters": dict(parameters),
         "library": [path.read_text() for path in find_library(notebook)],
         "software": [platform.python_version(), find_versions()],
-        "results": read_state(notebook, parameters),
+        "results": state,
     }
     return {name: hash_of(part) for name, part in parts.items()}
 

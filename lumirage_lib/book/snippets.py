@@ -1,11 +1,11 @@
 """Markdown that the prose includes: what the code knows better than a writer."""
 
 import inspect
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 
 from ..cohorts import COHORTS
@@ -54,7 +54,7 @@ def describe_landing(folder: Path, pages: Sequence[tuple[str, str]]) -> dict[str
     if SCOREBOARD not in pages:
         return {"answer": "This book has no published run.\n", "scoreboard": ""}
     path = folder / "{}_{}.ipynb".format(*SCOREBOARD)
-    found = nbformat.read(path, as_version=4).metadata.get("lumirage", {}).get("landing")
+    found = json.loads(path.read_text())["metadata"].get("lumirage", {}).get("landing")
     if not found:
         raise InputError(
             f"{path}: has no scoreboard; execute it again (`lumirage book --recompute`)"
