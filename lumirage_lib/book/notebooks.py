@@ -135,7 +135,7 @@ def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
                     f"{error.evalue[:LONGEST]}\nthe notebook as far as it came: {failed}"
                 ) from error
             page = nbformat.read(draft, as_version=4)
-            nbformat.write(_as_page(page, TITLES.get(parameters.get("profile"), "")), draft)
+            nbformat.write(_as_page(page, TITLES.get(parameters.get("profile", ""), "")), draft)
     except OSError as error:
         raise InputError(f"{output}: the page cannot be written ({error.strerror})") from error
     return output

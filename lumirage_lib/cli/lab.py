@@ -72,7 +72,7 @@ def keep_outputs(page: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()
-    cells = []
+    cells: list[dict] = []
     for cell in nbformat.read(page, as_version=4).cells:
         if cell.cell_type != "code" or not cell.outputs or LIVE in cell.metadata.get("tags", []):
             continue
@@ -210,7 +210,7 @@ def lab(
         console.print(f"your copy: {copy}")
         command = [sys.executable, "-m", "jupyterlab", str(copy)]
         raise typer.Exit(subprocess.run(command, cwd=copy.parent).returncode)
-    times = []
+    times: list[dict] = []
     for name in names:
         page = root / "_build" / "lab" / f"{name}.ipynb"
         page.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,7 +91,7 @@ def compute_specifications(
     return table.sort_values("estimate", ignore_index=True)
 
 
-def summarise_specifications(table: pd.DataFrame) -> dict[str, object]:
+def summarise_specifications(table: pd.DataFrame) -> dict[str, Any]:
     """What the curve says: n, share of every word, least and greatest estimate.
 
     The share is a description of choices, not a probability; the range belongs beside it.
