@@ -198,7 +198,7 @@ def compute(
     with _at_work(store, owner), executor.session(settings) as submit:
         session = _Session(store, submit, settings, slices_of, before)
         _measure_all_again(session, again)
-        for how, row in _compute_all(session, runnable, executor.capacity):
+        for how, row in _compute_all(session, runnable, executor):
             counts[how] += 1
             if row is not None:
                 on_row(row)
@@ -223,7 +223,7 @@ def _measure_all_again(session: _Session, tasks: Sequence[Task]) -> None:
 
 
 def _compute_all(
-    session: _Session, tasks: Sequence[Task], at_most: int
+    session: _Session, tasks: Sequence[Task], executor: Executor
 ) -> Iterator[tuple[str, dict[str, Any] | None]]:
     """ "new" or "failed" with its row, or "reused", for every task as it ends.
 
@@ -236,7 +236,7 @@ def _compute_all(
     aligning: dict[Future[Any], str] = {}
     parked: dict[str, list[Task]] = {}  # by the alignment that they wait for
     while waiting or leased or registering or aligning:
-        while waiting and len(registering) + len(aligning) < at_most:
+        while waiting and len(registering) + len(aligning) < executor.capacity:
             task = waiting.popleft()
             key = task.alignment_key
             if not take_lease(store, task.key, owner, LEASE_SECONDS):

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import distributed
 import fakes
 import pandas as pd
 import pytest
@@ -19,6 +20,7 @@ from lumirage_lib.cohorts import balanced_pairs, get_cohort
 from lumirage_lib.errors import InputError
 from lumirage_lib.runs import store as stored
 from lumirage_lib.runs.compute import compute
+from lumirage_lib.runs.executors import cluster as cluster_module
 from lumirage_lib.runs.executors.cluster import make_queue, open_cluster
 from lumirage_lib.runs.executors.needs import predict_mb
 from lumirage_lib.runs.task import Task, plan
@@ -49,7 +51,7 @@ def assert_same(store: Path, other: Path) -> None:
         pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, 2, 4])
 def test_rows_are_those_of_the_local_runner(tmp_path, workers):
     tasks = make_plan(
         {"affine": {}, "fakes:SHIFT": {"shift": [0.5, -1, 2]}, "fakes:BAD": {"how": "nan"}}
@@ -112,6 +114,19 @@ def test_process_that_asked_ends_and_nothing_lingers(tmp_path, number):
     assert process.wait(60) != 0
     fakes.wait_until(lambda: all(map(fakes.has_ended, running)), seconds=30)
     assert stored.read_answers(store) == {}
+
+
+def test_workers_that_come_later_are_used(monkeypatch):
+    monkeypatch.setattr(cluster_module, "LOOK_SECONDS", 0.0)
+    how = {"processes": False, "protocol": "tcp", "dashboard_address": None}
+    with (
+        distributed.LocalCluster(n_workers=0, threads_per_worker=1, **how) as local,
+        open_cluster(scheduler=local.scheduler_address) as cluster,
+    ):
+        assert cluster.capacity == 2
+        local.scale(3)
+        cluster.client.wait_for_workers(3)
+        assert cluster.capacity == 6
 
 
 def test_memory_is_predicted_for_networks_and_others():

@@ -9,9 +9,10 @@ import atexit
 import contextlib
 import multiprocessing
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ CONFIG = {
     "distributed.worker.daemon": False,
 }
 CONNECT_SECONDS = 30
+LOOK_SECONDS = 2.0  # how often it is asked who works
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,23 @@ class Cluster:
     """An :class:`~lumirage_lib.runs.executors.Executor` whose steps are carried out by dask."""
 
     client: Any  # a distributed.Client, which has few types
+    seen: dict[str, Any] = field(default_factory=dict)
 
     def _workers(self) -> list[dict[str, Any]]:
-        return list(self.client.scheduler_info(n_workers=-1)["workers"].values())
+        """Who works now: they come and go, so it is asked for again, but not for every step."""
+        if time.monotonic() >= self.seen.get("until", 0.0):
+            with contextlib.suppress(
+                OSError
+            ):  # the scheduler is gone, as those who wait for it are told
+                self.seen["workers"] = self.client.scheduler_info(n_workers=-1)["workers"]
+            self.seen["until"] = time.monotonic() + LOOK_SECONDS
+        return list(self.seen.get("workers", {}).values())
 
     @property
     def capacity(self) -> int:
-        # As much again waits at the scheduler, so that no worker waits for this process.
-        return max(16, 2 * sum(int(worker["nthreads"]) for worker in self._workers()))
+        # As much again waits, so that no worker waits for this process; no more, since what waits for a
+        # worker that dies counts as tried there.
+        return max(2, 2 * sum(int(worker["nthreads"]) for worker in self._workers()))
 
     def map(self, function: Callable[..., Any], *iterables: Any) -> Iterator[Any]:
         """As the built-in, on the workers."""
@@ -55,12 +66,12 @@ class Cluster:
     @contextlib.contextmanager
     def session(self, settings: Settings) -> Iterator[Submit]:
         pool = self.client.get_executor(pure=False)
-        declared = [worker.get("resources", {}) for worker in self._workers()]
-        largest = {
-            name: max((d.get(name, 0) for d in declared), default=0) for name in (MEMORY, GPU)
-        }
 
         def submit(step: Any, *arguments: Any) -> Future[Any]:
+            declared = [worker.get("resources", {}) for worker in self._workers()]
+            largest = {
+                name: max((d.get(name, 0) for d in declared), default=0) for name in (MEMORY, GPU)
+            }
             needs = {}
             if step is register and largest[MEMORY]:
                 # What is larger than any worker takes the largest whole, and shows there.
