@@ -52,8 +52,9 @@ def write_crate(folder: Path) -> Path:
 def _read_identifiers() -> dict[str, str]:
     """What _config.yml says of where the compendium is kept; empty as long as it says nothing."""
     path = project_root() / "_config.yml"
-    given = read_yaml(path.read_text(encoding="utf-8"), str(path))["sphinx"]["config"][
-        "html_context"
-    ]
-    named = {"identifier": given["doi"], "isBasedOn": given["repository_url"]}
+    given = read_yaml(path.read_text(encoding="utf-8"), str(path))["sphinx"]["config"]
+    named = {
+        "identifier": given["html_context"]["doi"],
+        "isBasedOn": given["html_theme_options"]["repository_url"],
+    }
     return {name: value for name, value in named.items() if value}

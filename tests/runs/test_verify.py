@@ -104,7 +104,9 @@ def test_no_published_slice_is_of_images_that_may_not_be_shown():
 def test_where_it_is_kept_is_said_once_it_is_kept_somewhere(published, tmp_path, monkeypatch):
     folder, _ = published
     text = (ROOT / "_config.yml").read_text()
-    assert '      repository_url: ""\n      doi: ""\n' in text
+    assert text.count("html_context:") == 1
+    assert '      repository_url: ""\n' in text
+    assert '      doi: ""\n' in text
     for doi in ("", "10.0000/not-one"):
         (tmp_path / "_config.yml").write_text(text.replace('doi: ""', f'doi: "{doi}"'))
         (tmp_path / "experiments.yml").write_text("{}")
