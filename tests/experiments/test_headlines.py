@@ -78,7 +78,8 @@ def test_macaque(published):
             assert verdict.verdict in ("not decidable here", "incomplete")  # three brains
     true_size = rows[rows["preprocessing"] == "standard"].groupby("method")["dice"].mean()
     assert true_size["clapirn"] < true_size["affine"]
-    assert f"conditional LapIRN {true_size['clapirn']:.3f}" in result.size_text
+    assert f"{true_size['clapirn']:.3f}" in result.size_text
+    assert "do worse than no deformation" in result.opening.points[2]
 
 
 def test_contrasts():

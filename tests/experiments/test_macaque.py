@@ -290,6 +290,7 @@ def test_difference_is_found_at_each_size_and_related_pairs_do_not_count():
     assert verdict.verdict == "not decidable here"  # three brains
     assert result.design == "10 ordered pairs of 3 subjects."
     assert "| conditional LapIRN | +0.1" in " ".join(result.size_text.split())
+    assert "do worse than no deformation" in result.opening.points[2]
     assert "2 pairs that no test above counts" in result.related_text
     assert result.state == ""
 

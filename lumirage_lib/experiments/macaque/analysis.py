@@ -103,9 +103,9 @@ def _say_means(rows: pd.DataFrame, sizes: list[str]) -> str:
 
 def _say_fallen(rows: pd.DataFrame, sizes: list[str]) -> str:
     """How many networks fall below the affine alignment where they are not told the size."""
-    means = rows[rows["condition"] == sizes[0]].groupby("method")["dice"].mean() if sizes else {}
-    deep = set(rows.loc[rows["family"] == "deep", "method"]) & set(means)
-    if "affine" not in means or not deep:
+    means = rows[rows["condition"].isin(sizes[:1])].groupby("method")["dice"].mean()
+    deep = set(rows.loc[rows["family"] == "deep", "method"]) & set(means.index)
+    if "affine" not in means.index or not deep:
         return "Size: what the header says of it is what a network acts on."
     below = sum(means[m] < means["affine"] for m in deep)
     return (
