@@ -16,6 +16,26 @@ from ..methods import MethodSpec, list_methods
 from .pages import to_table
 
 SCOREBOARD = ("00_summary", "open")
+CHANGED = "#what-changed-since-version-1"
+DOORS = (  # title, profile whose first page it leads to or a page, what is behind it
+    (
+        "Read (15 min)",
+        "open",
+        "What was found, chapter by chapter: a sentence, a figure, three points each. The glossary has the "
+        "words on one page.",
+    ),
+    (
+        "Check (30 min)",
+        "demo",
+        "Part II is computed on your machine. Or do five published registrations again and compare every "
+        "number: `lumirage verify -p open -n 5`.",
+    ),
+    (
+        "Teach (90 min)",
+        "lab/index",
+        "Six lessons and a capstone; and every chapter ends with an exercise and a folded solution.",
+    ),
+)
 
 
 def write_snippets(folder: Path, pages: Sequence[tuple[str, str]]) -> None:
@@ -50,20 +70,38 @@ def _table(header: Sequence[str], rows: Sequence[Sequence]) -> str:
 
 
 def describe_landing(folder: Path, pages: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The answer and the scoreboard, as page 00 computed them; links lead from one folder above."""
+    """The answer and the scoreboard, as page 00 computed them, and the doors to pages that there are.
+
+    Links lead from one folder above.
+    """
+    doors = _describe_doors(folder.name, pages)
     if SCOREBOARD not in pages:
-        return {"answer": "This book has no published run.\n", "scoreboard": ""}
-    path = folder / "{}_{}.ipynb".format(*SCOREBOARD)
-    found = json.loads(path.read_text())["metadata"].get("lumirage", {}).get("landing")
+        return {"answer": "This book has no published run.\n", "scoreboard": "", "doors": doors}
+    page = "{}_{}.ipynb".format(*SCOREBOARD)
+    found = json.loads((folder / page).read_text())["metadata"].get("lumirage", {}).get("landing")
     if not found:
         raise InputError(
-            f"{path}: has no scoreboard; execute it again (`lumirage book --recompute`)"
+            f"{folder / page}: has no scoreboard; execute it again (`lumirage book --recompute`)"
         )
     answer = "\n".join(f"- {sentence}" for sentence in found["sentences"])
+    changed = f"[What changed since version 1 of the rules]({folder.name}/{page}{CHANGED})."
     return {
         "answer": f"{answer}\n",
-        "scoreboard": found["cards"].replace('href="', f'href="{folder.name}/') + "\n",
+        "scoreboard": found["cards"].replace('href="', f'href="{folder.name}/')
+        + f"\n\n{changed}\n",
+        "doors": doors,
     }
+
+
+def _describe_doors(folder: str, pages: Sequence[tuple[str, str]]) -> str:
+    """A card for each way into the book."""
+    first = {profile: f"{folder}/{n}_{profile}" for n, profile in reversed(pages)}
+    targets = {"open": first.get("open", "glossary"), "demo": first.get("demo", "protocol")}
+    cards = [
+        f":::{{grid-item-card}} {title}\n:link: {targets.get(to, to)}\n:link-type: doc\n\n{text}\n:::\n"
+        for title, to, text in DOORS
+    ]
+    return "\n".join(["::::{grid} 1 1 3 3\n:gutter: 3\n", *cards, "::::\n"])
 
 
 # ---- data ----------------------------------------------------------------------------------------

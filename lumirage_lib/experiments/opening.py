@@ -125,8 +125,8 @@ def say_certainty(verdicts: Sequence[stats.Verdict]) -> str:
     if not decided:
         lacking = sum(v.verdict == stats.INCOMPLETE for v in verdicts)
         return (
-            f"**How sure.** No interval yet: {lacking} of {count(len(verdicts), 'comparison')} still "
-            "without all registrations, and a part of them could mislead."
+            f"**How sure.** No interval yet: {count(lacking, 'comparison')} without all registrations, and a "
+            "part of them could mislead."
             if lacking
             else f"**How sure.** {show_counts(verdicts)}: described, not judged."
         )

@@ -42,10 +42,15 @@ def test_the_landing_page_has_what_the_scoreboard_computed(tmp_path, write_page)
     found = describe_landing(page.parent, [("00_summary", "open"), ("01_a", "demo")])
     assert found["answer"] == "- One.\n- Two.\n"
     assert 'href="experiments/01_a_open.html"' in found["scoreboard"]
+    assert "(experiments/00_summary_open.ipynb#what-changed-since-version-1)" in found["scoreboard"]
+    links = re.findall(r":link: (\S+)", found["doors"])
+    assert links == ["experiments/00_summary_open", "experiments/01_a_demo", "lab/index"]
 
 
 def test_a_book_without_a_published_run_says_so(tmp_path):
-    assert "no published run" in describe_landing(tmp_path, [("01_a", "demo")])["answer"]
+    found = describe_landing(tmp_path, [("01_a", "demo")])
+    assert "no published run" in found["answer"]
+    assert ":link: glossary" in found["doors"]
 
 
 def test_sources_are_counted_once_each_with_their_licence():
