@@ -6,6 +6,7 @@ import json
 import os
 import time
 from base64 import b64decode, b64encode
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated
 
@@ -66,8 +67,9 @@ def execute(name: str, page: Path, steps: int | None) -> tuple[float, float]:
 
 
 def keep_outputs(page: Path, folder: Path) -> None:
-    """Write what the cells of an executed page show: texts as JSON, pictures as PNG beside it."""
+    """Write what the cells of an executed page show: texts as JSON, pictures as PNG of 64 colours."""
     import nbformat
+    from PIL import Image
 
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
@@ -80,7 +82,10 @@ def keep_outputs(page: Path, folder: Path) -> None:
             data = output.get("data", {})
             if "image/png" in data:
                 picture = f"{len(cells):02d}-{number}.png"
-                (folder / picture).write_bytes(b64decode(data["image/png"]))
+                small = (
+                    Image.open(BytesIO(b64decode(data["image/png"]))).convert("RGB").quantize(64)
+                )
+                small.save(folder / picture, optimize=True)
                 data["image/png"] = picture
         kept = {"source": hash_of(cell.source), "metadata": cell.metadata, "outputs": cell.outputs}
         cells.append(kept)

@@ -40,7 +40,8 @@ from volumes import load_volume_pair, measure, register_volumes
 # ## Two brains
 #
 # A generated pair: two brains of a population that this book makes itself, 2 mm voxels, T1w. The
-# *fixed* image stays where it is. The *moving* image is to be bent until it looks like the fixed one.
+# *fixed* image stays where it is. The *moving* image is to be bent until it looks like the fixed one. It has been brought
+# near by an affine map already, as everywhere in this book.
 
 # %%
 pair = load_volume_pair()

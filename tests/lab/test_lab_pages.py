@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 
 import nbformat
 import pytest
 from lab_folder import LAB
+from PIL import Image
 from typer.testing import CliRunner
 
 from lumirage_lib.cli import app, lab
@@ -70,19 +73,27 @@ def make_page(path, source, outputs):
     nbformat.write(notebook, path)
 
 
-def picture(text):
-    return nbformat.v4.new_output("display_data", {"image/png": text, "text/plain": "a picture"})
+def picture(colour):
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4), colour).save(buffer, format="png")
+    data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": "a picture"}
+    return nbformat.v4.new_output("display_data", data)
+
+
+def colour_of(text):
+    return Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB").getpixel((0, 0))
 
 
 def test_outputs_of_the_full_run_replace_those_of_the_smoke_run(tmp_path):
     page, kept = tmp_path / "page.ipynb", tmp_path / "kept"
-    make_page(page, "draw()", [picture("ZnVsbA==")])
+    make_page(page, "draw()", [picture("red")])
     lab.keep_outputs(page, kept)
-    assert [p.read_bytes() for p in kept.glob("*.png")] == [b"full"]
-    make_page(page, "draw()", [picture("c21va2U=")])
+    assert len(list(kept.glob("*.png"))) == 1
+    make_page(page, "draw()", [picture("blue")])
     assert lab.show_outputs(page, kept) == 0
-    assert nbformat.read(page, as_version=4).cells[0].outputs[0].data["image/png"] == "ZnVsbA=="
-    make_page(page, "draw(2)", [picture("c21va2U=")])
+    shown = nbformat.read(page, as_version=4).cells[0].outputs[0]
+    assert colour_of(shown.data["image/png"]) == (255, 0, 0)
+    make_page(page, "draw(2)", [picture("blue")])
     assert lab.show_outputs(page, kept) == 1  # another cell keeps what the smoke run showed
 
 
