@@ -83,7 +83,7 @@ labkit.check("split", "by subject")  # the solution
 #
 # Every step draws new pairs: slices of the training subjects, bent at random.
 
-# %%
+# %% mystnb={"image": {"alt": "The loss against the step of the training: it falls fast at first, then slowly."}}
 slices = load_slices(TRAINING)
 begin = time.process_time()
 trained, losses = network.train(slices, steps, watch=labkit.watch_losses())

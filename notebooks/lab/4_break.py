@@ -43,11 +43,11 @@ from volumes import load_volume_pair, measure, register_volumes
 held_out = make_held_out()
 labkit.show(
     labkit.draw_images(
-        {name: change.before(held_out.fixed)[0] for name, change in CHANGES.items()}, size=1.6
+        {name: change.before(held_out.fixed)[0] for name, change in CHANGES.items()}
     ),
     "changes",
     "One held-out image (of 16) under every change of this lesson. The z-scored one has a grey background.",
-    "A row of nine axial brain slices: as it is, dark for bright, folded, T2w-like, dimmed, blurred, shrunk, shifted, z-scored.",
+    "Nine axial brain slices: as it is, dark for bright, folded, T2w-like, dimmed, blurred, shrunk, shifted, z-scored.",
 )
 
 # %%

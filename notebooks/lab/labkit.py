@@ -149,24 +149,18 @@ def plot_losses(losses):
     return figure
 
 
-def _picture(axes, image, title="", labels=None, colour="#56B4E9"):
-    axes.imshow(np.asarray(image).T, cmap="gray", origin="lower", vmin=0, vmax=1.2)
-    if labels is not None:
-        for value in np.unique(labels)[1:]:
-            mask = (np.asarray(labels) == value).astype(float).T
-            axes.contour(mask, [0.5], colors=colour, linewidths=0.5)
-    axes.set_title(title, fontsize=9)
-    axes.set_axis_off()
-
-
-def draw_images(images: Mapping, labels: Mapping | None = None, size: float = 2.1):
-    """Slices beside each other, by title; `labels` draws the borders of a label slice on some."""
+def draw_images(images: Mapping, columns: int = 4):
+    """Slices beside each other, by title, so many in a row that the titles can be read."""
+    n_rows = -(-len(images) // columns)
+    shape = (n_rows, min(columns, len(images)))
     figure, axes = plt.subplots(
-        1, len(images), figsize=(size * len(images), 2.6), layout="constrained"
+        *shape, figsize=(2.1 * shape[1], 2.5 * shape[0]), layout="constrained", squeeze=False
     )
-    for ax, (title, image) in zip(np.atleast_1d(axes), images.items(), strict=True):
-        found = (labels or {}).get(title)
-        _picture(ax, np.asarray(image).squeeze(), title, None if found is None else found.squeeze())
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, (title, image) in zip(axes.flat, images.items(), strict=False):
+        ax.imshow(np.asarray(image).squeeze().T, cmap="gray", origin="lower", vmin=0, vmax=1.2)
+        ax.set_title(title, fontsize=9)
     return figure
 
 
