@@ -32,7 +32,7 @@ n_panels: int = 0  # pairs of which slices are kept for pictures
 seed: int = 0  # of the pair design and the generated cohort
 jobs: int = 0  # registrations at a time; 0: one per core
 
-# %% tags=["hide-input"]
+# %% tags=["setup", "hide-input"]
 from lumirage_lib.book import pages
 from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
 from lumirage_lib.experiments.cause import figures
@@ -47,27 +47,7 @@ result = EXPERIMENTS[NOTEBOOK].analyse(run, parameters)
 here = f"10-{profile}"
 
 # %% tags=["remove-input"]
-pages.say(result.answer)
-
-# %% [markdown]
-# ```{admonition} What you will see
-# :class: note
-# One small network, trained on the same 13 T1w scans in five ways: as usual; with the intensities of its
-# inputs remapped at random while the loss sees T1w; with brains of random size; with both; and as usual on
-# 4 scans. Then the same pairs in every domain, at the same voxel size for every method. You should know
-# how [networks and iterative methods](../methods.md) differ.
-# ```
-
-# %% tags=["remove-input"]
-pages.show_parameters(NOTEBOOK, parameters)
-pages.show_counts(run)
-pages.say(result.state)
-
-# %% [markdown]
-# ## What training buys, and what it costs
-#
-# Dice beyond that of the network that was trained on T1w alone, on the same pairs. Right of the line the
-# training helps; on T1w, the first row, left of the line is its price.
+pages.say_headline(result.opening)
 
 # %% tags=["hide-input"]
 if len(result.gains):
@@ -78,6 +58,25 @@ if len(result.gains):
         f"subjects and seeds. {result.design}",
         "Dot plot, one row per domain, one symbol per way of training; the table below has the numbers.",
     )
+
+# %% tags=["remove-input"]
+pages.say_points(result.opening)
+pages.say(result.state)
+
+# %% [markdown]
+# ```{admonition} Before you read
+# :class: dropdown
+# One small network, trained on the same 13 T1w scans in five ways: as usual; with the intensities of its
+# inputs remapped at random while the loss sees T1w; with brains of random size; with both; and as usual on
+# 4 scans. Then the same pairs in every domain, at the same voxel size for every method. You should know
+# how [networks and iterative methods](../methods.md) differ.
+# ```
+
+# %% [markdown]
+# ## What training buys, and what it costs
+#
+# Dice beyond that of the network that was trained on T1w alone, on the same pairs. Right of the line the
+# training helps; on T1w, the first row, left of the line is its price.
 
 # %% tags=["remove-input"]
 pages.say(result.gains_table)
@@ -129,17 +128,10 @@ pages.say(result.dice_table)
 pages.say(result.training_table)
 
 # %% [markdown]
-# ## Limits
+# ## What could overturn this
 
 # %% tags=["remove-input"]
 pages.say(result.limits)
-
-# %% [markdown]
-# ## Reproduce this figure
-
-# %% tags=["remove-input"]
-tables = {"gains": result.gains, "losses": result.losses, "dice": result.dice.reset_index()}
-pages.show_reproduce(NOTEBOOK, parameters, tables)
 
 # %% [markdown]
 # ## Exercise
@@ -155,7 +147,8 @@ pages.show_reproduce(NOTEBOOK, parameters, tables)
 # ```
 
 # %% [markdown]
-# ## Versions
+# ## How this page was made
 
-# %% tags=["remove-input"]
-pages.show_versions()
+# %% tags=["making", "remove-input"]
+tables = {"gains": result.gains, "losses": result.losses, "dice": result.dice.reset_index()}
+pages.show_making(NOTEBOOK, parameters, tables, run)

@@ -113,8 +113,10 @@ def test_losses_and_what_is_given_back_are_those_put_in():
     assert losses.loc["greedy", "estimate"] == pytest.approx(0, abs=0.01)
     repairs = analysis.find_repairs(losses.reset_index()).set_index("domain")
     assert repairs.loc["inverted", "remap"] == pytest.approx(0.75, abs=0.1)
-    text = analysis._answer(repairs.reset_index(), analysis._find_gains(table, sides))
-    assert "a choice of training" in text
+    gains = analysis._find_gains(table, sides)
+    opening = analysis._open(repairs.reset_index(), gains, pd.DataFrame({"seed": [0, 1, 2]}))
+    assert opening.headline.startswith("A choice of training")
+    assert len(opening.headline.split()) <= 25
 
 
 def test_no_loss_beyond_greedy_is_no_repair():
