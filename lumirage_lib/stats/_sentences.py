@@ -29,10 +29,10 @@ SINGULAR = {"baseline"}
 
 
 def name_group(who: str | Sequence[str]) -> str:
-    """ "the deep methods", "greedy", "greedy and VFA", "the 3 deep methods"."""
+    """ "the deep methods", "greedy", "greedy and VFA" (two families), "the 3 deep methods"."""
     if isinstance(who, str):
         return str(FAMILIES.get(who) or name_of(who))
-    if len(who) > 2:
+    if len(who) > 1:
         with suppress(InputError):  # others' methods have no family here
             families = {family_of(w) for w in who}
             if len(families) == 1:
