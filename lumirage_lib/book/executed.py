@@ -16,7 +16,7 @@ from ..files import hash_of, replacing
 from ..methods import get_method, missing
 from ..runs import profiles
 from ..runs.provenance import find_versions
-from ..runs.store import read_registrations
+from ..runs.store import read_answers, read_registrations
 from . import notebooks
 from .toc import PAGES
 
@@ -32,12 +32,14 @@ def update_page(notebook: str, profile: str, *, recompute: bool, console, run: C
     Raises
     ------
     InputError
-        The profile is not computed live and its store has no row for this notebook.
+        The profile is not computed live and its store has no row at all; a notebook whose own run has
+        not begun has a page that says so.
     """
     parameters = notebooks.resolve_parameters(notebook, profile)
     rows = read_state(notebook, parameters)
     done = [state for state in rows.values() if state.startswith(("ok ", "failed "))]
-    if not done and profile not in profiles.LIVE and "cohort" in parameters:
+    live = profile in profiles.LIVE or "cohort" not in parameters
+    if not (done or live or read_answers(profiles.store_path(profile))):
         raise InputError(
             f"{notebook}: profile {profile} has no results to draw; compute them "
             f"(`lumirage run {notebook} -p {profile} --compute-only`, hours) or name the profiles "

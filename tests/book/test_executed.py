@@ -113,6 +113,13 @@ def test_a_published_profile_with_results_is_drawn(update):
     assert update("open")[0]
 
 
+def test_a_chapter_whose_run_has_not_begun_is_drawn_beside_the_others(update, monkeypatch):
+    planned = Experiment(NOTEBOOK, "Small", lambda parameters: [], lambda run, p: None)
+    monkeypatch.setitem(experiments.EXPERIMENTS, NOTEBOOK, planned)
+    add_row("open", "of another chapter")
+    assert update("open")[0]
+
+
 def test_state_says_why_a_planned_row_is_not_there(project, monkeypatch):
     class Planned:
         key, method = "k1", "affine"

@@ -8,7 +8,7 @@ import pytest
 
 from lumirage_lib import stats
 from lumirage_lib.book.notebooks import resolve_parameters
-from lumirage_lib.experiments import plan_notebook
+from lumirage_lib.experiments import load, plan_notebook
 from lumirage_lib.experiments.cause import analysis, networks
 from lumirage_lib.experiments.cause.plan import DOMAINS, GRID_MM, SMALLER
 from lumirage_lib.images.preprocess import PairImages
@@ -141,3 +141,11 @@ def test_the_interval_over_subjects_and_seeds_covers():
         without.append(alone.low <= 0 <= alone.high)
     assert np.mean(inside) >= 0.93
     assert np.mean(without) < 0.6
+
+
+def test_a_run_that_has_not_begun_is_called_not_tested(monkeypatch, tmp_path):
+    monkeypatch.setenv("LUMIRAGE_STORE", str(tmp_path))
+    parameters = resolve_parameters("10_cause", "open")
+    result = analysis.analyse(load("10_cause", parameters), parameters)
+    assert result.opening.headline.startswith("Not tested yet")
+    assert result.gains.empty and result.losses.empty and result.dice.empty

@@ -138,6 +138,8 @@ def find_repairs(losses: pd.DataFrame) -> pd.DataFrame:
 def analyse(run: Run, parameters: Mapping) -> Result:
     """Everything the page says."""
     table = run.registrations
+    if "dice" not in table:  # nothing was run
+        table = table.assign(dice=np.nan)
     networks = list_networks(parameters)
     sides = {GREEDY: [GREEDY], **_seeds_of(table, networks)}
     losses, gains = _find_losses(table, sides), _find_gains(table, sides)
