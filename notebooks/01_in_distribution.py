@@ -170,6 +170,12 @@ else:
     pages.say(NOT_SHOWN)
 
 # %% [markdown]
+# One pair that may be shown to everyone, registered by the same methods, to look through:
+#
+# ```{viewer} template
+# ```
+
+# %% [markdown]
 # ## What could overturn this
 
 # %% tags=["remove-input"]

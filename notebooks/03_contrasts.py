@@ -241,6 +241,13 @@ else:
     pages.say(NOT_SHOWN)
 
 # %% [markdown]
+# A real pair that may be shown to everyone, in T1w, T2w and FLAIR, registered by the same methods:
+#
+# ```{viewer} openms-T2w
+# :choose:
+# ```
+
+# %% [markdown]
 # ## How good are the stand-ins?
 #
 # Three checks of what this page rests on: that synthesised tissues lie where real ones do, that fused

@@ -301,7 +301,7 @@
         make("table", {}, make("caption", {}, `${nameOf(pair)}: ${what}`),
           make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "method"), make("th", { scope: "col" }, "value"))),
           make("tbody", {}, ...body)),
-        shown ? make("p", {}, make("a", { href: `${base}book/viewer.html#case=${shown}&right=${state.b}&left=${state.a}` }, "See this pair in the viewer"))
+        shown ? make("p", {}, make("a", { href: `${base}book/viewer_open.html#case=${shown}&right=${state.b}&left=${state.a}` }, "See this pair in the viewer"))
               : make("p", {}, "No slices of this pair are kept: its images may not be published here, or it is not among the pairs of the viewer."));
     } else detail.append(make("p", {}, "Click a point, or choose a pair."));
     const reset = make("a", { href: location.href.split("#")[0] + location.hash, class: "link" }, "Link to this view");

@@ -4,7 +4,7 @@
   "use strict";
   if (window.lumirageViewer) return;
   const FIXED = "#56B4E9", MOVED = "#E69F00", ERROR = [204, 121, 167];
-  const GREYS = 31, STEP_MM = 0.1, WORST_MM = 8, ZOOM = 8;
+  const STEP_MM = 0.1, WORST_MM = 8, ZOOM = 8;
   // Plane -> axis that is left out, axis to the right, axis upward; axes point right, forward, up.
   const PLANES = { coronal: [1, 0, 2], axial: [2, 0, 1], sagittal: [0, 1, 2] };
   const waiting = {};
@@ -18,12 +18,21 @@
     document.head.append(script);
   });
 
+  const decode = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
+
   async function unpack(text) {
-    const packed = Uint8Array.from(atob(text.slice(1)), c => c.charCodeAt(0));
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const values = new Uint8Array(await new Response(stream).arrayBuffer());
-    if (text[0] === "-") for (let i = 1; i < values.length; i++) values[i] += values[i - 1];
-    return values;
+    const stream = new Blob([decode(text)]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+
+  // Axial slices below one another in one picture.
+  async function unpackImage(text) {
+    const picture = await createImageBitmap(new Blob([decode(text)], { type: "image/webp" }));
+    const canvas = make("canvas", { width: picture.width, height: picture.height });
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(picture, 0, 0);
+    const colours = context.getImageData(0, 0, picture.width, picture.height).data;
+    return Uint8Array.from({ length: colours.length / 4 }, (_, i) => colours[4 * i]);
   }
 
   function make(tag, attributes = {}, ...children) {
@@ -63,7 +72,7 @@
         for (const m of data.methods) sides[m.id] = { ...m };
         await Promise.all(Object.values(sides).flatMap(side =>
           ["image", "labels", "distance"].filter(k => side[k]).map(async k => {
-            side[k] = await unpack(side[k]);
+            side[k] = await (k === "labels" ? unpack : unpackImage)(side[k]);
           })));
         Object.assign(this, { id, data, sides });
         for (const side of ["left", "right"]) if (!(this.state[side] in sides)) this.state[side] = "fixed";
@@ -182,7 +191,7 @@
       const small = make("canvas", { width: w, height: h }), pixels = new ImageData(w, h);
       const wanted = Number(state.structure), truth = sides.fixed.labels;
       for (let r = 0; r < h; r++) for (let c = 0; c < w; c++) {
-        const i = this.index(state.plane, c, h - 1 - r, state.slice), grey = image[i] * 255 / GREYS;
+        const i = this.index(state.plane, c, h - 1 - r, state.slice), grey = image[i];
         let alpha = 0;
         if (state.error && distance) alpha = Math.min(distance[i] * STEP_MM / WORST_MM, 1);
         else if (state.error && side !== "fixed" && labels[i] !== truth[i]) {

@@ -97,7 +97,7 @@ def find_least_text_px(figure) -> float:
 
 
 def show(figure, name: str, caption: str, alt: str) -> None:
-    """Show a figure with its caption.
+    """Show a figure with its caption, and write it as SVG beside the page.
 
     Parameters
     ----------
@@ -124,6 +124,9 @@ def show(figure, name: str, caption: str, alt: str) -> None:
         )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=FULL_DPI)
+    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(f"{name}.svg", metadata={"Date": None})
+    caption += f" [SVG]({name}.svg)"
     width = min(1.0, figure.get_figwidth() / FULL_INCHES)
     plt.close(figure)
     about = {"name": name, "caption": caption, "alt": alt, "width": f"{100 * width:.0f}%"}

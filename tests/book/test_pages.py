@@ -58,15 +58,21 @@ def test_the_page_shows_the_command_and_writes_its_tables(tmp_path, monkeypatch)
     assert table["dice"].tolist() == [0.5, 0.25]
 
 
-def test_a_figure_with_text_that_is_too_small_is_refused(monkeypatch):
+def test_a_figure_is_kept_as_svg_and_one_with_text_that_is_too_small_is_refused(
+    tmp_path, monkeypatch
+):
     shown = []
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("IPython.display.display", lambda *a, **k: shown.append(k))
     monkeypatch.setattr(pages, "display", lambda *a, **k: shown.append(k))
     figure, axes = plt.subplots(figsize=(7, 2))
     axes.set_xlabel("read me", fontsize=8)
     assert pages.find_least_text_px(figure) == pytest.approx(8 / 72 * 672 / 7)
     pages.show(figure, "fig", "caption", "alt")
-    assert shown[0]["metadata"]["lumirage"]["width"] == "100%"
+    about = shown[0]["metadata"]["lumirage"]
+    assert about["width"] == "100%"
+    assert about["caption"] == "caption [SVG](fig.svg)"
+    assert "read me" in (tmp_path / "fig.svg").read_text()  # letters, not curves
     figure, axes = plt.subplots(figsize=(10, 2))
     axes.set_xlabel("read me", fontsize=8)
     with pytest.raises(InputError, match=r"fig: text of 7.5 px"):

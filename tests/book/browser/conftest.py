@@ -77,7 +77,7 @@ def make_site(tmp_path_factory):
             shutil.copy(source / name, root)
         for name in ("notebooks", "results", "lumirage_lib"):
             (root / name).symlink_to(source / name)
-        ignore = shutil.ignore_patterns("experiments", "_snippets", "__pycache__")
+        ignore = shutil.ignore_patterns("experiments", "__pycache__")
         shutil.copytree(source / "book", root / "book", ignore=ignore)
         config = yaml.safe_load((source / "_config.yml").read_text())
         config["sphinx"]["config"]["html_theme_options"]["repository_url"] = repository

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 
 import checks
 import pytest
+import readers
 from bs4 import BeautifulSoup
 from conftest import EXAMPLE
 
@@ -91,6 +92,90 @@ def test_every_published_registration_is_in_the_explorer(site):
             table = json.loads(text[text.index("{") : text.rindex(")")])
             count += len(set(table["rows"]["dice_row"]))
     assert count == len(published)
+
+
+# ---- viewer and curtain --------------------------------------------------------------------------
+
+
+def picture(page) -> str:
+    return page.locator(".lumirage-viewer canvas").first.evaluate(SHOWN)
+
+
+def test_the_viewer_by_keyboard(show):
+    page = show("viewer_open.html", ".lumirage-viewer")
+    seen = [picture(page)]
+    page.locator(".lumirage-viewer .stage input").focus()
+    # Curtain, slice, right image, error, borders, plane: each changes the picture.
+    for key in ("ArrowLeft", "ArrowUp", "2", "e", "b", "p"):
+        page.keyboard.press(key)
+        seen.append(picture(page))
+    assert len(set(seen)) == len(seen)
+
+
+def test_the_viewer_by_mouse_and_by_its_lists(show):
+    page = show("viewer_open.html", ".lumirage-viewer")
+    seen = [picture(page)]
+    box = page.locator(".lumirage-viewer .stage").bounding_box()
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 5, y, steps=4)
+    page.mouse.up()
+    seen.append(picture(page))
+    page.get_by_label("Structure").select_option(label="Lateral Ventricle")
+    seen.append(picture(page))
+    assert "Lateral Ventricle" in page.locator(".lumirage-viewer caption").inner_text()
+    page.get_by_label("Left").select_option("fixed")
+    seen.append(picture(page))
+    page.get_by_label("Pair").select_option("template")
+    page.wait_for_function(
+        "document.querySelector('.lumirage-viewer .about').textContent.includes('enerated')"
+    )
+    seen.append(picture(page))
+    assert "median error" in page.locator(".lumirage-viewer table").inner_text()
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_pair_of_the_explorer_leads_to_the_viewer(show):
+    case = readers.read_cases()["openms-T2w"]
+    place = f"#cohort=openms&condition=T2w&b=vfa&pair={'>'.join(case['pair'])}"
+    page = show("explorer_open.html", ".lumirage-explorer", place)
+    page.get_by_role("link", name="See this pair in the viewer").click()
+    page.wait_for_selector(".lumirage-viewer[data-ready]")
+    assert page.get_by_label("Pair").input_value() == "openms-T2w"
+    assert page.get_by_label("Right").input_value() == "vfa"
+
+
+def test_the_curtain_by_mouse_and_by_keyboard(show):
+    page = show("index.html")
+    curtain = page.locator(".lumirage-curtain .halves")
+    clip = "e => getComputedStyle(e.querySelector('.before')).clipPath"
+    seen = [curtain.evaluate(clip)]
+    curtain.locator("input").focus()
+    page.keyboard.press("ArrowRight")
+    seen.append(curtain.evaluate(clip))
+    curtain.click(position={"x": 20, "y": 100})
+    seen.append(curtain.evaluate(clip))
+    assert len(set(seen)) == 3
+
+
+def test_a_picture_stands_where_no_script_runs(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((site / "book" / "viewer_open.html").as_uri())
+    image = page.locator(".lumirage-viewer img")
+    assert image.is_visible()
+    assert "Dice" in image.get_attribute("alt")
+    context.close()
+
+
+def test_each_pair_is_light_and_says_its_licence(site):
+    cases = readers.read_cases()
+    assert len(cases) == 4
+    for name, case in cases.items():
+        assert (site / "viewer" / "data" / f"{name}.js").stat().st_size < 1e6
+        assert "CC BY" in case["licence"] or "MIT" in case["licence"]
+    assert (site / "viewer" / "LICENCE.md").exists()
 
 
 # ---- what every page has -------------------------------------------------------------------------
