@@ -28,7 +28,7 @@ SHIPPED = {
     VIEWER: ("viewer.js", "viewer.css", "data/*.js", "data/*.png", "LICENCE.md"),
     EXPLORER: ("explorer.js", "explorer.css"),
 }
-EXECUTED = re.compile(r"book/experiments/(?P<notebook>.+)_(?P<profile>[a-z]+)$")
+EXECUTED = re.compile(r"book/experiments/(?P<notebook>lab/.+|.+(?=_[a-z]+$))")
 LONGEST = 200  # characters of a description
 
 
@@ -245,6 +245,9 @@ def add_to_page(app, pagename, templatename, context, doctree) -> None:
         context["header_buttons"] += list_buttons(
             repository, options.get("repository_branch") or "main", pagename
         )
+    context["default_mode"] = (
+        context.get("default_mode") or "auto"
+    )  # else each first visit is an error
     about = describe_page(context.get("body", "")) or citation["title"]
     title = re.sub(r"<[^>]+>", "", context.get("title", "")) or app.config.html_title
     tags = {"description": about}

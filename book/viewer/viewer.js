@@ -32,7 +32,9 @@
     const context = canvas.getContext("2d", { willReadFrequently: true });
     context.drawImage(picture, 0, 0);
     const colours = context.getImageData(0, 0, picture.width, picture.height).data;
-    return Uint8Array.from({ length: colours.length / 4 }, (_, i) => colours[4 * i]);
+    const greys = new Uint8Array(colours.length / 4);
+    for (let i = 0; i < greys.length; i++) greys[i] = colours[4 * i];
+    return greys;
   }
 
   function make(tag, attributes = {}, ...children) {
@@ -43,7 +45,7 @@
   }
 
   function choose(label, options, value, changed) {
-    const select = make("select");
+    const select = make("select", { name: label.toLowerCase() });
     for (const [key, text] of options) select.append(make("option", { value: key }, text));
     select.value = value;
     select.addEventListener("change", () => changed(select.value));
@@ -54,6 +56,7 @@
     constructor(element) {
       this.element = element;
       this.root = element.dataset.root;
+      this.painted = new Map();
       this.choice = Object.entries(JSON.parse(element.dataset.choice || "{}"));
       const asked = new URLSearchParams(this.choice.length ? location.hash.slice(1) : "");
       const known = this.choice.some(([id]) => id === asked.get("case"));
@@ -184,8 +187,18 @@
       this.draw();
     }
 
-    // One side of the curtain, on a canvas of its own.
+    // One side of the curtain, on a canvas of its own, painted anew when what it shows has changed.
     paint(side) {
+      const { plane, slice, structure, borders, error } = this.state;
+      const about = [this.id, side, plane, slice, structure, borders, error].join();
+      if (!this.painted.has(about)) {
+        if (this.painted.size > 7) this.painted.clear();
+        this.painted.set(about, this.paintAnew(side));
+      }
+      return this.painted.get(about);
+    }
+
+    paintAnew(side) {
       const { state, data, sides } = this, { image, labels, distance } = sides[side];
       const [, across, up] = PLANES[state.plane], w = data.shape[across], h = data.shape[up];
       const small = make("canvas", { width: w, height: h }), pixels = new ImageData(w, h);

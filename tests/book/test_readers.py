@@ -21,7 +21,12 @@ def test_without_a_repository_there_are_no_links_and_no_site():
 
 @pytest.mark.parametrize(
     ("page", "source"),
-    [(PAGE, "notebooks/01_in_distribution.py"), ("book/rules", "book/rules.md")],
+    [
+        (PAGE, "notebooks/01_in_distribution.py"),
+        ("book/experiments/lab/1_match", "notebooks/lab/1_match.py"),
+        ("book/lab/index", "book/lab/index.md"),
+        ("book/rules", "book/rules.md"),
+    ],
 )
 def test_a_page_is_edited_where_it_is_made(page, source):
     assert readers.find_source(page) == source

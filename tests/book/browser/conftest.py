@@ -87,7 +87,7 @@ def make_site(tmp_path_factory):
         toc["parts"][-1]["chapters"] = [
             c for c in toc["parts"][-1]["chapters"] if c["file"] != "book/api"
         ]
-        (root / "book" / "experiments").mkdir()
+        (root / PAGES / "lab").mkdir(parents=True)
         for file in list_files(toc):
             if file.startswith(f"{PAGES}/"):
                 write_stand_in(root / f"{file}.ipynb")

@@ -122,12 +122,12 @@ def test_the_viewer_by_mouse_and_by_its_lists(show):
     page.mouse.move(box["x"] + box["width"] / 5, y, steps=4)
     page.mouse.up()
     seen.append(picture(page))
-    page.get_by_label("Structure").select_option(label="Lateral Ventricle")
+    page.locator(".lumirage-viewer [name=structure]").select_option(label="Lateral Ventricle")
     seen.append(picture(page))
     assert "Lateral Ventricle" in page.locator(".lumirage-viewer caption").inner_text()
-    page.get_by_label("Left").select_option("fixed")
+    page.locator(".lumirage-viewer [name=left]").select_option("fixed")
     seen.append(picture(page))
-    page.get_by_label("Pair").select_option("template")
+    page.locator(".lumirage-viewer [name=pair]").select_option("template")
     page.wait_for_function(
         "document.querySelector('.lumirage-viewer .about').textContent.includes('enerated')"
     )
@@ -142,8 +142,8 @@ def test_a_pair_of_the_explorer_leads_to_the_viewer(show):
     page = show("explorer_open.html", ".lumirage-explorer", place)
     page.get_by_role("link", name="See this pair in the viewer").click()
     page.wait_for_selector(".lumirage-viewer[data-ready]")
-    assert page.get_by_label("Pair").input_value() == "openms-T2w"
-    assert page.get_by_label("Right").input_value() == "vfa"
+    assert page.locator(".lumirage-viewer [name=pair]").input_value() == "openms-T2w"
+    assert page.locator(".lumirage-viewer [name=right]").input_value() == "vfa"
 
 
 def test_the_curtain_by_mouse_and_by_keyboard(show):
