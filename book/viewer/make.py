@@ -38,6 +38,7 @@ from lumirage_lib.runs.work import align_pair, compute_displacement
 HERE = Path(__file__).parent
 METHODS = ("affine", "greedy", "clapirn", "vfa", "fireants-greedy")
 QUALITY = 75  # of the pictures, whose noise nobody needs
+NOT_DRAWN = {0, 1, 2}  # in still pictures: borders of the cortex hide what they are to show
 TELLING = "openms-T2w"  # of the landing page: networks that saw T1w alone, on T2w
 STEP_MM = 0.1  # of a distance to the true place
 OPENMS = "open_ms_data (Lesjak et al. 2018), CC BY"
@@ -171,7 +172,7 @@ def unpack_image(text: str, shape: list[int]) -> np.ndarray:
 
 
 def draw(axis, data: dict, side: str) -> None:
-    """A coronal slice: an image, and the borders of the fixed (blue) and of the moved labels (orange)."""
+    """A coronal slice: an image, and the borders of structures: fixed blue, moved orange."""
     shape = data["shape"]
     methods = {m["id"]: m for m in data["methods"]}
     at = shape[1] // 2
@@ -181,7 +182,7 @@ def draw(axis, data: dict, side: str) -> None:
     )
     axis.imshow(image, cmap="gray", origin="lower", vmin=0, vmax=255, interpolation="bicubic")
     for edges, colour in ((wanted, "#56B4E9"), (labels, "#E69F00")):
-        for label in np.unique(edges)[1:]:
+        for label in sorted({*np.unique(edges)} - NOT_DRAWN):
             axis.contour(edges == label, [0.5], colors=colour, linewidths=0.9)
 
 
@@ -203,8 +204,8 @@ def draw_row(data: dict, sides: tuple[str, ...], path: Path) -> None:
 def draw_card(data: dict, path: Path) -> None:
     """The picture that a link to the book is shown with."""
     figure = plt.figure(figsize=(12, 6.3), facecolor="black")
-    for left, side in ((0.0, "affine"), (0.28, "clapirn")):
-        axis = figure.add_axes((left, 0.1, 0.34, 0.8))
+    for left, side in ((0.01, "affine"), (0.32, "clapirn")):
+        axis = figure.add_axes((left, 0.1, 0.3, 0.8))
         draw(axis, data, side)
         axis.axis("off")
     for height, size, text in (
