@@ -110,8 +110,8 @@ class Curtain(_Raw):
             f"<figcaption>{html.escape(case['title'])}, one pair, 2 subjects. Left: linear alignment only "
             f"(mean Dice {before['dice']:.2f}). Right: moved by {html.escape(after['name'])}, a network "
             f"trained on T1w alone ({after['dice']:.2f}; {html.escape(other['name'])}, which is "
-            f"iterative: {other['dice']:.2f}). Blue: borders of deep structures in the fixed brain; orange: in the moved "
-            f"one. Drag, or use the arrow keys. Image: {html.escape(case['licence'])}.</figcaption></figure>"
+            f"iterative: {other['dice']:.2f}). Blue: borders of deep structures in the fixed brain; orange: "
+            f"in the moved one. Drag, or use the arrow keys. Image: {html.escape(case['licence'])}.</figcaption></figure>"
         )
 
 
