@@ -111,7 +111,8 @@ class Curtain(_Raw):
             f"(mean Dice {before['dice']:.2f}). Right: moved by {html.escape(after['name'])}, a network "
             f"trained on T1w alone ({after['dice']:.2f}; {html.escape(other['name'])}, which is "
             f"iterative: {other['dice']:.2f}). Blue: borders of deep structures in the fixed brain; orange: "
-            f"in the moved one. Drag, or use the arrow keys. Image: {html.escape(case['licence'])}.</figcaption></figure>"
+            f"in the moved one. Drag, or use the arrow keys. Image: {html.escape(case['licence'])}."
+            "</figcaption></figure>"
         )
 
 
