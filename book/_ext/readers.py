@@ -246,6 +246,11 @@ def add_to_page(app, pagename, templatename, context, doctree) -> None:
         context["header_buttons"] += list_buttons(
             repository, options.get("repository_branch") or "main", pagename
         )
+    # docutils gives citations a role that is deprecated, in a list that holds links too.
+    body = context.get("body", "").replace(' role="doc-biblioentry"', "")
+    context["body"] = body.replace(
+        '<div role="list" class="citation-list">', '<div class="citation-list">'
+    )
     context["default_mode"] = (
         context.get("default_mode") or "auto"
     )  # else each first visit is an error
