@@ -26,13 +26,16 @@ def measure_all(steps: int, seeds=(1, 2, 0)) -> pd.DataFrame:
         used = CHANGES["T1w"] if CHANGES[change].header else CHANGES[change]
         greedy[change] = score(held_out, register(register_greedy, held_out, used))["dice"].mean()
     for seed in seeds:
+        plain = labkit.get_network(slices, steps, seed=seed)
+        again = {"start": plain, "seed": 10 + seed}
         networks = {
-            "network": labkit.get_network(slices, steps, seed=seed),
+            "network": plain,
+            "trained on": labkit.get_network(slices, steps, "on", **again),
             "remapped": labkit.get_network(
-                slices, steps, "remapped", seed=seed, change=repairs.remap_inputs
+                slices, steps, "remapped", change=repairs.remap_inputs, **again
             ),
             "scaled": labkit.get_network(
-                slices, steps, "scaled", seed=seed, change=repairs.shrink_inputs
+                slices, steps, "scaled", change=repairs.shrink_inputs, **again
             ),
         }
         for change in JUDGED:

@@ -338,7 +338,7 @@ def check_cost(answer, *, plain: float, repaired: float) -> Verdict:
         )
     if abs(found + cost) < 0.002:
         return Verdict(False, "The sign is turned: a cost is what the repaired network lacks.")
-    return Verdict(False, "Take the row T1w of the table: plain minus repaired.")
+    return Verdict(False, "Take the row T1w of the table: trained on minus repaired.")
 
 
 # ---- 6: judge ------------------------------------------------------------------------------------

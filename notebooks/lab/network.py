@@ -75,16 +75,27 @@ def roughness(field):
 
 
 def train(
-    slices, steps, seed=0, change=None, describe=None, smooth=0.3, batch=8, rate=2e-3, watch=None
+    slices,
+    steps,
+    seed=0,
+    start=None,
+    change=None,
+    describe=None,
+    smooth=0.3,
+    batch=8,
+    rate=2e-3,
+    watch=None,
 ):
     """A trained network and its loss at every step.
 
-    `change(pairs, generator)` alters the images of a batch and `describe` what the network looks at, which
+    `start` is a network to go on from; `change(pairs, generator)` alters the images of a batch and `describe` what the network looks at, which
     is how lesson 5 repairs; `watch(step, losses)` is called now and then, to draw.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     network = Network(describe=describe)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
     optimiser = torch.optim.Adam(network.parameters(), lr=rate)
     losses = []
     for step in range(steps):

@@ -20,8 +20,8 @@ def remap_inputs(pairs, generator):
 
 
 def shrink_inputs(pairs, generator):
-    """Both images of every batch shrunk by one random factor, in six batches of ten."""
-    if torch.rand(1, generator=generator) > 0.6:
+    """Both images of every batch shrunk by one random factor, in eight batches of ten."""
+    if torch.rand(1, generator=generator) > 0.8:
         return pairs
     factor = draw_scale(generator)
     return replace(pairs, fixed=shrink(pairs.fixed, factor), moving=shrink(pairs.moving, factor))
