@@ -126,6 +126,8 @@ labkit.show(
     "A slice, and the same slice moved by a field that is -5 everywhere in its first component.",
     "A brain slice and its copy, shifted to the right.",
 )
+
+# %% tags=["hide-cell"]
 labkit.check("pull", solution)
 
 # %% [markdown]
