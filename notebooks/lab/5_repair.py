@@ -118,7 +118,8 @@ regained = labkit.compute_regained(dice)
 labkit.table(regained)
 
 # %% [markdown]
-# **Which repair mends which break?** Of the repairs of the training, name one for each of the three.
+# **Which repair is made for which break?** Of the repairs of the training, name one for each of the three. Whether it mends
+# it is another matter: the table above tells.
 
 # %%
 my_repairs = {}  # {"inverted": "...", "folded": "...", "header x 0.4": "..."}

@@ -295,7 +295,7 @@ REPAIRS = {
     ),
     "header x 0.4": (
         "scale augmentation",
-        "No curve changes a size. A network that met small brains in training knows them.",
+        "No curve changes a size. Only small brains in training could teach it about small brains.",
     ),
 }
 
