@@ -80,6 +80,7 @@ def keep_outputs(page: Path, folder: Path) -> None:
             continue
         for number, output in enumerate(cell.outputs):
             data = output.get("data", {})
+            data.pop("text/latex", None)  # a page with LaTeX asks the network for MathJax
             if "image/png" in data:
                 picture = f"{len(cells):02d}-{number}.png"
                 small = (
@@ -102,6 +103,8 @@ def show_outputs(page: Path, folder: Path) -> int:
     for cell in notebook.cells:
         if cell.cell_type != "code" or not cell.outputs or LIVE in cell.metadata.get("tags", []):
             continue
+        for output in cell.outputs:
+            output.get("data", {}).pop("text/latex", None)
         found = kept.get(hash_of(cell.source))
         if found is None:
             lacking += 1

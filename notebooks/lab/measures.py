@@ -32,7 +32,9 @@ def measure_hd95(fixed_labels, moved_labels):
     for label in np.intersect1d(fixed, moved):
         if label == 0:
             continue
-        edges = [m & ~ndimage.binary_erosion(m) for m in (fixed == label, moved == label)]
+        box = ndimage.find_objects(((fixed == label) | (moved == label)).astype(int))[0]
+        masks = [np.pad(labels[box] == label, 1) for labels in (fixed, moved)]
+        edges = [m & ~ndimage.binary_erosion(m) for m in masks]
         far = [ndimage.distance_transform_edt(~edge) for edge in edges]
         both = np.concatenate([far[1][edges[0]], far[0][edges[1]]])
         found.append(np.percentile(both, 95) * SPACING_MM)
