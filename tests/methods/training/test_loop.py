@@ -168,7 +168,8 @@ def test_one_call_begins_goes_on_and_ends_in_its_time(cohort, recipe, tmp_path, 
 
 
 def test_a_run_ends_on_its_plateau_and_not_before(cohort, recipe, tmp_path):
-    recipe = replace(recipe, plateau=(2.0, 4), validate_every=2)  # no gain is that large
+    one = {"smoothness": ((0, 1.0),), "plateau": (2.0, 4), "validate_every": 2}
+    recipe = replace(recipe, **one)  # no gain is that large
     state = train(cohort, recipe, tmp_path, iterations=50)
     last_phase = max(start for start, _ in (*recipe.windows, *recipe.finest))
     assert state.iteration == 4 + 2 * -(-last_phase // 2)
