@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kinds import NAMES, find_kind, is_process
+from kinds import BEFORE, NAMES, count, find_fault, judge
 
 # Where the marker's data is; CI sets LUMIRAGE_REQUIRE_DATA so that a missing folder is a failure.
 NEEDS = {"mirror": "LUMIRAGE_MIRROR", "golden": "LUMIRAGE_GOLDEN"}
@@ -22,22 +22,35 @@ def pytest_runtest_setup(item):
             pytest.skip(message)
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if fault := find_fault(item):
+            item.user_properties.append(("fault", fault))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    if call.excinfo is not None and (fault := find_fault(item)):
+        item.user_properties.append(("fault", (*fault[:3], judge(call.excinfo.value))))
+    yield
+
+
 def pytest_terminal_summary(terminalreporter):
-    """How many inputs of each kind of fault were tried, and how many were not answered as they should."""
-    counts = {kind: [0, 0, 0] for kind in NAMES}
-    for outcome in ("passed", "failed"):
-        for report in terminalreporter.stats.get(outcome, []):
-            kind = find_kind(report.nodeid)
-            if kind is not None and report.when == "call":
-                counts[kind][is_process(report.nodeid)] += 1
-                counts[kind][2] += outcome == "failed"
-    if not all(sum(row) for row in counts.values()):
+    """How many bad inputs of each kind were tried, where, and how they were answered."""
+    reports = [r for s in ("passed", "failed") for r in terminalreporter.stats.get(s, [])]
+    given = [tuple(v) for r in reports for name, v in r.user_properties if name == "fault"]
+    counts = count(given)
+    if not all(row["here"] for row in counts.values()):
         return  # a part of the tests alone
-    terminalreporter.section("faults tried: in process, as processes, not answered")
-    for kind, row in counts.items():
-        terminalreporter.line(f"{kind:3} {NAMES[kind]:26} {row[0]:5} {row[1]:5} {row[2]:5}")
-    total = [sum(column) for column in zip(*counts.values(), strict=True)]
-    terminalreporter.line(f"{'':3} {'all':26} {total[0]:5} {total[1]:5} {total[2]:5}")
+    columns = {"here": "in process", "process": "as processes", "error": "one clear error"}
+    columns |= {"value": "right value", "traceback": "traceback", "silent": "silent or unclear"}
+    terminalreporter.section("bad inputs of each kind, and how they were answered")
+    terminalreporter.line(f"{'':30}" + "".join(f"{text:>18}" for text in columns.values()))
+    rows = {f"{kind:2} {NAMES[kind]}": row for kind, row in counts.items()}
+    rows["all"] = {c: sum(row[c] for row in counts.values()) for c in columns}
+    for name, row in rows.items():
+        terminalreporter.line(f"{name:30}" + "".join(f"{row[c]:18}" for c in columns))
+    terminalreporter.line(BEFORE)
 
 
 @pytest.fixture

@@ -1,8 +1,12 @@
-"""The twenty kinds of fault, and which tests make inputs of each: counted at the end of a run."""
+"""The twenty kinds of fault, and the count of bad inputs that tests make of each.
+
+A test that gives a bad input says so: ``@pytest.mark.fault(KIND)``. Every set of its parameters is one
+input, or with ``by="name"`` every value of that one parameter, however many tests ask something of it.
+"""
 
 from __future__ import annotations
 
-import re
+import pytest
 
 NAMES = {
     1: "integrity",
@@ -26,54 +30,40 @@ NAMES = {
     19: "hostile text",
     20: "messages",
 }
-# Tests that are not of the table (which names its kinds): part of "file::function".
-OF = {
-    1: (
-        r"damaged_(file|mgz|displacement|npz|ground)|was_cut|members_in_a_row|read_to_its_end|"
-        r"changed_bytes|truncated_file|shell.*(bit|cut)|says_what.*flipped"
-    ),
-    2: (
-        r"keep_their_place|labels_of_the_same_shape|labels_outside|lie_elsewhere|on_the_fixed_grid|"
-        r"stored_with_other_axes|on_the_axes_its_header|one_sentence\[labels elsewhere"
-    ),
-    3: r"unit_of_a_header|we_write_says_mm|which_unit",
-    4: r"axes_lie|does_not_say|register_refuses_it|is_assumed|assumption|forms_that_dis|no orient",
-    5: r"background|prepared_from|should_be_stays|image_of_nothing|all zero|one slice\]",
-    6: r"own_labels|labels_in_another|labels_of_one_image|no labels",
-    7: r"test_degenerate",
-    8: r"not_ours_is_refused|export_that_is_not_whole|folder_without_export|merge_",
-    9: r"test_profile|bad_parameters|unknown_notebook|given_twice",
-    10: r"kept_file_that|it_cannot_be_made|never_made|remembered_number|damaged_cache",
-    11: r"test_register\.py|are_those_allowed|alignment_of_a_shell",
-    12: r"fault_that_passes|every_end_has|want_of_memory|process_that_died|lack_of_a_source",
-    13: r"test_store.*(blames|full_disk|no_store|another_version|damaged_store|waited|made_is_said)",
-    14: r"export_that_breaks|before_anything_is_computed|keeps_the_page|share_a_folder",
-    15: r"is_nobodys_markup",
-    16: (
-        r"no_memory_holds|gzip_bomb|tiny_voxels|known_size|memory_limit|ids_of_the_allen|"
-        r"huge header|gzip bomb|tiny voxels"
-    ),
-    17: r"test_local.*refused|one_bad_entry|sums_that|is_no_displacement|is_no_npz",
-    18: (
-        r"interrupt|hangs|parent_that_is_killed|starts_ends_with|not_wanted|killed_run|kills|"
-        r"one_who_watches"
-    ),
-    19: r"task_that_is_none|saved_otherwise|broken JSON|flood|hostile|yaml",
-    20: (
-        r"scaled_integers|is_no_volume|of_another_kind|given_for_labels|slab_too_thin|would_execute|"
-        r"not_foreseen|colours|complex|table_that_is_none|root_without|field of NaN"
-    ),
-}
-PROCESS = r"shell|_processes|test_interrupt|killed|test_child|fault_that_p|slow"
+PLACES = ("here", "process")
+# How an input was answered, the worse the later: what is asked of a test, and how it else went.
+ANSWERS = ("error", "value", "traceback", "silent")
+BEFORE = "before: of 439 inputs about 239 gave one clear error, 77 a traceback, 77 nothing"
 
 
-def find_kind(nodeid: str) -> int | None:
-    """The kind of fault that a test is about."""
-    if found := re.search(r"test_commands.*\[(\d\d) ", nodeid):
-        return int(found[1])
-    return next((kind for kind, words in OF.items() if re.search(words, nodeid)), None)
+def find_fault(item: pytest.Item) -> tuple[int, str, str, str] | None:
+    """Kind, place, input and the answer that is asked for, of a test that gives a bad input."""
+    marker = item.get_closest_marker("fault")
+    if marker is None:
+        return None
+    about = {"process": False, "value": False, "by": None} | marker.kwargs
+    which = item.nodeid
+    if about["by"]:
+        which = f"{item.path.name} {item.callspec.params[about['by']]}"
+    place, answer = PLACES[about["process"]], ANSWERS[about["value"]]
+    return marker.args[0], place, which, answer
 
 
-def is_process(nodeid: str) -> bool:
-    """Whether the test gives its input to a process of its own."""
-    return re.search(PROCESS, nodeid) is not None
+def judge(error: BaseException) -> str:
+    """How an input was answered by what its test fails with."""
+    shown = str(error)
+    told = isinstance(error, AssertionError | pytest.fail.Exception)
+    raised = not told or "not foreseen" in shown or "Traceback" in shown
+    return "traceback" if raised else "silent"
+
+
+def count(faults: list[tuple[int, str, str, str]]) -> dict[int, dict[str, int]]:
+    """Kind -> inputs in each place, and answers; of several answers to one input the worst."""
+    worst: dict[tuple[int, str, str], str] = {}
+    for *key, answer in faults:
+        worst[tuple(key)] = max(answer, worst.get(tuple(key), answer), key=ANSWERS.index)
+    counts = {kind: dict.fromkeys((*PLACES, *ANSWERS), 0) for kind in NAMES}
+    for (kind, place, _), answer in worst.items():
+        counts[kind][place] += 1
+        counts[kind][answer] += 1
+    return counts

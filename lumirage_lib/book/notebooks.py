@@ -72,6 +72,8 @@ def resolve_parameters(name: str, profile: str, given: Mapping | None = None) ->
         An unknown parameter or a value of the wrong type.
     """
     known = read_parameters(name)
+    if (given or {}).get("profile", profile) != profile:
+        raise InputError("parameter profile: rows would go to another store; choose it with -p")
     values = {**load_profile(name, profile), **(given or {})}
     unknown = sorted(set(values) - set(known))
     if unknown:

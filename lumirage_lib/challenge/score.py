@@ -148,8 +148,11 @@ def _score(
     def fail(status: str, reason: object) -> tuple[dict, pd.DataFrame]:
         return row | {"status": status, "reason": str(reason)}, pd.DataFrame()
 
-    row["file"] = next((name for name in case.files if (folder / name).is_file()), "")
-    if not row["file"]:
+    there = [name for name in case.files if (folder / name).is_file()]
+    row["file"] = next(iter(there), "")
+    if len(there) > 1:
+        return fail("malformed", f"{' and '.join(there)} are of one pair; keep one of them")
+    if not there:
         return fail(
             "missing", f"expected {case.files[0]} in {folder}, or {', '.join(case.files[1:])}"
         )

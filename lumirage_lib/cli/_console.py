@@ -112,8 +112,8 @@ def _write_log() -> str:
 
 def count_threads(asked: int) -> int:
     """Threads to use: as many as asked for, or as there are cores."""
-    if asked < 0:
-        raise InputError(f"--threads {asked}: expected a number of threads, or 0 for all cores")
+    if not 0 <= asked <= 1024:
+        raise InputError(f"--threads {asked}: expected up to 1024 threads, or 0 for all cores")
     return asked or os.cpu_count() or 1
 
 

@@ -40,9 +40,13 @@ def fill_store(
     from ..cohorts.sources import fetch_all, is_local
     from ..runs.compute import needs, pending
 
-    if notebook not in experiments.EXPERIMENTS:
+    declared = notebook in experiments.EXPERIMENTS
+    entries = experiments.plan_notebook(notebook, parameters) if declared else []
+    tasks = experiments.list_tasks(entries)
+    if not tasks:
+        where = f"{notebook}, profile {parameters['profile']}"
+        console.print(f"{where}: asks for no registrations; its page draws what others stored")
         return
-    tasks = experiments.list_tasks(experiments.plan_notebook(notebook, parameters))
     how: dict[str, Any] = {"retry_failed": retry_failed, "memory_mb": memory_mb}
     todo = pending(tasks, profiles.store_path(parameters["profile"]), **how)
     if fetch and todo:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..errors import InputError
 from ..files import check_folder, replacing
 from ..runs import profiles
 from ._console import (
@@ -71,15 +72,18 @@ def results_export(
     from ..book import notebooks
     from ..runs.crate import write_crate
     from ..runs.provenance import describe_run
-    from ..runs.store import export_store
+    from ..runs.store import export_store, read_answers
     from ..runs.verify import write_digests
 
+    store = profiles.store_path(profile)
+    if not read_answers(store):
+        raise InputError(f"{store}: holds no registration yet; `lumirage run` fills it")
     folder = check_folder(folder or profiles.project_root() / "results" / profile)
     parameters = {
         name: notebooks.resolve_parameters(name, profile) for name in profiles.notebooks_of(profile)
     }
     run = describe_run(profile, parameters)
-    counts = export_store(profiles.store_path(profile), folder, run)
+    counts = export_store(store, folder, run)
     _draw_overview(profile, folder / "01_in_distribution_dice.png")
     write_digests(folder)
     write_crate(folder)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
-from ..files import replacing
+from ..files import check_folder, replacing
 from ..runs import profiles
 from ._console import ProfileOption, console, errors
 
@@ -50,6 +50,8 @@ def _register(
     from ..book import notebooks
     from ..runs.verify import draw_tasks, register_again
 
+    if report is not None:
+        check_folder(report.parent)
     path = profiles.project_root() / "benchmarks" / "tolerance.csv"
     if not path.is_file():
         raise InputError(f"{path}: not there; `python benchmarks/tolerance.py` measures it")

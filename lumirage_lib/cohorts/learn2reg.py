@@ -7,6 +7,7 @@ under "evaluation_methods"). A pair names two images, `./imagesVal/A.nii.gz`; th
 """
 
 import json
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def load_cases(path: Path) -> tuple[list[Case], list[int] | None]:
         methods = task.get("evaluation_methods", [])
         asked = (m["labels"] for m in methods if m.get("metric") == "dice" and "labels" in m)
         found = next(asked, None)
-        labels = None if found is None else [int(label) for label in found]
+        labels = None if found is None else [operator.index(label) for label in found]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path}: expected JSON with a list 'validation' or 'eval_pairs' of pairs "
@@ -76,6 +77,9 @@ def load_cases(path: Path) -> tuple[list[Case], list[int] | None]:
         ) from error
     if not cases:
         raise InputError(f"{path}: the list of pairs is empty; is it the training file?")
+    names = [case.name for case in cases]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"{path}: the pair {min(twice)} stands twice; name each pair once")
     return cases, labels
 
 

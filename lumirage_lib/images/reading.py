@@ -24,6 +24,7 @@ MAX_VOXELS = 2**29  # 2 GB in float32, eight times a human head at 0.5 mm
 SLACK_BYTES = 1 << 20  # what may follow the voxels: the tags of an MGH file
 Shape = Sequence[int] | np.ndarray  # of a grid, voxels along each axis
 UNITS_MM = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
+SKEW = 0.2  # cosine between axes beyond which a header is wrong: no scanner's voxels lean so
 SAME_MM = 1e-2  # affines that differ by less in every entry are the same grid
 AXES = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
 
@@ -88,6 +89,23 @@ def check_affine(affine: np.ndarray, where: str) -> None:
         raise InputError(
             f"{where}: the affine is singular (determinant 0), so voxels have no size; "
             "repair the header, e.g. with `nibabel.Nifti1Image(data, affine)`"
+        )
+
+
+def check_angles(affine: np.ndarray, where: str) -> None:
+    """Refuse the header of a file whose voxels are no boxes, so that distances along axes mislead.
+
+    Raises
+    ------
+    InputError
+        Two axes are more than some 12 degrees off the right angle.
+    """
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    cosine = np.abs(axes.T @ axes - np.eye(3)).max()
+    if cosine > SKEW:
+        raise InputError(
+            f"{where}: two axes of its header meet at {np.degrees(np.arccos(min(cosine, 1))):.0f} "
+            "degrees, expected 90; repair the header (sform), or resample the image"
         )
 
 
@@ -169,8 +187,8 @@ def _assume(path: Path, image: Any, codes: str) -> np.ndarray:
     if not codes:
         raise InputError(
             f"{path}: its header (sform and qform code 0) does not say how its axes lie, so left and "
-            "right cannot be told; say it with --assume RAS (or LPS, LIA, …) if you know, or repair the "
-            "header"
+            "right cannot be told; repair the header, or say it to `lumirage register` with --assume RAS "
+            "(or LPS, LIA, …) if you know"
         )
     if sorted(AXES[c][0] if c in AXES else -1 for c in codes) != [0, 1, 2]:
         raise InputError(
@@ -203,7 +221,8 @@ def read_data(path: str | Path, header: Header, dtype: Any = None) -> np.ndarray
     try:
         if path.name.lower().endswith(("gz", "mgz")):
             image = type(image).from_bytes(_decompress(path, image))
-        data = np.asanyarray(image.dataobj) if dtype is None else image.get_fdata(dtype=dtype)
+        with np.errstate(all="ignore"):  # what overflows is infinite, which is told
+            data = np.asanyarray(image.dataobj) if dtype is None else image.get_fdata(dtype=dtype)
     except InputError:
         raise
     except Exception as error:  # nibabel, zlib and the system raise many kinds

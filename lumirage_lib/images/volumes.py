@@ -17,7 +17,15 @@ from nibabel import orientations
 
 from ..errors import InputError
 from ..files import replacing
-from .reading import SAME_MM, Shape, check_affine, check_size, read_data, read_header
+from .reading import (
+    SAME_MM,
+    Shape,
+    check_affine,
+    check_angles,
+    check_size,
+    read_data,
+    read_header,
+)
 
 LOST = 0.1  # share of a label map that may lie outside the grid of its image
 LARGEST_LABEL = 2**31 - 1
@@ -91,7 +99,7 @@ def load_volume(
     ------
     InputError
         The file is missing, not an image, damaged anywhere, not 3-D, of colours or complex numbers, has
-        NaN or infinite values, a singular affine, or no orientation and none was assumed.
+        NaN or infinite values, a singular or skewed affine, or no orientation and none was assumed.
     """
     path = Path(path)
     header = read_header(path, assume)
@@ -101,6 +109,7 @@ def load_volume(
             "pass one volume, without time or channel axis"
         )
     check_affine(header.affine, str(path))
+    check_angles(header.affine, str(path))
     stored = header.image.get_data_dtype()
     if stored.fields:
         raise InputError(

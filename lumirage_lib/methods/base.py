@@ -1,8 +1,10 @@
 """What a registration method declares, and the one way in which it is called."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
+from typing import Any
 
 import numpy as np
 
@@ -146,14 +148,33 @@ class MethodSpec:
         return max(self.internal_mm or 0.0, self.internal_voxels * working_mm)
 
     def with_parameters(self, given: Mapping) -> dict:
-        """The defaults with `given` on top; an unknown name is refused."""
+        """The defaults with `given` on top; an unknown name, or a value unlike its default, is refused."""
         unknown = sorted(set(given) - set(self.parameters))
         if unknown:
             raise InputError(
                 f"{self.id}: no parameter {', '.join(unknown)}; "
                 f"there are {', '.join(sorted(self.parameters)) or 'none'}"
             )
+        for name, value in given.items():
+            if not _is_like(value, default := self.parameters[name]):
+                raise InputError(
+                    f"{self.id}: parameter {name}={value!r}: expected a value like {default!r}"
+                )
         return {**self.parameters, **given}
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether a parameter is of the kind of its default; not negative where that is above zero."""
+    if isinstance(default, list | tuple):
+        likeness = max(default, default=None)
+        alike = isinstance(value, list | tuple) and bool(value or not default)
+        return alike and all(_is_like(v, likeness) for v in value)
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(default, bool | None) and isinstance(value, bool)
+    if isinstance(default, int | float):
+        number = isinstance(value, int if isinstance(default, int) else int | float)
+        return number and math.isfinite(value) and (value >= 0 or default <= 0)
+    return default is None or isinstance(value, type(default))
 
 
 def _scale(image: np.ndarray, intensity: str | float) -> np.ndarray:

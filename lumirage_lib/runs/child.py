@@ -154,6 +154,8 @@ def _child(connection: Connection, payload: bytes, environment: dict[str, str]) 
         except Exception as error:
             reason = f"what it returned cannot be handed over: {_first_line(error)}"
             answer = pickle.dumps(Outcome("failed", reason=reason))
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the method may have used up all
         _kill(psutil.Process().children(recursive=True))
     connection.send_bytes(answer)
     connection.close()
@@ -182,6 +184,8 @@ def _failure(error: BaseException) -> Outcome:
     if isinstance(error, LumirageError):
         status = "unavailable" if isinstance(error, SourceError) else "refused"
         return Outcome(status, reason=text)
+    if isinstance(error, KeyboardInterrupt):
+        return Outcome("killed", reason="interrupted from outside")
     if isinstance(error, MemoryError):
         return Outcome("out-of-memory", reason=text or "the allocation failed")
     last = traceback.extract_tb(error.__traceback__)[-1]
@@ -258,7 +262,7 @@ def run_child(
         return _end_of(process.exitcode)
     finally:
         if process.is_alive():
-            _kill(_family(process.pid))
+            _kill(_still(process.pid))
         process.join()
         receive.close()
 
@@ -298,6 +302,17 @@ def _family(pid: int | None) -> list[psutil.Process]:
         return [*process.children(recursive=True), process]
     except psutil.NoSuchProcess:
         return []
+
+
+def _still(pid: int | None) -> list[psutil.Process]:
+    """A process and all it started, stopped, so that none of them starts another any more."""
+    found: dict[psutil.Process, None] = {}
+    while new := [process for process in _family(pid) if process not in found]:
+        found |= dict.fromkeys(new)
+        for process in reversed(new):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+    return list(found)
 
 
 def _kill(processes: list[psutil.Process]) -> None:

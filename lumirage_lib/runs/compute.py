@@ -94,10 +94,12 @@ def pending(
     return [task for task in tasks if not is_answered(task)]
 
 
-def count_answers(tasks: Sequence[Task], store: str | Path) -> dict[str, int]:
+def count_answers(
+    tasks: Sequence[Task], store: str | Path, memory_mb: float | None = None
+) -> dict[str, int]:
     """How many tasks the store answers (reused), by a failure (failed), or not (skipped); new: 0."""
     have = read_answers(store)
-    lacking = {task.key for task in pending(tasks, store)}
+    lacking = {task.key for task in pending(tasks, store, memory_mb=memory_mb)}
     found = [have[task.key].status for task in tasks if task.key not in lacking]
     reused = found.count("ok")
     return {"reused": reused, "new": 0, "failed": len(found) - reused, "skipped": len(lacking)}
@@ -190,7 +192,7 @@ def compute(
     executor = executor or Local(max(1, jobs))
     todo = pending(tasks, store, retry_failed=retry_failed, memory_mb=memory_mb)
     runnable, lacking = _runnable(todo), {t.key for t in todo}
-    counts = count_answers([t for t in tasks if t.key not in lacking], store)
+    counts = count_answers([t for t in tasks if t.key not in lacking], store, memory_mb)
     counts["skipped"] = len(todo) - len(runnable)
     again = _runnable(_to_measure((t for t in tasks if t.key not in lacking), store))
     owner = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -390,6 +392,7 @@ def _at_work(store: Path, owner: str) -> Iterator[None]:
 def _take_over(store: Path) -> None:
     """End the leases of processes of this machine that have died; others' expire."""
     for owner in read_owners(store):
-        host, pid, _ = owner.rsplit(":", 2)
-        if host == platform.node() and not psutil.pid_exists(int(pid)):
+        host, _, rest = owner.rpartition(":")[0].rpartition(":")
+        dead = rest.isdecimal() and not psutil.pid_exists(int(rest))
+        if host == platform.node() and dead:
             drop_leases(store, owner=owner)

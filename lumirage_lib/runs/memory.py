@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from ..errors import RegistrationError
+from ..errors import InputError, RegistrationError
+from ..images.reading import check_size
 from ..methods import networks
 from ..methods.networks.memory import MB, Shape, count_tensors
 from ..methods.networks.slabs import convolve_whole
@@ -69,6 +70,9 @@ def predict(network: str, shape: Shape, *, whole: bool = False, **options: Any) 
     InputError
         The network does not exist, or does not take that grid.
     """
+    if min(shape) < 1:
+        raise InputError(f"--shape {shape}: expected three sides of one voxel or more")
+    check_size(shape, "--shape")
     graph_mb, library_mb = count_tensors(network, shape, whole=whole, **options)
     return Prediction(graph_mb, library_mb, measure_process(network, **options))
 

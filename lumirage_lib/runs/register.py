@@ -117,7 +117,8 @@ def register_files(
     Raises
     ------
     InputError
-        An image or label map cannot be used, the method cannot run here, or `out` cannot be written.
+        An image or label map cannot be used, the method cannot run here, or `out` cannot be written or
+        holds an image that the result would overwrite.
     RegistrationError
         The method failed; nothing is written.
     """
@@ -143,6 +144,15 @@ def register_files(
             "give two maps of one protocol"
         )
     given = None if alignment is None else _read_alignment(alignment, fixed, moving)
+    name = f"{_stem(Path(fixed_path))}_{_stem(Path(moving_path))}.nii.gz"
+    written = [out / "moved.nii.gz", out / "moved_labels.nii.gz"]
+    written.append(out / f"{'warp' if form == 'itk' else 'disp'}_{name}")
+    read = (fixed_path, moving_path, fixed_labels, moving_labels)
+    lost = {p.resolve() for p in written} & {Path(p).resolve() for p in read if p is not None}
+    if lost:
+        raise InputError(
+            f"{min(lost)}: would be overwritten by the result; choose another folder with --out"
+        )
     check_folder(out)
     if spec.weights is not None:
         chosen["weights"] = str(fetch(spec.weights))
@@ -163,7 +173,6 @@ def register_files(
         np.savetxt(part, world, fmt="%.17g")
     outside = moving.data[seen["moving"].data == 0]
     air = float(np.median(outside)) if outside.size else 0.0
-    name = f"{_stem(Path(fixed_path))}_{_stem(Path(moving_path))}.nii.gz"
     if form == "itk":
         field_path = save_itk(displacement, files[0], moving.affine, out / f"warp_{name}")
     else:

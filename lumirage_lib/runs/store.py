@@ -320,7 +320,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     if not path.exists():
         raise StoreError(f"{path.parent}: no {path.name}; expected a folder made by export")
     try:
-        return pd.read_parquet(path).reset_index(drop=True)
+        table = pd.read_parquet(path).reset_index(drop=True)
+        return table.astype(dict.fromkeys(table.select_dtypes("category"), object))
     except (OSError, ValueError) as error:  # pyarrow's errors are among these
         raise StoreError(f"{path}: not readable ({error}); export or copy it again") from error
 

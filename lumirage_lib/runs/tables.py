@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..errors import StoreError
@@ -95,15 +96,19 @@ def check_table(name: str, table: pd.DataFrame, where: object) -> None:
             column: pa.Column(
                 nullable="NOT NULL" not in kind,
                 required=column not in LATER[name],
-                checks=pa.Check(_KINDS[kind.split()[0]], error=f"expected {kind.lower()}"),
+                checks=pa.Check(
+                    _is_said if kind == "TEXT NOT NULL" else _KINDS[kind.split()[0]],
+                    error=f"expected {kind.lower()}",
+                ),
             )
             for column, kind in TABLES[name].items()
         },
         strict=True,
         unique=list(PRIMARY[name]),
     )
-    for column, check in _CONTENT.get(name, {}).items():
-        schema.columns[column].checks.append(check())
+    for column, check in (_CONTENT.get(name, {}) | _WITHIN).items():
+        if column in schema.columns:
+            schema.columns[column].checks.append(check())
     try:
         schema.validate(table, lazy=False)
     except (pa.errors.SchemaError, pa.errors.SchemaErrors) as error:
@@ -125,7 +130,12 @@ def _is_real(values: pd.Series) -> bool:
 
 
 def _is_integer(values: pd.Series) -> bool:
-    return _is_real(values) and bool((pd.to_numeric(values.dropna()) % 1 == 0).all())
+    numbers = pd.to_numeric(values.dropna()) if _is_real(values) else pd.Series([0.5])
+    return bool((numbers % 1 == 0).all()) and bool(numbers.between(-(2**63), 2**63 - 1).all())
+
+
+def _is_said(values: pd.Series) -> bool:
+    return _all_of(str)(values) and bool(values.dropna().str.strip().ne("").all())
 
 
 _KINDS: dict[str, Callable[[pd.Series], bool]] = {
@@ -153,17 +163,38 @@ def _holds(predicate: Callable[[Any], bool], meaning: str) -> Callable[[], Any]:
     return check
 
 
+def _between(least: float, most: float = math.inf) -> Callable[[], Any]:
+    def check() -> Any:
+        import pandera.pandas as pa
+
+        return pa.Check(
+            lambda values: bool(pd.to_numeric(values.dropna()).between(least, most).all()),
+            error=f"expected numbers from {least:g} to {most:g}",
+        )
+
+    return check
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
 def _is_measures(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(v, int | float) for v in value.values())
+    """Numbers, or NaN, under names that are no column; an overlap is between 0 and 1."""
+    if not isinstance(value, dict) or value.keys() & TABLES["registrations"].keys():
+        return False
+    known = {name: v for name, v in value.items() if not (isinstance(v, float) and math.isnan(v))}
+    return all(map(_is_number, known.values())) and 0 <= known.get("dice", 0) <= 1
 
 
 def _is_matrix(value: object) -> bool:
     rows = value if isinstance(value, list) and len(value) == 4 else []
-    return len(rows) == 4 and all(
-        isinstance(row, list)
-        and len(row) == 4
-        and all(isinstance(v, int | float) and math.isfinite(v) for v in row)
-        for row in rows
+    return (
+        len(rows) == 4
+        and all(
+            isinstance(row, list) and len(row) == 4 and all(map(_is_number, row)) for row in rows
+        )
+        and bool(abs(np.linalg.det(np.array(rows, float))) > 1e-9)
     )
 
 
@@ -172,5 +203,13 @@ _CONTENT = {
         "measures": _holds(_is_measures, "a JSON object of numbers"),
         "parameters": _holds(lambda value: isinstance(value, dict), "a JSON object"),
     },
-    "alignments": {"matrix": _holds(_is_matrix, "4 x 4 finite numbers as JSON")},
+    "alignments": {
+        "matrix": _holds(_is_matrix, "4 x 4 finite numbers that can be inverted, as JSON")
+    },
+}
+# Of columns, whatever their table; a ruler that this library does not have is of a newer one.
+_WITHIN = {
+    **dict.fromkeys(("seconds", "cpu_seconds", "peak_mb", "method_mb", "label"), _between(0)),
+    "ruler": _between(0, RULER),
+    "dice": _between(0, 1),
 }

@@ -98,6 +98,8 @@ def plan(
     InputError
         A method or parameter that there is not, or a limit for a method that is not asked for.
     """
+    if odd := [name for name in methods if not isinstance(name, str)]:
+        raise InputError(f"methods: expected names, got {odd[0]!r}")
     methods = methods if isinstance(methods, Mapping) else {m: {} for m in methods}
     options = tuple(sorted((cohort_options or {}).items()))
     limits = limits or {}

@@ -55,6 +55,14 @@ def draw_tasks(
     """
     table = _read(folder, "registrations")
     published = set(table[table["status"] == "ok"]["key"])
+    names = {
+        "method": {task.method for task in tasks},
+        "pair": {f"{task.pair.fixed.id}:{task.pair.moving.id}" for task in tasks},
+    }
+    for kind, asked in (("method", method), ("pair", pair)):
+        if asked is not None and asked not in names[kind]:
+            shown = ", ".join(sorted(names[kind])[:20])
+            raise InputError(f"{folder}: no {kind} {asked!r} is of this run; there are {shown} …")
     found = {
         task.key: task
         for task in tasks

@@ -113,7 +113,8 @@ def open_workplace(settings: Settings) -> Iterator[Workplace]:
 def _scratch() -> Iterator[Path]:
     """A folder of this run alone; what killed runs have left is removed first."""
     for folder in Path(tempfile.gettempdir()).glob("lumirage-run-*"):
-        if not psutil.pid_exists(int(folder.name.split("-")[2])):
+        pid = folder.name.split("-")[2]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
     prefix = f"lumirage-run-{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:

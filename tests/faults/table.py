@@ -5,16 +5,21 @@ Every case runs in this process; those of `IN_A_SHELL` also as a process of its 
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import json
+import lzma
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 from faulty import AFFINE, make_image, make_labels, make_pair, make_task, write
 
+from lumirage_lib.runs.store import import_store
 from lumirage_lib.runs.tables import TABLES
 
 BOMB = "{a: &a [x], b: &b [*a, *a], c: &c [*b, *b], d: &d [*c, *c], e: [*d, *d]}"
@@ -89,11 +94,37 @@ def row_with(**changed) -> pd.DataFrame:
     return pd.DataFrame([{c: ROW.get(c) for c in TABLES["registrations"]} | changed])
 
 
-def imports(name: str, says: str = "nothing was imported", shell: bool = False, **tables) -> Case:
+def as_strings() -> pd.DataFrame:
+    return row_with().astype({"status": "string", "key": "string"})
+
+
+def structure_with(**changed) -> pd.DataFrame:
+    row = {"key": "k1", "label_set": "manual", "rule": "nearest", "label": 1, "dice": 0.5}
+    return pd.DataFrame([dict.fromkeys(TABLES["structures"]) | row | changed])
+
+
+DICE_7 = '{"dice": 7.0}'
+FLAT = pd.DataFrame(
+    [
+        dict.fromkeys(TABLES["alignments"])
+        | {"key": "a", "matrix": str([[0] * 4] * 3 + [[0, 0, 0, 1]])}
+    ]
+)
+
+
+def imports(
+    name: str, says: str = "nothing was imported", code: int = 1, shell: bool = False, **tables
+) -> Case:
     def make(folder):
         return ["results", "import", make_export(folder, **tables), "-p", "smoke"]
 
-    return Case(8, name, make, says, env=STORE, shell=shell)
+    return Case(8, name, make, says, code, env=STORE, shell=shell)
+
+
+def filled(folder: Path) -> Path:
+    """A folder beside which the store has a row."""
+    import_store(make_export(folder), folder / "store" / "smoke.sqlite")
+    return folder
 
 
 def store_of(change: Callable[[Path], object], command: str = "results import {export} -p smoke"):
@@ -136,19 +167,22 @@ def of_pair(kind: int, name: str, change, says: str, *more, shell: bool = False)
         change(pair)
         out = [] if "-o" in more else ["-o", folder / "out"]
         told = [str(m).format(folder=folder) for m in more]
-        return ["register", pair.fixed, pair.moving, "-m", "affine", *out, *told]
+        files = (
+            [pair.fixed] if told and told[0].startswith(str(folder)) else [pair.fixed, pair.moving]
+        )
+        return ["register", *files, "-m", "affine", *out, *told]
 
     return Case(kind, name, make, says, shell=shell)
 
 
-def of_labels(kind: int, name: str, change, says: str, *more, shell: bool = False) -> Case:
+def of_labels(kind: int, name: str, change, says: str, code: int = 1, shell: bool = False) -> Case:
     def make(folder):
         pair = make_pair(folder)
         change(pair)
         labels = ["--fixed-labels", pair.fixed_labels, "--moving-labels", pair.moving_labels]
         return ["register", pair.fixed, pair.moving, "-m", "affine", "-o", folder / "out", *labels]
 
-    return Case(kind, name, make, says, shell=shell)
+    return Case(kind, name, make, says, code, shell=shell)
 
 
 def of_task(kind: int, name: str, change, says: str, *more, code=1, shell=False, **how) -> Case:
@@ -170,6 +204,49 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-8])
 
 
+def unpacked(path: Path) -> None:
+    path.write_bytes(gzip.decompress(path.read_bytes()))
+
+
+def emptied(path: Path) -> Path:
+    path.unlink()
+    return path
+
+
+def linked(path: Path, target: Path | str) -> None:
+    emptied(path).symlink_to(target)
+
+
+def long_labels(path: Path, times: int = 1) -> None:
+    nib.save(nib.Nifti1Image(make_labels().astype(np.uint64) * times, AFFINE, dtype="uint64"), path)
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+SHEAR = 5 * np.eye(4, k=1) * [0, 1, 0, 0]
+FIRST = "X_0001_0000.nii.gz"
+PAIR = {"fixed": f"./imagesVal/{FIRST}", "moving": "./imagesVal/X_0002_0000.nii.gz"}
+
+
+def renamed(kind: int, name: str, file: str, says: str) -> Case:
+    """A good image under a name that is of another kind of file."""
+
+    def make(folder):
+        pair = make_pair(folder)
+        moving = pair.moving.rename(folder / file)
+        return ["register", pair.fixed, moving, "-m", "affine", "-o", folder / "out"]
+
+    return Case(kind, name, make, says)
+
+
+def asked_for(
+    kind: int, name: str, says: str, pairs=(PAIR,), labels=(1, 2), shell: bool = False
+) -> Case:
+    """A task of these pairs that asks for these labels."""
+    methods = [{"metric": "dice", "labels": list(labels)}]
+    text = json.dumps({"validation": list(pairs), "evaluation_methods": methods})
+    return of_task(kind, name, lambda t: t.truth.write_text(text), says, shell=shell)
+
+
 def in_unit(code: int) -> Callable:
     return lambda p: write(p.moving_labels, make_labels(1), xyzt_units=code)
 
@@ -188,11 +265,11 @@ def root_with(kind: int, name: str, text: str | bytes, says: str, shell: bool = 
     return Case(kind, name, make, says, env={"LUMIRAGE_ROOT": "{folder}"}, shell=shell)
 
 
-def run_with(kind: int, name: str, *values: str, says: str, shell: bool = False) -> Case:
+def run_with(kind: int, name: str, *values: str, says: str, code=1, shell: bool = False) -> Case:
     arguments = ["run", NOTEBOOK, "-p", "smoke", "--compute-only"]
     for value in values:
         arguments += ["-P", value]
-    return given(kind, name, arguments, says, shell=shell)
+    return given(kind, name, arguments, says, code, shell=shell)
 
 
 def checkpoint(name: str, content: bytes, says: str, *more, kind: int = 17, shell=False) -> Case:
@@ -203,13 +280,14 @@ def checkpoint(name: str, content: bytes, says: str, *more, kind: int = 17, shel
     return Case(kind, name, make, says, env={"LUMIRAGE_CACHE": "{folder}/cache"}, shell=shell)
 
 
-def named(kind: int, name: str, file: str, says: str = "no such file", shell=False) -> Case:
+def named(kind: int, name: str, file: str, says: str = "no such file", code=1, shell=False) -> Case:
     """Images of that name, which are not there."""
     return Case(
         kind,
         name,
         lambda folder: ["register", folder / file, folder / file, "-m", "affine", "-o", folder],
         says,
+        code,
         shell=shell,
     )
 
@@ -237,6 +315,23 @@ CASES = [
     of_pair(1, "image cut", lambda p: cut(p.moving), "download it again", shell=True),
     of_labels(1, "labels cut", lambda p: cut(p.fixed_labels), "download it again"),
     of_task(1, "displacement cut", lambda t: cut(t.fields[0]), "malformed", shell=True),
+    of_pair(
+        1, "bzip2 called gzip", lambda p: p.moving.write_bytes(bz2.compress(b"x")), "moving.nii"
+    ),
+    of_pair(1, "xz called gzip", lambda p: p.moving.write_bytes(lzma.compress(b"x")), "moving.nii"),
+    of_pair(1, "not packed", lambda p: unpacked(p.moving), "not a gzip file"),
+    of_pair(1, "a pointer of git-lfs", lambda p: p.fixed.write_text(POINTER), "download it again"),
+    renamed(1, "packed, called .nii", "moving.nii", "download it again"),
+    renamed(1, "packed, called .mgz", "moving.mgz", "download it again"),
+    renamed(1, "called .nii.bz2", "moving.nii.bz2", "convert it"),
+    renamed(1, "called .nii.zst", "moving.nii.zst", "convert it"),
+    of_task(
+        1,
+        "two displacements of one pair",
+        lambda t: np.savez(t.folder / "fields" / "disp_0001_0002.npz", arr_0=np.zeros(3)),
+        "are of one pair; keep one of them",
+        shell=True,
+    ),
     # ---- 2 world position
     of_labels(
         2,
@@ -250,6 +345,25 @@ CASES = [
         "labels mirrored away",
         lambda p: write(p.fixed_labels, make_labels(), np.diag([-1, -1, -1, 1]) @ AFFINE * 1.0),
         "fixed_labels.nii.gz",
+    ),
+    of_pair(
+        2,
+        "sheared",
+        lambda p: write(p.moving, make_image(1), AFFINE + SHEAR),
+        "degrees, expected 90",
+        shell=True,
+    ),
+    of_task(
+        2,
+        "ground truth sheared",
+        lambda t: write(t.folder / "labelsVal" / FIRST, make_labels(), AFFINE + SHEAR),
+        "degrees, expected 90",
+    ),
+    of_labels(
+        2,
+        "labels sheared",
+        lambda p: write(p.fixed_labels, make_labels(), AFFINE + SHEAR),
+        "degrees, expected 90",
     ),
     # ---- 3 units
     of_labels(3, "labels in metres", in_unit(1), "lie outside its image", shell=True),
@@ -277,6 +391,12 @@ CASES = [
         "RRR",
         shell=True,
     ),
+    of_task(
+        4,
+        "ground truth without axes",
+        lambda t: write(t.folder / "labelsVal" / FIRST, make_labels(), sform_code=0, qform_code=0),
+        "repair the header",
+    ),
     # ---- 5 background
     of_pair(5, "all one", lambda p: write(p.fixed, 0 * make_image() + 1), "every voxel is 1"),
     of_pair(
@@ -290,7 +410,41 @@ CASES = [
     # ---- 6 substitution
     of_task(6, "images in scans", nothing, "rename the folder", images="scans", shell=True),
     of_task(6, "labels in seg", nothing, "neither labels nor landmarks", labels="seg", shell=True),
+    asked_for(6, "the same pair twice", "stands twice", [PAIR, PAIR], shell=True),
+    asked_for(6, "another protocol", "share no label", labels=[99]),
+    asked_for(6, "half a label", "expected JSON", labels=[1.5], shell=True),
+    asked_for(6, "a label of text", "expected JSON", labels=["1"]),
+    asked_for(6, "images elsewhere", "missing", [{"fixed": "/etc/passwd", "moving": "/etc/hosts"}]),
     # ---- 8 imports
+    imports("key of blanks", registrations=row_with(key="  "), shell=True),
+    imports("no status said", registrations=row_with(status="")),
+    imports("Dice of 7", "a JSON object of numbers", registrations=row_with(measures=DICE_7)),
+    imports("Dice infinite", registrations=row_with(measures='{"dice": Infinity}')),
+    imports("Dice of true", registrations=row_with(measures='{"dice": true}')),
+    imports("measures that are columns", registrations=row_with(measures='{"key": 3}'), shell=True),
+    imports("a number without end", registrations=row_with(measures='{"n": ' + "9" * 400 + "}")),
+    imports("seconds below zero", registrations=row_with(seconds=-5.0)),
+    imports("a newer ruler", "from 0 to", registrations=row_with(ruler=99), shell=True),
+    imports("an older ruler than any", registrations=row_with(ruler=-1)),
+    imports("a ruler beyond numbers", registrations=row_with(ruler=float(2**70))),
+    imports("a date for text", registrations=row_with(finished=pd.Timestamp("2026-01-01"))),
+    imports("key as index", registrations=row_with().set_index("key")),
+    imports("a list for text", registrations=row_with(reason=[1, 2])),
+    imports("bytes for text", registrations=row_with(status=b"ok")),
+    imports("a label beyond numbers", structures=structure_with(label=2**64 - 1), shell=True),
+    imports("a label below zero", structures=structure_with(label=-1)),
+    imports("half a label", structures=structure_with(label=1.5)),
+    imports("structure of another export", "not of one", structures=structure_with(key="k2")),
+    imports("overlap of 3", structures=structure_with(dice=3.0)),
+    imports("alignment that is flat", "can be inverted", alignments=FLAT),
+    imports("text for slices", slices=pd.DataFrame({"key": ["k1"], "arrays": ["x"]})),
+    imports(
+        "categories are text",
+        "1 registrations added",
+        0,
+        registrations=row_with().astype({"status": "category", "method": "category"}),
+    ),
+    imports("strings of pandas", "1 registrations added", 0, registrations=as_strings()),
     imports("no column status", shell=True, registrations=row_with().drop(columns="status")),
     imports("status empty", registrations=row_with(status=None)),
     imports("key twice", registrations=pd.concat([row_with(), row_with()]), shell=True),
@@ -333,7 +487,35 @@ CASES = [
     given(9, "command", "methds", "No such command", 2, shell=True),
     given(9, "option", "run x --comput-only", "No such option", 2),
     given(9, "number", "weights add vfa x --spacing-mm wide", "valid number", 2),
+    run_with(9, "profile by parameter", "profile=open", says="choose it with -p", shell=True),
+    run_with(9, "method of a number", "methods=[3]", says="expected names, got 3", shell=True),
+    run_with(9, "method of nothing", "methods=[null]", says="expected names, got None"),
+    run_with(9, "method of a list", "methods=[[affine]]", says="expected names"),
+    run_with(9, "no methods", "methods=[]", says="asks for no registrations", code=0),
+    run_with(9, "pairs below zero", "n_pairs=-3", says="-3 pairs"),
+    run_with(9, "cohort", "cohort=tempalte", says="no cohort 'tempalte'"),
+    given(
+        9,
+        "a notebook that computes nothing",
+        "run 00_summary -p smoke --compute-only",
+        "asks for no registrations",
+        0,
+        shell=True,
+    ),
+    of_pair(
+        9, "iterations below zero", nothing, "iterations=-5", "-P", "iterations=-5", "-m", "syn"
+    ),
+    of_pair(9, "text for a number", nothing, "step='fast'", "-P", "step=fast", "-m", "greedy"),
+    of_pair(9, "number for text", nothing, "iterations=7", "-P", "iterations=7", "-m", "greedy"),
+    given(9, "method of verify", "verify -m gredy", "no method 'gredy' is of this run", shell=True),
+    given(9, "pair of verify", "verify --pair 1:2", "no pair '1:2' is of this run"),
+    given(9, "registrations of verify", "verify -n 0", "greater than or equal to 1", 2),
+    given(9, "workers", "score . x.json --workers 0", "greater than or equal to 1", 2),
+    given(9, "data option", "data check lumir -P contrast=T9", "takes the options root"),
+    given(9, "no profiles", ["book", "--profiles", ","], NO_PROFILE),
     # ---- 11 threads and alignments
+    given(11, "many threads", "register a.nii b.nii -m affine --threads 99999", "up to 1024"),
+    given(11, "threads of text", "register a.nii b.nii --threads x", "valid integer", 2),
     given(11, "threads", "register a.nii b.nii -m affine --threads -2", "--threads -2", shell=True),
     bad_alignment("text", "north by northwest"),
     bad_alignment("three rows", "1 0 0 0\n0 1 0 0\n0 0 1 0\n"),
@@ -388,7 +570,26 @@ CASES = [
         env={"LUMIRAGE_STORE": "/proc/1/x"},
         shell=True,
     ),
+    Case(
+        13,
+        "nothing to export",
+        lambda folder: ["results", "export", folder / "export", "-p", "smoke"],
+        "holds no registration yet",
+        env=STORE,
+        shell=True,
+    ),
     # ---- 14 late failures
+    of_pair(
+        14,
+        "the result over the input",
+        lambda p: p.moving.rename(p.fixed.parent / "moved.nii.gz"),
+        "would be overwritten",
+        "{folder}/moved.nii.gz",
+        "-o",
+        "{folder}",
+        shell=True,
+    ),
+    given(14, "report of verify into /proc", "verify --report /proc/x/y.csv", "cannot be written"),
     of_pair(
         14,
         "out is a file",
@@ -424,12 +625,16 @@ CASES = [
     Case(
         14,
         "export into a file",
-        lambda folder: ["results", "export", put(folder / "x"), "-p", "smoke"],
+        lambda folder: ["results", "export", put(filled(folder) / "x"), "-p", "smoke"],
         "cannot be written",
         env=STORE,
     ),
-    given(
-        14, "export into /proc", "results export /proc/x -p smoke", "cannot be written", env=STORE
+    Case(
+        14,
+        "export into /proc",
+        lambda folder: filled(folder) and ["results", "export", "/proc/x", "-p", "smoke"],
+        "cannot be written",
+        env=STORE,
     ),
     given(
         14,
@@ -456,6 +661,10 @@ CASES = [
     given(15, "usage", ["[/red]"], "[/red]", 2),
     # ---- 16 memory
     given(16, "limit too small", "results compute -p smoke --memory 5", "--memory", 2, shell=True),
+    given(16, "memory below zero", "results compute -p smoke --memory -1", "--memory", 2),
+    given(16, "memory of no number", "results compute -p smoke --memory nan", "--memory", 2),
+    given(16, "a grid for no memory", "memory vfa --shape 99999 99999 99999", "would take"),
+    given(16, "a grid below zero", "memory vfa --shape -1 2 3", "expected three sides", shell=True),
     # ---- 17 doors
     checkpoint("grid of fruit", b"", "grid", "--grid", "banana", shell=True),
     checkpoint("grid of two", b"", "grid", "--grid", "160x192", shell=False),
@@ -497,7 +706,49 @@ CASES = [
         "expected JSON with a list",
         shell=True,
     ),
+    of_task(
+        19,
+        "a mark before the JSON",
+        lambda t: t.truth.write_bytes(b"\xef\xbb\xbf" + t.truth.read_bytes()),
+        "BOM",
+    ),
+    of_task(
+        19, "NaN for pairs", lambda t: t.truth.write_text('{"validation": NaN}'), "expected JSON"
+    ),
+    of_task(19, "a folder for JSON", lambda t: emptied(t.truth).mkdir(), "dataset.json"),
     # ---- 20 messages
+    of_pair(20, "a folder", lambda p: emptied(p.moving).mkdir(), "moving.nii.gz", shell=True),
+    of_pair(20, "a link to itself", lambda p: linked(p.moving, p.moving), "no such file"),
+    of_pair(20, "a link to nothing", lambda p: linked(p.moving, ".git/annex/x"), "no such file"),
+    of_pair(20, "no device", lambda p: linked(p.moving, "/dev/null"), "Empty file", shell=True),
+    named(20, "an address", "https:/example.org/a.nii.gz"),
+    named(20, "a name for no disk", "x" * 300 + ".nii.gz"),
+    named(20, "a name of zero", "a\0b.nii.gz", "null byte", code=2),
+    of_pair(
+        20,
+        "values beyond float32",
+        lambda p: write(p.moving, 1e300 * make_image(1).astype(float)),
+        "NaN or infinite",
+    ),
+    of_pair(
+        20,
+        "scaled beyond float32",
+        lambda p: write(p.moving, make_labels(1), scl_slope=1e38, scl_inter=5),
+        "NaN or infinite",
+        shell=True,
+    ),
+    of_labels(
+        20,
+        "labels of floats",
+        lambda p: write(p.fixed_labels, make_labels().astype(np.float64)),
+        "Dice of 4 labels",
+        code=0,
+    ),
+    of_labels(20, "labels of uint64", lambda p: long_labels(p.fixed_labels), "Dice of 4", code=0),
+    of_labels(20, "long labels", lambda p: long_labels(p.fixed_labels, 2**40), "below 2^31"),
+    of_labels(
+        20, "none but background", lambda p: write(p.fixed_labels, 0 * make_labels()), "share"
+    ),
     given(20, "no images", "register a.nii b.nii -m affine", "a.nii", shell=True),
     given(20, "no arguments", "register", "expected FIXED MOVING, or --fixed FILE --moving FILE"),
     given(20, "no folder", "score nowhere x.json", "expected a folder", shell=True),

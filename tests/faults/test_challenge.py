@@ -37,6 +37,7 @@ def assert_isolated(task, told, sentence: str) -> None:
 
 
 @pytest.mark.parametrize("damage", [d for d in DAMAGE if d != "far too much"])
+@pytest.mark.fault(1)
 def test_a_damaged_displacement_costs_its_own_case_alone(tmp_path, damage):
     task = make_task(tmp_path)
     task.fields[0].write_bytes(DAMAGE[damage](task.fields[0].read_bytes()))
@@ -53,6 +54,7 @@ def to_npz(task, field: np.ndarray, **others):
 
 
 @pytest.mark.parametrize("damage", [*[f"bit {i}" for i in range(8)], "half", "empty", "a page"])
+@pytest.mark.fault(1)
 def test_a_damaged_npz_costs_its_own_case_alone(tmp_path, damage):
     task = make_task(tmp_path)
     noise = np.random.default_rng(0).normal(size=(3, *SHAPE)).astype(np.float16)
@@ -88,6 +90,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("what", FIELDS)
+@pytest.mark.fault(17)
 def test_what_is_no_displacement_costs_its_own_case_alone(tmp_path, what):
     make, sentence = FIELDS[what]
     task = make_task(tmp_path)
@@ -134,6 +137,7 @@ def huge_npz(path) -> None:
 
 
 @pytest.mark.parametrize("what", NPZ)
+@pytest.mark.fault(17)
 def test_what_is_no_npz_costs_its_own_case_alone_and_executes_nothing(tmp_path, what):
     task = make_task(tmp_path)
     path = to_npz(task, np.zeros((3, *SHAPE), np.float16))
@@ -159,6 +163,7 @@ def test_an_npz_is_read_to_its_end(tmp_path):
 @pytest.mark.parametrize(
     "folder", ["scans", "img", "Image", "imgs", "T1w", "val", "data", "labelsVal2", "nii", "image"]
 )
+@pytest.mark.fault(6)
 def test_images_are_never_scored_as_their_own_labels(tmp_path, folder):
     task = make_task(tmp_path, images=folder)
     told = score(task)
@@ -173,6 +178,7 @@ def test_images_are_never_scored_as_their_own_labels(tmp_path, folder):
 @pytest.mark.parametrize(
     "labels", ["labels", "labelsTs", "LabelsVal", "seg", "labelsval", "labelVal"]
 )
+@pytest.mark.fault(6)
 def test_labels_in_another_folder_are_said_to_be_absent(tmp_path, labels):
     task = make_task(tmp_path, labels=labels)
     told = score(task)
@@ -181,6 +187,7 @@ def test_labels_in_another_folder_are_said_to_be_absent(tmp_path, labels):
 
 
 @pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.fault(6)
 def test_labels_of_one_image_alone_are_no_ground_truth(tmp_path, which):
     task = make_task(tmp_path)
     sorted((tmp_path / "labelsVal").iterdir())[which].unlink()
@@ -189,6 +196,7 @@ def test_labels_of_one_image_alone_are_no_ground_truth(tmp_path, which):
 
 
 @pytest.mark.parametrize("damage", ["bit 0", "bit 3", "no checksum", "half", "empty", "a page"])
+@pytest.mark.fault(1)
 def test_a_damaged_ground_truth_is_not_scored(tmp_path, damage):
     task = make_task(tmp_path)
     path = sorted((tmp_path / "labelsVal").iterdir())[0]
@@ -200,6 +208,7 @@ def test_a_damaged_ground_truth_is_not_scored(tmp_path, damage):
 
 
 @pytest.mark.parametrize("codes", ["LPS", "LIA", "PSR", "LAS", "ASL"])
+@pytest.mark.fault(2, value=True)
 def test_labels_stored_with_other_axes_than_their_image_give_the_same_score(tmp_path, codes):
     plain, turned = make_task(tmp_path / "a"), make_task(tmp_path / "b")
     for path in (turned.folder / "labelsVal").iterdir():
@@ -210,6 +219,7 @@ def test_labels_stored_with_other_axes_than_their_image_give_the_same_score(tmp_
 
 
 @pytest.mark.parametrize("shift", [(50, 0, 0), (0, -40, 0), (0, 0, 100)])
+@pytest.mark.fault(2)
 def test_labels_outside_their_image_are_no_ground_truth(tmp_path, shift):
     task = make_task(tmp_path)
     path = sorted((tmp_path / "labelsVal").iterdir())[0]
@@ -219,6 +229,7 @@ def test_labels_outside_their_image_are_no_ground_truth(tmp_path, shift):
 
 
 @pytest.mark.parametrize("codes", ["LPS", "LIA", "PSR", "LAS"])
+@pytest.mark.fault(2, value=True)
 def test_a_displacement_is_read_on_the_axes_its_header_says(tmp_path, codes):
     """Of one that only shifts, so that what it is on other axes can be written down."""
     plain, turned = make_task(tmp_path / "a"), make_task(tmp_path / "b")
@@ -263,6 +274,7 @@ TASKS = {
 
 
 @pytest.mark.parametrize("what", TASKS)
+@pytest.mark.fault(19)
 def test_a_task_that_is_none_gets_one_sentence(tmp_path, what):
     task = make_task(tmp_path)
     task.truth.write_bytes(TASKS[what])
@@ -295,6 +307,7 @@ EARLIER = {
 
 
 @pytest.mark.parametrize("what", EARLIER)
+@pytest.mark.fault(19)
 def test_a_table_that_was_saved_otherwise_is_not_built_upon(tmp_path, what):
     task = make_task(tmp_path)
     assert score(task).code == 0
@@ -323,6 +336,7 @@ def test_the_same_bytes_are_scored_once_and_changed_ones_anew(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.fault(4, value=True)
 def test_a_displacement_without_orientation_is_taken_by_its_indices(tmp_path, kind):
     task = make_task(tmp_path)
     for path in task.fields:

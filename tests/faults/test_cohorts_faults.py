@@ -84,6 +84,7 @@ def kept(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("how", SPOILED)
+@pytest.mark.fault(10, value=True, by="how")
 def test_a_kept_file_that_is_not_what_was_kept_is_made_again(kept, how):
     path, keep, calls = kept
     assert_array_equal(keep()["labels"], make_labels())
@@ -95,6 +96,7 @@ def test_a_kept_file_that_is_not_what_was_kept_is_made_again(kept, how):
 
 
 @pytest.mark.parametrize("how", SPOILED)
+@pytest.mark.fault(10, by="how")
 def test_where_it_cannot_be_made_it_is_refused(kept, how):
     path, _, calls = kept
     SPOILED[how](path)
@@ -103,6 +105,7 @@ def test_where_it_cannot_be_made_it_is_refused(kept, how):
     assert not calls
 
 
+@pytest.mark.fault(10)
 def test_what_was_never_made_says_how_it_is(kept):
     path, _, _ = kept
     path.unlink()
@@ -125,6 +128,7 @@ NOTES = {
 
 
 @pytest.mark.parametrize("how", NOTES)
+@pytest.mark.fault(10, value=True)
 def test_a_remembered_number_that_was_changed_is_computed_again(tmp_path, monkeypatch, how):
     monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path))
     calls = []
@@ -166,6 +170,7 @@ def test_a_good_folder_has_its_pairs(tmp_path):
 
 @pytest.mark.parametrize("kind", ["aligned_norm", "aligned_seg35"])
 @pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.fault(1)
 def test_a_damaged_file_is_found_by_the_check_and_refused_by_the_cohort(tmp_path, kind, damage):
     folder = make_folder(tmp_path)
     path = folder / f"{kind}.nii.gz"
@@ -193,6 +198,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
+@pytest.mark.fault(2)
 def test_labels_that_lie_elsewhere_than_their_image_are_refused(tmp_path, place):
     folder = make_folder(tmp_path)
     write(folder / "aligned_seg35.nii.gz", make_labels(2) + 2, **PLACES[place])
@@ -245,6 +251,7 @@ def endless(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["open", "open-right", "sized", "sized-right", "open.nii.gz"])
+@pytest.mark.fault(16)
 def test_a_download_stops_at_the_known_size(endless, tmp_path, name):
     source = Source(
         "owner/name", "c0" * 20, name, hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), "CC0"

@@ -63,6 +63,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("which", WHICH)
+@pytest.mark.fault(1)
 def test_a_damaged_file_is_refused_by_register(tmp_path, which, damage):
     pair = make_pair(tmp_path)
     path = getattr(pair, which)
@@ -75,6 +76,7 @@ def test_a_damaged_file_is_refused_by_register(tmp_path, which, damage):
 
 
 @pytest.mark.parametrize("damage", [d for d in DAMAGE if d != "far too much"])
+@pytest.mark.fault(1)
 def test_a_damaged_mgz_is_refused(tmp_path, damage):
     path = write(tmp_path / "brain.mgz", make_image(), kind=nib.MGHImage)
     assert load_volume(path).shape == SHAPE
@@ -84,6 +86,7 @@ def test_a_damaged_mgz_is_refused(tmp_path, damage):
 
 
 @pytest.mark.parametrize("ending", [".nii", ".mgh"])
+@pytest.mark.fault(1)
 def test_an_uncompressed_file_that_was_cut_is_refused(tmp_path, ending):
     kind = nib.MGHImage if ending == ".mgh" else nib.Nifti1Image
     path = write(tmp_path / f"image{ending}", make_image(), kind=kind)
@@ -92,6 +95,7 @@ def test_an_uncompressed_file_that_was_cut_is_refused(tmp_path, ending):
         load_volume(path)
 
 
+@pytest.mark.fault(1, value=True)
 def test_members_in_a_row_and_zeros_behind_are_read(tmp_path):
     """As bgzip and tape leave files that are whole."""
     path = write(tmp_path / "image.nii.gz", make_image())
@@ -105,6 +109,7 @@ def test_members_in_a_row_and_zeros_behind_are_read(tmp_path):
 
 @pytest.mark.parametrize("codes", ["LPS", "RAS", "LIA", "PSR", "ASL"])
 @pytest.mark.parametrize("zoom", [(1, 1, 1), (2, 1, 1), (1, 1.5, 0.75)])
+@pytest.mark.fault(2, value=True)
 def test_labels_of_another_grid_keep_their_place_in_the_world(codes, zoom):
     image = Volume(make_image(), AFFINE, "image")
     labels = Volume(make_labels().astype(np.int32), AFFINE, "labels")
@@ -125,6 +130,7 @@ def test_labels_of_another_grid_keep_their_place_in_the_world(codes, zoom):
 @pytest.mark.parametrize(
     "shift", [(6, 0, 0), (-6, 0, 0), (0, 6, 0), (0, 0, 6), (0, 0, -6), (3, 3, 3), (2, 0, -2)]
 )
+@pytest.mark.fault(2, value=True)
 def test_labels_of_the_same_shape_elsewhere_are_not_taken_voxel_for_voxel(shift):
     inner = np.zeros(SHAPE, np.int32)
     inner[8:14, 9:17, 7:13] = make_labels()[8:14, 9:17, 7:13]
@@ -136,6 +142,7 @@ def test_labels_of_the_same_shape_elsewhere_are_not_taken_voxel_for_voxel(shift)
 
 @pytest.mark.parametrize("shift", [(40, 0, 0), (0, -60, 0), (0, 0, 500), (15, 15, 15)])
 @pytest.mark.parametrize("which", ["fixed_labels", "moving_labels"])
+@pytest.mark.fault(2)
 def test_labels_outside_their_image_are_refused(tmp_path, which, shift):
     pair = make_pair(tmp_path)
     write(getattr(pair, which), make_labels(), translation(shift) @ AFFINE)
@@ -145,6 +152,7 @@ def test_labels_outside_their_image_are_refused(tmp_path, which, shift):
     assert "correct the header" in told.text
 
 
+@pytest.mark.fault(2, value=True)
 def test_register_says_that_it_resampled_labels_and_writes_on_the_fixed_grid(tmp_path):
     pair = make_pair(tmp_path)
     # The whole of the moving side is stored turned and its labels on another grid.
@@ -171,6 +179,7 @@ UNITS = {0: ("unknown", 1.0), 1: ("meter", 1e-3), 2: ("mm", 1.0), 3: ("micron", 
 @pytest.mark.parametrize("time", [0, 8, 16])
 @pytest.mark.parametrize("labels", [False, True])
 @pytest.mark.parametrize("code", UNITS)
+@pytest.mark.fault(3, value=True)
 def test_the_unit_of_a_header_is_obeyed(tmp_path, code, labels, time):
     name, per_mm = UNITS[code]
     affine = np.diag([per_mm] * 3 + [1.0]) @ AFFINE
@@ -195,6 +204,7 @@ def test_what_we_write_says_mm_and_where_it_is(tmp_path):
     assert not load_volume(path).notes
 
 
+@pytest.mark.fault(3, value=True)
 def test_register_says_which_unit_it_took(tmp_path):
     pair = make_pair(tmp_path)
     write(pair.moving, make_image(1), xyzt_units=0)
@@ -211,6 +221,7 @@ NOWHERE = {"sform_code": 0, "qform_code": 0}
 @pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.fault(4)
 def test_a_file_that_does_not_say_how_its_axes_lie_is_refused(tmp_path, kind, ending, labels):
     data = make_labels() if labels else make_image()
     path = write(tmp_path / f"scan{ending}", data, kind=kind, **NOWHERE)
@@ -218,6 +229,7 @@ def test_a_file_that_does_not_say_how_its_axes_lie_is_refused(tmp_path, kind, en
         load_volume(path, labels=labels)
 
 
+@pytest.mark.fault(4)
 def test_an_mgz_that_does_not_say_is_refused_too(tmp_path):
     path = write(tmp_path / "scan.mgz", make_image(), kind=nib.MGHImage, goodRASFlag=0)
     with pytest.raises(InputError, match=r"scan\.mgz.*--assume RAS"):
@@ -226,6 +238,7 @@ def test_an_mgz_that_does_not_say_is_refused_too(tmp_path):
 
 
 @pytest.mark.parametrize("which", WHICH)
+@pytest.mark.fault(4)
 def test_register_refuses_it_and_takes_what_is_assumed(tmp_path, which):
     pair = make_pair(tmp_path)
     data = load_volume(getattr(pair, which)).data
@@ -238,6 +251,7 @@ def test_register_refuses_it_and_takes_what_is_assumed(tmp_path, which):
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPS", "LIA", "LAS", "PIR", "ASR"])
+@pytest.mark.fault(4, value=True)
 def test_what_is_assumed_is_where_the_brain_lies(tmp_path, codes):
     path = write(
         tmp_path / "scan.nii.gz", make_image(), **NOWHERE, pixdim=[1, 1, 1, 1.2, 0, 0, 0, 0]
@@ -250,18 +264,21 @@ def test_what_is_assumed_is_where_the_brain_lies(tmp_path, codes):
 
 
 @pytest.mark.parametrize("codes", ["RRS", "RA", "XYZ", "ras", "RASR", "R A", "1", "LPS+"])
+@pytest.mark.fault(4)
 def test_an_assumption_that_is_none_is_refused(tmp_path, codes):
     path = write(tmp_path / "scan.nii.gz", make_image(), **NOWHERE)
     with pytest.raises(InputError, match="expected three letters, one of each of L/R, A/P, I/S"):
         load_volume(path, assume=codes)
 
 
+@pytest.mark.fault(4, value=True)
 def test_an_assumption_does_not_overrule_a_header(tmp_path):
     path = write(tmp_path / "scan.nii.gz", make_image())
     assert load_volume(path, assume="LPS").orientation == "RAS"
 
 
 @pytest.mark.parametrize("shift_mm", [0.001, 0.5, 7.0])
+@pytest.mark.fault(4, value=True)
 def test_forms_that_disagree_are_said(tmp_path, shift_mm):
     image = nib.Nifti1Image(make_image(), AFFINE)
     image.set_sform(AFFINE, 1)
@@ -305,6 +322,7 @@ BACKGROUNDS = {
 
 @pytest.mark.parametrize("how", BACKGROUNDS)
 @pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.fault(5, value=True)
 def test_the_brain_is_found_whatever_the_background(how, seed):
     plain = make_image(seed)
     inside = plain > 0
@@ -323,6 +341,7 @@ def test_the_brain_is_found_whatever_the_background(how, seed):
 @pytest.mark.parametrize(
     "how", ["z-scored, 0 outside", "Hounsfield, -1000 outside", "bright outside"]
 )
+@pytest.mark.fault(5, value=True)
 def test_a_pair_is_prepared_from_the_brain(how):
     plain = make_image()
     given = Volume(BACKGROUNDS[how](plain, plain > 0).astype(np.float32), AFFINE)
@@ -363,6 +382,7 @@ NOTHING = {
 
 @pytest.mark.parametrize("which", ["fixed", "moving"])
 @pytest.mark.parametrize("what", NOTHING)
+@pytest.mark.fault(5)
 def test_an_image_of_nothing_gets_its_sentence_before_the_alignment(tmp_path, what, which):
     make, sentence = NOTHING[what]
     pair = make_pair(tmp_path)
@@ -394,6 +414,7 @@ def huge(path, shape, dtype=np.uint8, payload: bytes = b"") -> None:
     [(10**4,) * 3, (10**6, 10**6, 1), (2**20, 2**10, 2**10), (10**12, 1, 1), (900, 900, 900)],
 )
 @pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.fault(16)
 def test_a_grid_that_no_memory_holds_is_refused_by_its_header(tmp_path, ending, shape, labels):
     path = tmp_path / f"scan{ending}"
     huge(path, shape)
@@ -401,6 +422,7 @@ def test_a_grid_that_no_memory_holds_is_refused_by_its_header(tmp_path, ending, 
         load_volume(path, labels=labels)
 
 
+@pytest.mark.fault(16)
 def test_a_gzip_bomb_is_not_unpacked(tmp_path):
     path = tmp_path / "bomb.nii.gz"
     huge(path, (10, 10, 10), payload=bytes(400 << 20))
@@ -409,6 +431,7 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path):
 
 
 @pytest.mark.parametrize("spacing_mm", [0.005, 0.004, 0.003, 0.0015])
+@pytest.mark.fault(16)
 def test_tiny_voxels_are_refused_where_the_margin_would_fill_the_memory(spacing_mm):
     affine = np.diag([spacing_mm] * 3 + [1.0])
     volume = Volume(make_image(), affine, "scan")
@@ -417,11 +440,13 @@ def test_tiny_voxels_are_refused_where_the_margin_would_fill_the_memory(spacing_
 
 
 @pytest.mark.parametrize("spacing_mm", [1e-3, 1e-5, (1e-3, 1e-3, 1e-3)])
+@pytest.mark.fault(16)
 def test_no_grid_is_made_that_no_memory_holds(spacing_mm):
     with pytest.raises(InputError, match=r"a grid of .* mm: .* voxels would take"):
         rescale_grid(AFFINE, SHAPE, spacing_mm)
 
 
+@pytest.mark.fault(16)
 def test_no_window_is_cut_that_no_memory_holds():
     with pytest.raises(InputError, match=r"scan: 10000 x 10000 x 10000 voxels would take 4000 GB"):
         window(Volume(make_image(), AFFINE, "scan"), (0, 0, 0), (10**4,) * 3)
@@ -432,6 +457,7 @@ def test_no_window_is_cut_that_no_memory_holds():
 
 @pytest.mark.parametrize("slope", [1.0, 1 / 3, 0.1, 7e-5, 1e-3, 3.3])
 @pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.int32])
+@pytest.mark.fault(20, value=True)
 def test_scaled_integers_are_the_labels_they_stand_for(tmp_path, slope, dtype):
     labels = make_labels()
     stored = np.rint(labels / slope)
@@ -469,6 +495,7 @@ WRONG = {
 
 @pytest.mark.parametrize("what", WRONG)
 @pytest.mark.parametrize("which", WHICH)
+@pytest.mark.fault(20)
 def test_what_is_no_volume_gets_one_sentence(tmp_path, which, what):
     make, sentence = WRONG[what]
     pair = make_pair(tmp_path)
@@ -486,6 +513,7 @@ def test_what_is_no_volume_gets_one_sentence(tmp_path, which, what):
 @pytest.mark.parametrize(
     "name", ["a.png", "a.img", "a.dcm", "a.nrrd", "a.nii.bz2", "a", "a.gz", "a.txt"]
 )
+@pytest.mark.fault(20)
 def test_a_file_of_another_kind_is_refused_by_its_name(tmp_path, name):
     (tmp_path / name).write_bytes(b"\0" * 400)
     with pytest.raises(InputError, match=r"ends in \.nii, \.nii\.gz, \.mgh or \.mgz; convert it"):
@@ -493,6 +521,7 @@ def test_a_file_of_another_kind_is_refused_by_its_name(tmp_path, name):
 
 
 @pytest.mark.parametrize("value", [0.5, 2.7, 1e10, -3e9, 1.01, 123.456, 2.2e9, 0.002, -0.5, 99.9])
+@pytest.mark.fault(20)
 def test_an_image_given_for_labels_is_refused_with_the_value(tmp_path, value):
     data = make_labels().astype(np.float64)
     data[5, 6, 7] = value

@@ -42,6 +42,7 @@ def break_with(monkeypatch, error: BaseException):
 
 
 @pytest.mark.parametrize("what", FAULTS)
+@pytest.mark.fault(20)
 def test_what_is_not_foreseen_is_one_sentence_and_a_log(what, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     told = break_with(monkeypatch, FAULTS[what])
@@ -56,6 +57,7 @@ def test_what_is_not_foreseen_is_one_sentence_and_a_log(what, monkeypatch, tmp_p
     assert log.stat().st_size < 2_000_000
 
 
+@pytest.mark.fault(20)
 def test_what_is_not_foreseen_is_told_without_a_log_too(monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
     told = break_with(monkeypatch, ValueError("it broke"))
@@ -63,6 +65,7 @@ def test_what_is_not_foreseen_is_told_without_a_log_too(monkeypatch):
     assert "no log could be written" in told.output
 
 
+@pytest.mark.fault(19)
 def test_a_hostile_refusal_is_cut(monkeypatch):
     told = break_with(monkeypatch, InputError("[red]" + "y" * 10_000_000))
     assert told.exit_code == 1
@@ -70,6 +73,7 @@ def test_a_hostile_refusal_is_cut(monkeypatch):
     assert len(told.output) < 3000
 
 
+@pytest.mark.fault(18)
 def test_interrupt_is_told(monkeypatch):
     told = break_with(monkeypatch, KeyboardInterrupt())
     assert told.exit_code == 130
@@ -79,6 +83,7 @@ def test_interrupt_is_told(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+@pytest.mark.fault(18, process=True)
 def test_interrupt_of_a_shell_is_told(name):
     code = (
         "import signal, os\n"
@@ -94,6 +99,7 @@ def test_interrupt_of_a_shell_is_told(name):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.fault(14, value=True)
 def test_score_commands_share_a_folder(tmp_path, monkeypatch):
     """A second one begins and ends in the midst of the first: both finish, and agree."""
     task, again = make_task(tmp_path), []
@@ -125,6 +131,7 @@ def test_score_commands_share_a_folder(tmp_path, monkeypatch):
         "z" * 9999,
     ],
 )
+@pytest.mark.fault(15, value=True)
 def test_what_a_program_said_is_nobodys_markup_on_a_page(said):
     quoted = pages.quote(said)
     assert quoted.startswith("`")

@@ -44,7 +44,7 @@ def test_draw_is_seeded_and_of_what_is_published(published):
     pair = f"{tasks[0].pair.fixed.id}:{tasks[0].pair.moving.id}"
     one = draw_tasks(folder, tasks, n=None, method="affine", pair=pair)
     assert {t.method for t in one} == {"affine"}
-    with pytest.raises(InputError, match="none of 6 published registrations is asked for"):
+    with pytest.raises(InputError, match="no pair '9:8' is of this run"):
         draw_tasks(folder, tasks, n=2, pair="9:8")
 
 

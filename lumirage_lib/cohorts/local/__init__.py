@@ -4,6 +4,7 @@ Each module has a function ``find_NAME(root, **options) -> Layout``, which lists
 cohort of a data set takes the same options.
 """
 
+import inspect
 from collections.abc import Callable
 
 from ...errors import InputError
@@ -54,4 +55,5 @@ def find_layout(name: str, **options) -> Layout:
     try:
         return LAYOUTS[name](**options)
     except TypeError as error:
-        raise InputError(f"{name} cannot be read with {options}: {error}") from error
+        known = ", ".join(inspect.signature(LAYOUTS[name]).parameters)
+        raise InputError(f"{name} takes the options {known}, got {', '.join(options)}") from error

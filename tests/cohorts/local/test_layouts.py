@@ -305,7 +305,7 @@ def test_without_a_folder_or_in_an_empty_one_it_is_said_what_is_expected(name, t
         find_layout(name, root=str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match=r"expected .*\.nii"):
         find_layout(name, root=str(tmp_path))
-    with pytest.raises(InputError, match="cannot be read with"):
+    with pytest.raises(InputError, match="takes the options root"):
         find_layout(name, root=str(tmp_path), colour="red")
 
 
