@@ -22,7 +22,7 @@ from lumirage_lib.runs.profiles import project_root
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 INSTALL = "needs a Chromium: apt-get install chromium, or its path in LUMIRAGE_CHROMIUM"
-NOT_PRINTED = "script, link, button, .headerlink, noscript + *, .lumirage-explorer"
+NOT_PRINTED = "script, button, .headerlink, .lumirage-explorer, details.hide"  # no folded code
 
 
 def find_chromium() -> str | None:
@@ -45,9 +45,9 @@ def read_article(path: Path, pages: set[Path]):
         tag["open"] = ""
     for tag in article(id=True):
         tag["id"] = f"{_name(path)}--{tag['id']}"
-    for tag in article("img", src=True):
-        if not urlsplit(tag["src"]).scheme:
-            tag["src"] = (path.parent / unquote(tag["src"])).resolve().as_uri()
+    for tag, name in [(t, "src") for t in article("img")] + [(t, "href") for t in article("link")]:
+        if not urlsplit(tag[name]).scheme:
+            tag[name] = (path.parent / unquote(tag[name])).resolve().as_uri()
     for tag in article("a", href=True):
         parts = urlsplit(tag["href"])
         target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
