@@ -33,6 +33,7 @@ from ..errors import LumirageError, RegistrationError, SourceError
 LINUX = sys.platform == "linux"
 # Imported once by the server that children are forked from, so that a child starts in milliseconds.
 PRELOAD = ["numpy", "scipy.ndimage", "pandas", "nibabel", "torch"]
+QUIET = {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
 LOOK_SECONDS = 0.25  # how often a parent looks at its child's memory and whether it is to stop
 REASON_LENGTH = 500  # characters of a message that are kept
 PR_SET_CHILD_SUBREAPER = 36  # of prctl
@@ -312,7 +313,15 @@ def _still(pid: int | None) -> list[psutil.Process]:
         for process in reversed(new):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.suspend()
+                _wait_for_stop(process)
     return list(found)
+
+
+def _wait_for_stop(process: psutil.Process, seconds: float = 1.0) -> None:
+    """Until a signal to stop has its effect: a fork that is under way is finished before."""
+    deadline = time.monotonic() + seconds
+    while process.status() not in QUIET and time.monotonic() < deadline:
+        time.sleep(0.002)
 
 
 def _kill(processes: list[psutil.Process]) -> None:
