@@ -280,6 +280,26 @@ def add_to_page(app, pagename, templatename, context, doctree) -> None:
     )
 
 
+# An icon in the theme's script: name, size, other names, code, path.
+ICON = re.compile(
+    r'"?\b(?P<name>[a-z0-9-]+)"?:\[\d+,\d+,\[(?P<others>[^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\[[^\]]*\])\],?'
+)
+
+
+def keep_used_icons(out: Path) -> None:
+    """Leave in the theme's script, 1.5 MB on every page, the icons that a page of the site shows."""
+    path = out / "_static" / "scripts" / "fontawesome.js"
+    others = (p for p in out.rglob("*.js") if p != path)
+    texts = (p.read_text(errors="ignore") for p in [*out.rglob("*.html"), *others])
+    used = {name for text in texts for name in re.findall(r"\bfa-([a-z0-9-]+)", text)}
+
+    def keep(icon: re.Match) -> str:
+        names = {icon["name"], *re.findall(r'"([^"]+)"', icon["others"])}
+        return icon[0] if names & used else ""
+
+    path.write_text(ICON.sub(keep, path.read_text()))
+
+
 # ---- files of the site ---------------------------------------------------------------------------
 
 
@@ -298,6 +318,7 @@ def finish(app, error) -> None:
         from explorer_tables import write_tables
 
         write_tables(RESULTS, out / "explorer", read_cases())
+    keep_used_icons(out)
     site = find_site(app.config.html_theme_options.get("repository_url", ""))
     target = out / "sitemap.xml"
     target.unlink(missing_ok=True)
