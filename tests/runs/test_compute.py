@@ -94,7 +94,7 @@ def test_key_changes_with_everything_a_method_declares(monkeypatch, changes):
     monkeypatch.setattr(
         tasks_module, "get_method", lambda name: dataclasses.replace(spec, **changes)
     )
-    assert BASE.key != key
+    assert change().key != key
 
 
 def test_keys_of_two_checkpoints_differ(monkeypatch):
@@ -103,7 +103,7 @@ def test_keys_of_two_checkpoints_differ(monkeypatch):
         weights = Source("o/n", "c0" * 20, "net.pth", digest, 9, "MIT")
         changed = dataclasses.replace(spec, weights=weights)
         monkeypatch.setattr(tasks_module, "get_method", lambda name, spec=changed: spec)
-        keys.add(BASE.key)
+        keys.add(change().key)
     assert len(keys) == 2
 
 
@@ -126,7 +126,7 @@ def test_how_a_method_is_stopped_cited_or_called_is_not_in_the_key(monkeypatch):
     for changes in ({"timeout_seconds": 9.0}, {"citation": "x"}, {"family": "deep"}):
         changed = dataclasses.replace(spec, **changes)
         monkeypatch.setattr(tasks_module, "get_method", lambda name, spec=changed: spec)
-        assert BASE.key == key
+        assert change().key == key
 
 
 def test_alignment_is_shared_by_methods_and_by_what_follows_it():
@@ -170,8 +170,8 @@ def test_contrasts_of_a_pair_share_the_alignment_of_one_of_them(monkeypatch):
         load_image=lambda scan: pytest.fail("the alignment is not estimated on this contrast"),
         aligned_by=get_cohort("tiny"),
     )
-    assert BASE.key != own
-    assert BASE.alignment_key == shared
+    assert change().key != own
+    assert change().alignment_key == shared
     assert align_pair(dataclasses.replace(BASE, preprocessing=QUICK))[0].shape == (4, 4)
 
 

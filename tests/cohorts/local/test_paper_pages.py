@@ -128,7 +128,8 @@ for words in json.load(sys.stdin):
 def pages(trees, tmp_path_factory) -> dict[str, tuple[str, str]]:
     """What the commands print, in one process, and what their pages say."""
     project = tmp_path_factory.mktemp("project")
-    for name in ("experiments.yml", "notebooks"):
+    (project / "book").mkdir()
+    for name in ("experiments.yml", "notebooks", "book/pictures"):
         (project / name).symlink_to(profiles.project_root() / name)
     asked = []
     for number, (command, n_pairs) in enumerate(PAGES.items()):
