@@ -12,6 +12,7 @@ import nbformat
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from page_checks import EXAMPLE
 from pdf import INSTALL, find_chromium
 
 from lumirage_lib.book.toc import PAGES, list_files
@@ -21,7 +22,6 @@ SMOKE = "01_in_distribution"  # the notebook that is executed
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 )
-EXAMPLE = "https://github.com/example/lumirage"
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import checks
+import page_checks
 import pytest
 
 from lumirage_lib.runs.profiles import project_root
 
 pytestmark = [pytest.mark.browser_real, pytest.mark.timeout(3600)]
 SITE = project_root() / "_build" / "html"
-PAGES = checks.list_pages(SITE)
+PAGES = page_checks.list_pages(SITE)
 HEAVIEST, READY_MS = 3e6, 1000
 # Milliseconds from the start of the visit until everything the page names is there.
 LOADED = "performance.getEntriesByType('navigation')[0].loadEventEnd"
@@ -47,8 +47,8 @@ def test_pages_are_sound(browser, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     faults = []
     for path in PAGES:
-        page, wrong = checks.open_page(context, path.as_uri())
-        found = wrong + checks.find_faults(page) + checks.find_barriers(page)
+        page, wrong = page_checks.open_page(context, path.as_uri())
+        found = wrong + page_checks.find_faults(page) + page_checks.find_barriers(page)
         faults += [f"{path.name}: {line}" for line in found]
         page.close()
     context.close()
@@ -60,16 +60,16 @@ def test_nothing_is_cut_on_paper(browser):
     context = browser.new_context(viewport={"width": 680, "height": 960})
     faults = []
     for path in PAGES:
-        page, _ = checks.open_page(context, path.as_uri())
+        page, _ = page_checks.open_page(context, path.as_uri())
         page.emulate_media(media="print")
-        faults += [f"{path.name}: {line}" for line in checks.find_faults(page)]
+        faults += [f"{path.name}: {line}" for line in page_checks.find_faults(page)]
         page.close()
     context.close()
     assert not faults, "\n".join(faults)
 
 
 def test_links_lead_somewhere():
-    dead = {path.name: checks.find_dead_links(path) for path in PAGES}
+    dead = {path.name: page_checks.find_dead_links(path) for path in PAGES}
     assert not {name: links for name, links in dead.items() if links}
 
 

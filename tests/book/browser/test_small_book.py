@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import checks
+import page_checks
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -10,13 +10,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_pages_are_sound(browser, site, width):
-    pages = checks.list_pages(site)
+    pages = page_checks.list_pages(site)
     stand_ins = [p for p in pages if "experiments" in p.parts and not p.stem.endswith("_smoke")]
     context = browser.new_context(viewport={"width": width, "height": 900})
     faults = {}
     for path in sorted(set(pages) - set(stand_ins[1:])):  # which are all alike
-        page, wrong = checks.open_page(context, path.as_uri())
-        found = wrong + checks.find_faults(page) + checks.find_barriers(page)
+        page, wrong = page_checks.open_page(context, path.as_uri())
+        found = wrong + page_checks.find_faults(page) + page_checks.find_barriers(page)
         if found:
             faults[path.name] = found
         page.close()
@@ -27,5 +27,5 @@ def test_pages_are_sound(browser, site, width):
 
 
 def test_links_lead_somewhere(site):
-    dead = {path.name: checks.find_dead_links(path) for path in checks.list_pages(site)}
+    dead = {path.name: page_checks.find_dead_links(path) for path in page_checks.list_pages(site)}
     assert not {name: links for name, links in dead.items() if links}

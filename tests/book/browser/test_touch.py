@@ -6,11 +6,11 @@ import json
 import re
 import xml.etree.ElementTree as ET
 
-import checks
+import page_checks
 import pytest
 import readers
 from bs4 import BeautifulSoup
-from conftest import EXAMPLE
+from page_checks import EXAMPLE
 
 pytestmark = pytest.mark.slow
 SHOWN = "canvas => canvas.toDataURL()"
@@ -22,7 +22,7 @@ def show(browser, site):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
 
     def open_at(name: str, part: str = "", place: str = ""):
-        page, wrong = checks.open_page(context, (site / "book" / name).as_uri() + place)
+        page, wrong = page_checks.open_page(context, (site / "book" / name).as_uri() + place)
         if part:
             page.locator(part).first.scroll_into_view_if_needed()
             page.wait_for_selector(f"{part}[data-ready]", timeout=30_000)
@@ -203,12 +203,12 @@ def test_pages_lead_to_their_sources(site):
 
 def test_the_sitemap_names_every_page(site):
     named = {e.text for e in ET.parse(site / "sitemap.xml").iter() if e.tag.endswith("loc")}
-    pages = {p.relative_to(site).as_posix() for p in checks.list_pages(site)}
+    pages = {p.relative_to(site).as_posix() for p in page_checks.list_pages(site)}
     assert named == {f"https://example.github.io/lumirage/{page}" for page in pages}
 
 
 def test_every_page_says_what_it_is_which_version_and_how_to_cite_it(site):
-    for path in checks.list_pages(site):
+    for path in page_checks.list_pages(site):
         soup = BeautifulSoup(path.read_text(), "html.parser")
         assert 20 < len(soup.find("meta", attrs={"name": "description"})["content"]) <= 200
         assert soup.find("meta", property="og:title")["content"]

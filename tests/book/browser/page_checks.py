@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup
 
+EXAMPLE = "https://github.com/example/lumirage"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
 
