@@ -148,4 +148,6 @@ def test_a_run_that_has_not_begun_is_called_not_tested(monkeypatch, tmp_path):
     parameters = resolve_parameters("10_cause", "open")
     result = analysis.analyse(load("10_cause", parameters), parameters)
     assert result.opening.headline.startswith("Not tested yet")
+    assert result.repairs_text == "Nothing can be said before the networks have been run."
+    assert "inverted and folded" in result.rule
     assert [len(table) for table in (result.gains, result.losses, result.dice)] == [0, 0, 0]

@@ -8,6 +8,7 @@ import pandas as pd
 import scipy
 
 from ... import stats
+from ...methods.training import HELD_OUT_MAPS, get_recipe
 from ...stats import count, join
 from ..experiment import Result
 from ..opening import Opening
@@ -155,7 +156,8 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         losses_table=_tabulate(losses, "who", "change of Dice (95 %)"),
         gains=gains,
         gains_table=_tabulate(gains, "intervention", "Dice more than T1w only (95 %)"),
-        repairs_text=_say_repairs(repairs),
+        repairs_text=_say_repairs(repairs, losses),
+        rule=_say_rule(),
         training=training,
         training_table=make_table(training.to_dict("records"), "No network has been trained yet."),
         limits=list_points(_list_limits(run, training)),
@@ -214,7 +216,11 @@ def _write_design(table: pd.DataFrame) -> str:
 
 
 def _open(repairs: pd.DataFrame, gains: pd.DataFrame, training: pd.DataFrame) -> Opening:
-    seeds = f"{count(len(training), 'training run')}; bars are over subjects and seeds."
+    seeds = (
+        f"{count(len(training), 'training run')}; bars are over subjects and seeds."
+        if len(training)
+        else "No network has been trained yet."
+    )
     depends = "**What it depends on.** One small architecture at 4 mm; a large network at 1 mm may differ."
     if repairs.empty:
         headline = (
@@ -250,7 +256,9 @@ def _open(repairs: pd.DataFrame, gains: pd.DataFrame, training: pd.DataFrame) ->
     )
 
 
-def _say_repairs(repairs: pd.DataFrame) -> str:
+def _say_repairs(repairs: pd.DataFrame, losses: pd.DataFrame) -> str:
+    if "excess" not in losses:
+        return "Nothing can be said before the networks have been run."
     if repairs.empty:
         return "There is no loss beyond greedy's to repair."
     return make_table(
@@ -266,6 +274,15 @@ def _say_repairs(repairs: pd.DataFrame) -> str:
             },
         }
         for row in repairs.to_dict("records")
+    )
+
+
+def _say_rule() -> str:
+    gain, over = get_recipe("cause-t1").plateau or (np.nan, 0)
+    return (
+        f"A run ends when the local correlation of held-out scans has gained less than {gain:g} in "
+        f"{over} iterations. The maps tested here, {join(list(HELD_OUT_MAPS))}, lie outside those "
+        "trained on: a random map close to one of them was drawn again."
     )
 
 

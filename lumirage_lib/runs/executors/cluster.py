@@ -45,9 +45,8 @@ class Cluster:
     def _workers(self) -> list[dict[str, Any]]:
         """Who works now: they come and go, so it is asked for again, but not for every step."""
         if time.monotonic() >= self.seen.get("until", 0.0):
-            with contextlib.suppress(
-                OSError
-            ):  # the scheduler is gone, as those who wait for it are told
+            # Where the scheduler is gone, those who wait for it are told.
+            with contextlib.suppress(OSError):
                 self.seen["workers"] = self.client.scheduler_info(n_workers=-1)["workers"]
             self.seen["until"] = time.monotonic() + LOOK_SECONDS
         return list(self.seen.get("workers", {}).values())
