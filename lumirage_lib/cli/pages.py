@@ -102,10 +102,10 @@ def book(
 ) -> None:
     """Execute the notebooks whose pages are out of date and build the book into _build/html."""
     from ..book.build import build
+    from ..book.lab import write_pages
     from ..runs.profiles import DRAW_ONLY
-    from .lab import write_pages
 
     os.environ[DRAW_ONLY] = "1"
-    write_pages()
+    write_pages(errors)
     index = build(profiles.split(","), recompute=recompute, console=errors, run=run)
     console.print(f"book: {index}")

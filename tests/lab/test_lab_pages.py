@@ -13,7 +13,9 @@ from lab_folder import LAB
 from PIL import Image
 from typer.testing import CliRunner
 
-from lumirage_lib.cli import app, lab
+from lumirage_lib.book import lab
+from lumirage_lib.cli import app
+from lumirage_lib.cli.lab import open_lesson
 from lumirage_lib.errors import InputError
 from lumirage_lib.runs.profiles import project_root
 
@@ -116,6 +118,6 @@ def test_a_students_copy_is_never_overwritten(tmp_path, monkeypatch):
     source = tmp_path / "1_match.py"
     source.write_text((LAB / "1_match.py").read_text())
     monkeypatch.setattr(lab, "list_lessons", lambda: {"1_match": source})
-    copy = lab.open_lesson("1_match")
+    copy = open_lesson("1_match")
     copy.write_text("mine")
-    assert lab.open_lesson("1_match").read_text() == "mine"
+    assert open_lesson("1_match").read_text() == "mine"
