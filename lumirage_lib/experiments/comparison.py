@@ -111,7 +111,8 @@ def judge(
     """The verdict on one condition of an arm, before any adjustment.
 
     The number of pairs is that declared for the arm, where the declared families are compared.
-    "incomplete" where a member of a family was not run at all.
+    "incomplete" where a member of a family was not run at all; "not decidable here" where no
+    registration that is missing could bring a fifth subject.
     """
     declared = ARMS.get(arm)
     whole = declared is not None and declared.families == families
@@ -127,8 +128,23 @@ def judge(
         reason = (
             f"not run yet: {names}" if absent else "a side of the comparison has no method here"
         )
-        return replace(stats.not_tested(claim, reason), verdict=stats.INCOMPLETE)
-    return stats.decide(claim, rows)
+        found = replace(stats.not_tested(claim, reason), verdict=stats.INCOMPLETE)
+    else:
+        found = stats.decide(claim, rows)
+    return _stop_waiting(found, rows[rows["condition"].isin(needed)])
+
+
+def _stop_waiting(verdict: stats.Verdict, rows: pd.DataFrame) -> stats.Verdict:
+    """What is incomplete is called not decidable once all declared pairs have too few subjects."""
+    pairs = rows.drop_duplicates(["fixed", "moving"])
+    n = stats.count_subjects(pairs["fixed_subject"], pairs["moving_subject"])
+    last = verdict.claim.n_pairs is not None and len(pairs) >= verdict.claim.n_pairs
+    if verdict.verdict != stats.INCOMPLETE or not last or n >= stats.LEAST_SUBJECTS:
+        return verdict
+    few = f"{stats.count(n, 'subject')} of at least {stats.LEAST_SUBJECTS}"
+    interval = replace(verdict.interval, n_subjects=n)
+    reason = f"{few}; {verdict.reason}"
+    return replace(verdict, verdict=stats.NOT_DECIDABLE, interval=interval, reason=reason)
 
 
 def judge_by_labels(

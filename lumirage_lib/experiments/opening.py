@@ -97,7 +97,8 @@ def say_together(verdicts: Mapping[str, stats.Verdict], preposition: str = "on")
     for kind, places in groups.items():
         found = [verdicts[p] for p in places]
         claim = found[0].claim
-        form = 2 if claim.second is None else 1 if claim.reference else 0
+        level = not claim.reference and np.isfinite(found[0].estimate)
+        form = 2 if claim.second is None else 0 if level else 1
         clause = _CLAUSES[kind][form].format(
             where=f"{preposition} {join(places)}",
             size=show_range([abs(v.estimate) for v in found]),

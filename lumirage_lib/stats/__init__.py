@@ -7,6 +7,7 @@ intervals and tests treat the subjects, not the pairs, as what was sampled.
 from ._claims import (
     INCOMPLETE,
     LABELS_DECIDE,
+    LEAST_SUBJECTS,
     NOT_DECIDABLE,
     NOT_SUPPORTED,
     NOT_TESTED,
@@ -21,6 +22,7 @@ from ._claims import (
     find_word,
     not_tested,
 )
+from ._design import count_subjects
 from ._effects import EffectSizes, compute_effect_sizes
 from ._intervals import Interval, as_row, compute_interval
 from ._mixed import CrossedModel, VarianceComponents, estimate_components, fit_crossed_model
@@ -34,6 +36,7 @@ from ._tests import Equivalence, control_false_discoveries, holm, sign_flip_subj
 
 __all__ = [
     "INCOMPLETE",
+    "LEAST_SUBJECTS",
     "LABELS_DECIDE",
     "NOT_DECIDABLE",
     "NOT_SUPPORTED",
@@ -63,6 +66,7 @@ __all__ = [
     "compute_worst",
     "control_false_discoveries",
     "count",
+    "count_subjects",
     "d_av",
     "d_z",
     "decide",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from pathlib import Path
 
@@ -293,6 +294,25 @@ def test_difference_is_found_at_each_size_and_related_pairs_do_not_count():
     assert "do worse than no deformation" in result.opening.points[2]
     assert "2 pairs that no test above counts" in result.related_text
     assert result.state == ""
+
+
+def test_three_brains_decide_nothing_also_while_a_method_is_missing():
+    parameters = {**PARAMETERS, "methods": ["greedy", "fireants-greedy", "lapirn-disp", "clapirn"]}
+    run = make_run(plan_macaque(parameters), {"true size": 0.0, "human size": 0.0})
+    done = run.registrations[run.registrations["method"] != "fireants-greedy"]
+    result = analysis.analyse(dataclasses.replace(run, registrations=done), parameters)
+    verdict = result.verdicts["macaque: human size"]
+    assert (verdict.verdict, verdict.n_subjects) == ("not decidable here", 3)
+    assert verdict.reason.endswith("not run yet: FireANTs greedy")
+    said = result.opening.headline
+    assert "3 individuals" in said
+    assert "unknown" not in said
+    # Of three pairs of ten, nobody knows who would take part in the others.
+    some = run.registrations["fixed"].eq(run.registrations["fixed"].iloc[0])
+    some &= run.registrations["method"].ne("fireants-greedy")
+    part = dataclasses.replace(run, registrations=run.registrations[some])
+    verdicts = analysis.analyse(part, parameters).verdicts
+    assert verdicts["macaque: human size"].verdict == "incomplete"
 
 
 @pytest.mark.mirror

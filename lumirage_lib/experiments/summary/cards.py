@@ -5,7 +5,7 @@ from html import escape
 
 import numpy as np
 
-from ...stats import INCOMPLETE, Verdict
+from ...stats import INCOMPLETE, NOT_DECIDABLE, Verdict
 from ..sentences import show_interval
 
 WIDTH, HEIGHT = 240, 30  # of an interval, in pixels of its own
@@ -30,7 +30,9 @@ def draw_interval(verdict: Verdict, name: str, reach: float) -> str:
     The first pairs of a run are no result: no number stands beside "incomplete".
     """
     if verdict.verdict == INCOMPLETE or not np.isfinite(verdict.estimate):
-        return f'<p class="lm-interval">{escape(name)}: registrations not finished</p>'
+        few = verdict.verdict == NOT_DECIDABLE
+        why = "too few individuals" if few else "registrations not finished"
+        return f'<p class="lm-interval">{escape(name)}: {why}</p>'
 
     def at(value: float) -> float:
         return WIDTH * (0.5 + 0.48 * float(np.clip(value / reach, -1, 1)))
