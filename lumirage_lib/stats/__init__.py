@@ -36,8 +36,8 @@ from ._tests import Equivalence, control_false_discoveries, holm, sign_flip_subj
 
 __all__ = [
     "INCOMPLETE",
-    "LEAST_SUBJECTS",
     "LABELS_DECIDE",
+    "LEAST_SUBJECTS",
     "NOT_DECIDABLE",
     "NOT_SUPPORTED",
     "NOT_TESTED",
