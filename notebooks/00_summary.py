@@ -22,7 +22,7 @@ chapters: list = ["01", "02", "03", "04", "05"]  # whose verdicts are collected
 # %% tags=["setup", "hide-input"]
 from lumirage_lib.book import notebooks, pages
 from lumirage_lib.experiments.summary import analysis as summary
-from lumirage_lib.experiments.summary.figures import plot_choices, plot_domains, plot_verdicts
+from lumirage_lib.experiments.summary.figures import plot_domains, plot_verdicts
 
 NOTEBOOK = "00_summary"
 parameters = pages.gather(NOTEBOOK, globals())
@@ -66,22 +66,8 @@ if len(result.domains):
 # %% [markdown]
 # ## Would other choices have said the same?
 #
-# Every single network against every single baseline, the full families, each family without one of its
-# members; on T1w also by every label set and rule. Intervals hold one at a time. Shares describe these choices,
-# they are no probabilities.
-
-# %% tags=["hide-input"]
-if len(result.choices):
-    pages.show(
-        plot_choices(result.choices),
-        f"fig-{here}-choices",
-        f"Difference by every choice, in order, with 95 % intervals, one panel a claim. {result.design} Grey "
-        "band: within the margin.",
-        "Specification curves, one panel a claim.",
-    )
-
-# %% tags=["remove-input"]
-pages.say(result.choices_table)
+# Other networks, baselines, labels, rulers and references could be defended too. What each of them would
+# have said stands on [a page of its own](11_specifications_open.ipynb).
 
 # %% [markdown]
 # ## Every arm, with its numbers

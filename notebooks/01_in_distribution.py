@@ -36,8 +36,10 @@ jobs: int = 0  # registrations at a time; 0: one per core
 # %% tags=["setup", "hide-input"]
 from lumirage_lib.book import pages
 from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
+from lumirage_lib.experiments.charts import plot_curve
 from lumirage_lib.experiments.in_distribution import figures
 from lumirage_lib.experiments.panels import NOT_SHOWN, find_panel, plot_panel
+from lumirage_lib.experiments.specifications import take_dice
 
 NOTEBOOK = "01_in_distribution"
 parameters = pages.gather(NOTEBOOK, globals())
@@ -120,10 +122,10 @@ pages.say(result.structure_text)
 # %% tags=["hide-input"]
 if len(result.specifications):
     pages.show(
-        figures.plot_specifications(result.specifications),
+        plot_curve(take_dice(result.specifications)),
         f"fig-{here}-specifications",
-        "Deep minus iterative Dice by every choice, in order, with 95 % intervals; black: the declared "
-        f"families. {result.design} Grey band: within the margin.",
+        "Deep minus iterative Dice by every choice, in order, with 95 % intervals; marks say which choice is "
+        f"which. {result.design} Grey band: within the margin.",
         f"Specification curve. {result.specification_text}",
     )
 

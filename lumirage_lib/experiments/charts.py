@@ -5,6 +5,7 @@ import pandas as pd
 
 from ..methods import colour_of, marker_of, name_of, order_of
 from .families import ARMS, name_plainly
+from .specifications import list_options
 from .style import WIDTH, put_legend, subplots
 
 ALL = "all networks"
@@ -94,4 +95,57 @@ def plot_changes(
     axes.invert_yaxis()
     axes.set_xlabel(label)
     put_legend(figure)
+    return figure
+
+
+# Where a choice's interval lies: colour, marker, what the legend says.
+DIRECTIONS = {
+    "behind": ("#D55E00", "v", "interval below zero"),
+    "unclear": ("#7f7f7f", "o", "interval contains zero"),
+    "ahead": ("#0072B2", "^", "interval above zero"),
+}
+
+
+def plot_curve(choices: pd.DataFrame, margin: float = 0.01):
+    """Specification curve of one claim; the marks below it say which choice is which.
+
+    Parameters
+    ----------
+    choices : DataFrame
+        Of :func:`lumirage_lib.experiments.specifications.specify`, in Dice.
+    margin : float
+        Half width of the grey band.
+    """
+    table = choices.sort_values("estimate", ignore_index=True)
+    groups = list_options(table)
+    sizes = [len(options) + 0.4 for options in groups.values()]
+    figure, panels = subplots(
+        1 + len(groups), 1, figsize=(WIDTH, 2.8 + 0.19 * sum(sizes)), sharex=True,
+        height_ratios=[max(10.0, 0.6 * sum(sizes)), *sizes],
+    )  # fmt: skip
+    axes = panels[0]
+    axes.axhspan(-margin, margin, color="0.92", zorder=0)
+    axes.axhline(0, color="black", lw=0.8)
+    side = np.select([table["high"] < 0, table["low"] > 0], ["behind", "ahead"], "unclear")
+    for name, (colour, marker, label) in DIRECTIONS.items():
+        rows = table[side == name]
+        axes.vlines(rows.index, rows["low"], rows["high"], color=colour, lw=1, alpha=0.5)
+        axes.scatter(rows.index, rows["estimate"], s=14, color=colour, marker=marker, zorder=3,
+                     label=label if len(rows) else None)  # fmt: skip
+    declared = (table["choice"] == "families") & table["declared"]
+    axes.scatter(table.index[declared], table["estimate"][declared], s=70, facecolors="none",
+                 edgecolors="black", zorder=4, label="the declared families")  # fmt: skip
+    axes.set_ylabel("difference in Dice")
+    for axes, (title, options) in zip(panels[1:], groups.items(), strict=True):
+        for row, chosen in enumerate(options.values()):
+            at = np.flatnonzero(chosen.to_numpy())
+            axes.scatter(at, np.full(len(at), row), s=22, marker="|", color="black", lw=1)
+        axes.set_yticks(range(len(options)), list(options), fontsize=7.5)
+        axes.set_ylim(len(options) - 0.4, -0.6)
+        axes.set_title(title, fontsize=8, loc="left", pad=1)
+        axes.grid(False)
+        axes.tick_params(length=0)
+    panels[-1].set_xticks([])
+    panels[-1].set_xlabel(f"{len(table)} choices, in order of the difference")
+    put_legend(figure, ncols=4)
     return figure

@@ -175,25 +175,6 @@ def adjust(verdicts: Sequence[stats.Verdict]) -> list[stats.Verdict]:
     return out
 
 
-def specify_arms(
-    verdicts: Iterable[stats.Verdict], arms: Mapping[str, tuple[pd.DataFrame, Families]]
-) -> pd.DataFrame:
-    """Every choice of methods, of every verdict that could be read from complete families.
-
-    Returns
-    -------
-    DataFrame
-        As :func:`lumirage_lib.stats.compute_specifications`, with the column claim.
-    """
-    out = [pd.DataFrame(columns=["claim", "word"])]
-    for verdict in verdicts:
-        arm = verdict.claim.id.split(": ")[0]
-        if verdict.word and arm in arms:
-            found = stats.compute_specifications({arm: (verdict.claim, arms[arm][0])})
-            out.append(found.assign(claim=verdict.claim.id))
-    return pd.concat(out, ignore_index=True)
-
-
 def list_verdicts(verdicts: Mapping[str, stats.Verdict]) -> str:
     """One point a verdict, with what it counts for; nothing where too few subjects decide nothing.
 

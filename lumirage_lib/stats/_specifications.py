@@ -33,7 +33,7 @@ def choose_families(
     """Every choice of methods: (kind, first, second).
 
     "families" in full, "without X" for every member of a family of at least two, "X against Y" for
-    every single two.
+    every single two; "X alone" where there is no second side.
 
     Examples
     --------
@@ -48,6 +48,8 @@ def choose_families(
     if len(first) > 1 or len(second) > 1:
         for a, b in product(first, second):
             yield f"{a} against {b}", (a,), (b,)
+        for a in () if second else first:
+            yield f"{a} alone", (a,), ()
 
 
 def compute_specifications(
@@ -79,7 +81,8 @@ def compute_specifications(
         sides = [tuple(choose_methods(table, who)) for who in (claim.first, claim.second or ())]
         sign = -1.0 if is_error(claim.measure) else 1.0
         for choice, first, second in choose_families(*sides):
-            matched = match_claim(replace(claim, first=first, second=second), table)
+            who = None if claim.second is None else second
+            matched = match_claim(replace(claim, first=first, second=who), table)
             if not matched.n_pairs:
                 continue
             found = compute_interval(matched, level=level)

@@ -16,7 +16,7 @@ from lumirage_lib.experiments.families import name_plainly
 from lumirage_lib.experiments.summary import analysis as summary
 from lumirage_lib.runs import profiles
 
-NONE = pd.DataFrame(columns=["claim", "word"])
+NONE = pd.DataFrame(columns=["claim", "word", "measure"])
 
 
 def analyse(verdicts, profile: str, choices=NONE) -> summary.Result:
@@ -112,12 +112,12 @@ def test_what_is_not_finished_has_no_number_and_is_said_once(decide):
     assert sum("no answer yet" in sentence for sentence in result.sentences) == 1
 
 
-def test_share_of_specifications_stands_on_the_card(decide):
+def test_share_of_specifications_leads_from_the_card_to_the_page_of_all_choices(decide):
     verdict = decide(0.05)
     words = ["gains, and it matters"] * 3 + ["undecided"]
-    choices = pd.DataFrame({"claim": verdict.claim.id, "word": words, "estimate": 0.05})
+    choices = pd.DataFrame({"claim": verdict.claim.id, "word": words, "measure": "dice"})
     result = analyse({"01_in_distribution": [verdict]}, "open", choices)
-    assert (
-        "Of 4 ways to choose methods and labels, 75 % say: gains, and it matters." in result.cards
-    )
-    assert "gains, and it matters 75 %; undecided 25 %" in result.choices_table
+    link = '<a class="lm-card-link" href="11_specifications_open.html">'
+    assert f"{link}75 % of 4 choices: gains, and it matters</a>" in result.cards
+    before = analyse({"01_in_distribution": [verdict]}, "open")
+    assert f"{link}Other choices</a>" in before.cards

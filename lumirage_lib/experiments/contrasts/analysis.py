@@ -17,7 +17,6 @@ from ..comparison import (
     judge,
     judge_by_labels,
     list_verdicts,
-    specify_arms,
     split_arms,
     tabulate_networks,
 )
@@ -35,6 +34,7 @@ from ..sentences import (
     write_designs,
     write_state,
 )
+from ..specifications import specify_arms
 from .checks import load_checks
 from .plan import CONTROL, DOSES
 
@@ -88,7 +88,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         changes_table=tabulate_networks(together[0]),
         parts=parts,
         parts_text=_say_parts(parts, adjusted),
-        specifications=specify_arms(adjusted.values(), sides),
+        specifications=specify_arms(run, adjusted.values(), sides),
         effects=together[1],
         effects_table=_tabulate_effects(together[1]),
         groups=groups,

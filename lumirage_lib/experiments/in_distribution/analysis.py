@@ -1,7 +1,6 @@
 """Notebook 01: are networks as accurate as iterative methods on the images they were trained on?"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -31,6 +30,7 @@ from ..sentences import (
     write_design,
     write_state,
 )
+from ..specifications import say_specifications, specify
 
 CLAIM = "T1w: deep and iterative methods are equally accurate"
 
@@ -68,7 +68,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         tuple(m for m in side if m in complete) for side in (families.deep, families.iterative)
     ]
     differences = _compare_structures(structures, run, sides, first) if all(sides) else None
-    specifications = specify(run, verdict, complete) if all(sides) else pd.DataFrame()
+    specifications = specify(run, verdict.claim, rows, complete) if all(sides) else pd.DataFrame()
     changes = compare_networks(rows, families, condition)
     beside = [m for m in complete if m not in families.methods and m != "affine"]
     means = _say_means(between, complete)
@@ -92,7 +92,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         structure_text=_say_structures(differences),
         rescan_text=_say_rescans(table),
         cost_text=_say_cost(between),
-        specifications=specifications.assign(claim=verdict.claim.id),
+        specifications=specifications,
         specification_text=say_specifications(specifications),
         limits=list_points([*list_limits(run), *_list_limits(run, table)]),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
@@ -128,37 +128,6 @@ def _compare_structures(
         out.append({"label": label, **stats.as_row(found, "mean"), "p": found.compute_p()})
     table = pd.DataFrame(out).assign(p_holm=lambda t: stats.holm(t["p"]))
     return table.merge(run.tasks[0].get_cohort().label_sets[first], on="label")
-
-
-def specify(run: Run, verdict: stats.Verdict, complete: list[str]) -> pd.DataFrame:
-    """The claim by every choice of methods, under every label set and rule.
-
-    The declared families under all of them; under the usual one also everything that was run on all
-    pairs.
-    """
-    claim = verdict.claim
-    needed = ["key", "method", "family", "fixed", "moving", "fixed_subject", "moving_subject",
-              "condition", "status"]  # fmt: skip
-    rows = run.registrations.loc[run.registrations["kind"] == "between", needed]
-    families = rows.drop_duplicates("method").set_index("method")["family"]
-    every = [tuple(m for m in complete if families[m] == side) for side in ("deep", "iterative")]
-    declared = [tuple(m for m in who if m in complete) for who in (claim.first, claim.second or ())]
-    chosen = {"declared families": declared, "all methods": every}
-    means = (
-        run.structures.query("label > 0 and label_set != 'brain'")
-        .groupby(["label_set", "rule", "key"])["dice"]
-        .mean()
-    )
-    usual = (next(iter(run.tasks[0].get_cohort().label_sets)), "nearest")
-    variants = {}
-    for (labels, rule), values in means.groupby(level=[0, 1]):
-        table = rows.merge(values.droplevel([0, 1]), on="key")
-        for name, (deep, iterative) in chosen.items():
-            if deep and iterative and (name == "declared families" or (labels, rule) == usual):
-                one = stats.Claim(claim.id, claim.text, claim.says, deep, iterative,
-                                  condition=claim.condition, margin=claim.margin)  # fmt: skip
-                variants[f"{labels}, {rule}, {name}"] = (one, table)
-    return stats.compute_specifications(variants)
 
 
 # ---- sentences -----------------------------------------------------------------------------------
@@ -260,19 +229,6 @@ def _say_cost(between: pd.DataFrame) -> str:
     costs = done.groupby("method")[["cpu_seconds", "method_mb"]].median().sort_values("cpu_seconds")
     seconds, memory = (describe_families(costs[c], 0) for c in costs)
     return f"Median per pair, processor seconds: {seconds}. Memory, MB: {memory}."
-
-
-def say_specifications(table: pd.DataFrame) -> str:
-    """How far the estimate moves with choices that could all be defended."""
-    if table.empty:
-        return "There is nothing to choose between."
-    found: dict[str, Any] = dict(stats.summarise_specifications(table))
-    shares = "; ".join(f"{word} {100 * share:.0f} %" for word, share in found["shares"].items())
-    return (
-        f"Over {found['n']} choices of methods, labels and rules, the difference lies between "
-        f"{show(found['least'], sign=True)} and {show(found['greatest'], sign=True)}: {shares}. Shares "
-        "describe the choices; they are no probabilities."
-    )
 
 
 def _list_limits(run: Run, table: pd.DataFrame) -> list[str]:

@@ -148,32 +148,3 @@ def plot_cost(registrations: pd.DataFrame):
     axes[0].set_ylabel("mean Dice")
     put_legend(figure)
     return figure
-
-
-def plot_specifications(table: pd.DataFrame, margin: float = 0.01):
-    """Specification curve: every choice's estimate and interval, by size.
-
-    Parameters
-    ----------
-    table : DataFrame
-        variant, choice, estimate, low, high; choice "families" of a variant "… declared families" is
-        what was declared.
-    margin : float
-        Half width of the grey band.
-    """
-    figure, axes = subplots(figsize=(WIDTH, 3.4))
-    declared = (
-        (table["choice"] == "families") & table["variant"].str.endswith("declared families")
-    ).to_numpy()
-    x = np.arange(len(table))
-    axes.axhspan(-margin, margin, color="0.92", zorder=0)
-    axes.axhline(0, color="black", lw=0.8)
-    for mask, colour, size in ((~declared, "#0072B2", 8), (declared, "black", 30)):
-        rows = table[mask]
-        axes.vlines(x[mask], rows["low"], rows["high"], color=colour, lw=0.8, alpha=0.5)
-        axes.scatter(x[mask], rows["estimate"], s=size, color=colour, zorder=3)
-    axes.set(
-        xlabel="choices of methods, labels and label rules, in order",
-        ylabel="deep − iterative, Dice",
-    )
-    return figure

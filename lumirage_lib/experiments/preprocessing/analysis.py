@@ -13,7 +13,6 @@ from ..comparison import (
     compare_networks,
     judge,
     list_verdicts,
-    specify_arms,
     split_arms,
     tabulate_networks,
 )
@@ -31,6 +30,7 @@ from ..sentences import (
     write_design,
     write_state,
 )
+from ..specifications import specify_arms
 from .plan import EXPLORED, PRIMARY
 
 CLAIM = "networks are more sensitive to preprocessing than iterative methods"
@@ -76,7 +76,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         state=write_state(run, [*parameters["methods"], *parameters["explored_methods"]]),
         limits=_limits(run),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
-        specifications=specify_arms(verdicts.values(), arms),
+        specifications=specify_arms(run, verdicts.values(), arms),
     )
 
 

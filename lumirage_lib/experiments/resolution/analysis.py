@@ -9,6 +9,7 @@ import pandas as pd
 
 from ... import stats
 from ...methods import name_of, order_of
+from ..comparison import split_arms
 from ..experiment import Result
 from ..families import ARMS, choose_families, name_claim
 from ..opening import Opening, say_together
@@ -23,6 +24,7 @@ from ..sentences import (
     write_design,
     write_state,
 )
+from ..specifications import specify_arms
 from . import memory
 from .plan import PRIMARY, PRIMARY_MM, TEMPLATE
 
@@ -76,6 +78,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         gain_text=gain_text,
         gain_table=_gain_table(gain),
         verdicts=verdicts,
+        specifications=specify_arms(run, verdicts.values(), split_arms(run)),
         verdict_text=decided
         or f"This run has no arm of generated brains that differ down to "
         f"{PRIMARY_MM:g} mm: no verdict.",

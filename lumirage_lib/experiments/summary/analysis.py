@@ -15,9 +15,11 @@ from ..opening import Opening, say_certainty, say_together, write_chips
 from ..registry import EXPERIMENTS, load, load_or_compute
 from ..resolution.memory import read_wall, say_wall
 from ..sentences import make_table, show
+from ..specifications import take_dice
 from .cards import draw_interval, write_card
 
 CHAPTER_OF_MEMORY = "04_resolution"
+CHOICES = "11_specifications"
 FIRST_VERDICTS = "verdicts_v1.csv"  # beside the tables of the published run
 
 
@@ -158,7 +160,7 @@ def collect_verdicts(
     live = profile in profiles.LIVE
     claimed = {name for statement in STATEMENTS for name in statement.notebooks}
     found: list[tuple[str, stats.Verdict]] = []
-    choices, domains = [pd.DataFrame(columns=["claim", "word"])], []
+    choices, domains = [pd.DataFrame(columns=["claim", "word", "measure"])], []
     for notebook in profiles.notebooks_of(profile):
         if notebook not in claimed or notebook[:2] not in chapters:
             continue
@@ -210,6 +212,13 @@ def choose_judges(verdicts: Sequence[stats.Verdict]) -> list[stats.Verdict]:
     return [v for v in verdicts if is_primary(v.claim.id)] or list(verdicts)
 
 
+def keep_finished(judged: Judged) -> pd.DataFrame:
+    """Specifications of the claims whose registrations are complete."""
+    found = [v for verdicts in judged.verdicts.values() for v in verdicts]
+    finished = [v.claim.id for v in found if v.verdict != stats.INCOMPLETE]
+    return judged.specifications[judged.specifications["claim"].isin(finished)]
+
+
 def analyse(judged: Judged, profile: str) -> Result:
     """Everything the page says, and what the landing page takes from it.
 
@@ -236,8 +245,7 @@ def analyse(judged: Judged, profile: str) -> Result:
     words = {s.id: s.instead or stats.combine(judges[s.id]) for s, _ in rows}
     first, deciding = _read_first(profile), [v for found in judges.values() for v in found]
     sentences = say_answer(rows, first)
-    finished = [v.claim.id for _, found in rows for v in found if v.verdict != stats.INCOMPLETE]
-    choices = judged.specifications[judged.specifications["claim"].isin(finished)]
+    choices = take_dice(keep_finished(judged))
     return Result(
         opening=Opening(
             _count_verdicts(words), (*sentences, say_certainty(deciding)), tuple(deciding)
@@ -255,8 +263,6 @@ def analyse(judged: Judged, profile: str) -> Result:
         design=f"{int(arms['n_pairs'].max())} pairs of {int(arms['n_subjects'].max())} subjects at "
         "most; the cards have those of each.",
         domains=judged.domains,
-        choices=choices,
-        choices_table=_tabulate_choices(choices),
     )
 
 
@@ -333,8 +339,7 @@ def _write_cards(
         mine = judges[statement.id]
         own = specifications[specifications["claim"].isin([v.claim.id for v in mine])]
         before = first.loc[first["statement"] == statement.id, "scoreboard"]
-        notes = [_say_share(own)] if len(own) else []
-        notes.append(f"The challenge's authors: {statement.challenge}.")
+        notes = [f"The challenge's authors: {statement.challenge}."]
         if statement.instead:
             notes.append(_say_memory())
         if len(before):
@@ -348,7 +353,10 @@ def _write_cards(
                 f"The paper: {statement.paper}",
                 [draw_interval(v, name_plainly(v.claim.id), reach) for v in mine],
                 notes,
-                f"{chapter}_{profile}.html" if chapter else "",
+                {
+                    f"Chapter {chapter[:2]}": f"{chapter}_{profile}.html" if chapter else "",
+                    _say_share(own): f"{CHOICES}_{profile}.html" if mine else "",
+                },
             )
         )
     return '<div class="lm-cards">' + "".join(cards) + "</div>"
@@ -359,29 +367,11 @@ def _chip(word: str) -> str:
 
 
 def _say_share(own: pd.DataFrame) -> str:
+    """What stands on the way to the page of all choices."""
+    if own.empty:
+        return "Other choices"
     share = own["word"].value_counts(normalize=True)
-    return (
-        f"Of {len(own)} ways to choose methods and labels, {100 * share.iloc[0]:.0f} % say: "
-        f"{share.index[0]}."
-    )
-
-
-def _tabulate_choices(choices: pd.DataFrame) -> str:
-    """What every defensible choice says of each claim: how many, which words, the range."""
-    rows = []
-    for claim, mine in choices.groupby("claim", sort=False):
-        found = stats.summarise_specifications(mine)
-        shares = [f"{word} {100 * share:.0f} %" for word, share in found["shares"].items()]
-        rows.append(
-            {
-                "claim": name_plainly(str(claim)),
-                "what the choices say": "; ".join(shares),
-                "from": show(found["least"], sign=True),
-                "to": show(found["greatest"], sign=True),
-                "choices": found["n"],
-            }
-        )
-    return make_table(rows, "No claim is complete yet, so there is no choice to compare.")
+    return f"{100 * share.iloc[0]:.0f} % of {len(own)} choices: {share.index[0]}"
 
 
 def _read_first(profile: str) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Cards of the scoreboard, as HTML that needs nothing else: words, a chip, intervals on one axis."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -12,10 +12,15 @@ WIDTH, HEIGHT = 240, 30  # of an interval, in pixels of its own
 
 
 def write_card(
-    claim: str, chip: str, quote: str, intervals: Sequence[str], notes: Sequence[str], link: str
-) -> str:
-    """One claim."""
-    more = f'<a class="lm-card-link" href="{link}">Chapter {link[:2]}</a>' if link else ""
+    claim: str, chip: str, quote: str, intervals: Sequence[str], notes: Sequence[str],
+    links: Mapping[str, str],
+) -> str:  # fmt: skip
+    """One claim; links are words and where they lead, left out where that is nowhere."""
+    more = "".join(
+        f'<a class="lm-card-link" href="{link}">{escape(words)}</a>'
+        for words, link in links.items()
+        if link
+    )
     small = "".join(f"<p>{escape(note, quote=False)}</p>" for note in notes)
     return (
         f'<section class="lm-card"><p class="lm-card-claim">{escape(claim)}</p><p>{chip}</p>'
