@@ -25,6 +25,8 @@ n_pairs: int = 5  # ordered pairs, every subject equally often fixed and moving
 rescan: bool = False  # second scans of a subject are not ranked here
 methods: list = ["affine", "syn", "greedy"]  # names in the registry, or module:attribute
 limits: dict = {}  # method -> number of pairs, for methods too slow for all
+curves: dict = {}  # method -> {parameter: values from rough to smooth}, see "At equal smoothness"
+n_curve_pairs: int = 6  # pairs, the first ones, on which each value is run
 n_panels: int = 1  # pairs of which slices are kept for pictures
 seed: int = 0  # of the pair design and the generated cohort
 jobs: int = 0  # registrations at a time; 0: one per core
@@ -60,7 +62,7 @@ pages.say_points(result.opening)
 # :class: dropdown
 # The registrations of notebook 01, scored by label sets, overlap rules, averages and distances that
 # papers and challenges have used. You should know Dice and HD95 (see the
-# [protocol](../protocol.md)). Nothing is registered again.
+# [protocol](../protocol.md)). Only the curves of smoothness need registrations of their own.
 # ```
 
 # %% [markdown]
@@ -74,6 +76,29 @@ pages.say(result.spread)
 
 # %% tags=["remove-input"]
 pages.say(result.changes)
+
+# %% [markdown]
+# ## At equal smoothness
+#
+# A field that may bend more overlaps better. Each method here was run at several strengths of its own
+# smoothing; where two fields are equally rough, their Dice can be compared.
+
+# %% tags=["remove-input"]
+pages.say(result.curve_text)
+
+# %% tags=["hide-input"]
+if len(result.curves):
+    pages.show(
+        figures.plot_curves(result.curves, result.level),
+        f"fig-{here}-regularity",
+        "Mean Dice against the spread of log J (left) and against folded voxels (right), a point for each "
+        f"strength of smoothing. {result.curve_design}",
+        f"Lines of methods from rough to smooth. {result.curve_text}",
+    )
+
+# %% tags=["remove-input"]
+if len(result.curves):
+    pages.say(f"{result.equal_table}\n\n{result.curve_table}")
 
 # %% [markdown]
 # ## What could overturn this
@@ -101,4 +126,5 @@ pages.say(result.limits)
 
 # %% tags=["making", "remove-input"]
 table = result.values.reset_index()
-pages.show_making(NOTEBOOK, parameters, {"values": table, "ranks": result.ranks.reset_index()}, run)
+tables = {"values": table, "ranks": result.ranks.reset_index(), "curves": result.curves}
+pages.show_making(NOTEBOOK, parameters, tables, run)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
 
+from lumirage_lib.errors import InputError
+from lumirage_lib.experiments import Run, list_tasks
+from lumirage_lib.experiments.label_protocol import regularity
 from lumirage_lib.experiments.label_protocol.analysis import (
     POOLED,
     RULERS,
@@ -12,6 +18,7 @@ from lumirage_lib.experiments.label_protocol.analysis import (
     mean_of_worst,
     measure,
 )
+from lumirage_lib.experiments.label_protocol.plan import CURVE, plan_rulers
 
 BY_NAME = {r.name: r for r in RULERS}
 
@@ -63,3 +70,86 @@ def test_rulers_have_distinct_names_and_known_columns():
     assert {r.column for r in RULERS} <= {"dice", "hd95_mm", "hd95_voxel"}
     assert all(r.better == ("high" if r.column == "dice" else "low") for r in RULERS)
     assert isinstance(POOLED, Ruler)
+
+
+CURVES = {
+    "greedy": {"warp_sigma": ["0.5vox", "0.7071vox", "1.5vox"]},
+    "clapirn": {"regularity": [0.1, 1.0]},
+}
+PARAMETERS = {
+    "cohort": "template", "spacing_mm": 5.0, "n_subjects": 6, "n_pairs": 6, "seed": 0, "rescan": False,
+    "methods": ["affine", "greedy"], "limits": {}, "curves": CURVES, "n_curve_pairs": 6,
+}  # fmt: skip
+
+
+def make_curves(drop=()) -> Run:
+    """Dice grows with roughness by one law for each method; clapirn is 0.02 better at any roughness."""
+    rows = []
+    for k, entry in enumerate(plan_rulers(PARAMETERS)):
+        pair, rough = entry.task.pair, None
+        if entry.arm == CURVE:
+            at = {"greedy": (0.5, 0.3, 0.1), "clapirn": (0.4, 0.15)}[entry.condition]
+            rough = at[int(entry.dose)]
+        dice = 0.5 + 0.2 * (rough or 0.3) + 0.02 * (entry.task.method == "clapirn")
+        rows.append(
+            {
+                "key": entry.task.key, "kind": "between", "status": "failed" if k in drop else "ok",
+                "arm": entry.arm, "condition": entry.condition, "dose": entry.dose,
+                "method": entry.task.method, "fixed": pair.fixed.id, "moving": pair.moving.id,
+                "fixed_subject": pair.fixed.subject, "moving_subject": pair.moving.subject,
+                "dice": dice, "sd_log_j": rough, "nonpositive_fraction": 0.0,
+            }
+        )  # fmt: skip
+    entries = plan_rulers(PARAMETERS)
+    return Run(pd.DataFrame(rows), pd.DataFrame(), {}, {}, entries, Path("none"))
+
+
+def test_a_curve_registers_the_default_once():
+    entries = plan_rulers(PARAMETERS)
+    curve = [e for e in entries if e.arm == CURVE]
+    assert len(curve) == 6 * 5
+    # Greedy at its own sigma is planned for the ranks anyway.
+    assert len(list_tasks(entries)) == 2 * 6 + 6 * 4
+
+
+def test_methods_are_compared_at_one_roughness_not_at_their_own():
+    curves = regularity.find_curves(make_curves())
+    assert sorted(curves["value"].astype(str).unique()) == [
+        "0.1",
+        "0.5vox",
+        "0.7071vox",
+        "1.0",
+        "1.5vox",
+    ]
+    level = regularity.choose_level(curves)
+    assert level == pytest.approx((0.15 + 0.4) / 2)
+    found = regularity.compare_at(regularity.read_at(curves, level)).iloc[0]
+    # Own defaults differ by +0.04: half of it is bought with a rougher field.
+    sign = 1 if found["first"] == "clapirn" else -1
+    assert sign * found["difference"] == pytest.approx(0.02)
+    assert found["n_pairs"] == 6
+    assert "conditional LapIRN comes first" in regularity.say_regularity(curves, CURVES, 6)
+    assert "0.5vox" in regularity.tabulate_curves(curves)
+
+
+def test_a_pair_without_all_strengths_is_in_no_curve():
+    n = len(plan_rulers(PARAMETERS))
+    assert len(regularity.find_curves(make_curves(drop=[n - 1]))) == 5 * 5
+    nothing = regularity.find_curves(make_curves(drop=range(n)))
+    assert nothing.empty
+    assert regularity.say_regularity(nothing, CURVES, 6).startswith("Not finished")
+    assert np.isnan(regularity.choose_level(nothing))
+
+
+def test_no_common_roughness_compares_nothing():
+    curves = regularity.find_curves(make_curves())
+    smooth = curves["method"].eq("clapirn")
+    curves["sd_log_j"] = curves["sd_log_j"].where(~smooth, 0.01)
+    assert np.isnan(regularity.choose_level(curves))
+    assert regularity.tabulate_comparison(regularity.read_at(curves, np.nan)) == ""
+    assert "No roughness" in regularity.say_regularity(curves, CURVES, 6)
+
+
+def test_a_curve_has_one_parameter():
+    with pytest.raises(InputError, match=r"curves.*greedy"):
+        plan_rulers({**PARAMETERS, "curves": {"greedy": {"step": [1.0], "warp_sigma": ["1vox"]}}})

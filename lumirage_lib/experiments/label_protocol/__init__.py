@@ -1,12 +1,12 @@
 """The same registrations under many rulers."""
 
 from ..experiment import Experiment
-from ..pairs import plan_pairs
 from .analysis import analyse
+from .plan import plan_rulers
 
 EXPERIMENT = Experiment(
     "06_label_protocol",
     "Label protocol",
-    plan_pairs,
+    plan_rulers,
     analyse,
 )

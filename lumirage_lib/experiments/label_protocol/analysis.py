@@ -13,6 +13,15 @@ from ..experiment import Result
 from ..opening import Opening
 from ..run import Run
 from ..sentences import list_points, make_table, show, write_design
+from .plan import CURVE
+from .regularity import (
+    choose_level,
+    find_curves,
+    read_at,
+    say_regularity,
+    tabulate_comparison,
+    tabulate_curves,
+)
 
 WORST = 0.3  # share of pairs that count as the worst, as in the challenge
 
@@ -103,10 +112,12 @@ def measure(structures: pd.DataFrame, ruler: Ruler) -> pd.Series:
 
 def analyse(run: Run, parameters: Mapping) -> Result:
     """Every ruler on the methods that were run on all pairs, failures left out of no mean in silence."""
-    between = run.registrations.query("kind == 'between'")
+    rows = run.registrations
+    between = rows[rows["kind"].eq("between") & rows["arm"].ne(CURVE)]
     methods = find_complete(between[between["status"] == "ok"])
     names = run.tasks[0].get_cohort().label_sets["manual"]["group"]
-    structures = run.structures.query("kind == 'between' and method in @methods")
+    structures = run.structures[run.structures["key"].isin(between["key"])]
+    structures = structures.query("method in @methods")
     structures = structures.assign(group=structures["label"].map(names))
     rulers = [*RULERS, POOLED]
     values = pd.DataFrame({r.name: measure(structures, r) for r in rulers}).loc[methods]
@@ -116,6 +127,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     reference = ranks["default"].idxmin()
     # A tie for the first place does not change the winner.
     winners = {n: reference if ranks.loc[reference, n] == 1 else ranks[n].idxmin() for n in ranks}
+    curves = find_curves(run)
     return Result(
         opening=_open(winners, ranks, values),
         design=f"{write_design(between)}, {len(methods)} methods.",
@@ -123,6 +135,12 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         ranks=ranks,
         changes=_tabulate_winners(rulers, values, winners),
         spread=_say_spread(ranks),
+        curves=curves,
+        level=choose_level(curves),
+        curve_design=write_design(curves) + ".",
+        curve_text=say_regularity(curves, parameters["curves"], parameters["n_curve_pairs"]),
+        curve_table=tabulate_curves(curves),
+        equal_table=tabulate_comparison(read_at(curves, choose_level(curves))),
         limits=list_points(_list_limits(between, methods)),
     )
 

@@ -1,10 +1,12 @@
-"""Ranks of methods under many rulers."""
+"""Ranks of methods under many rulers; accuracy against the roughness of the field."""
 
 import numpy as np
 import pandas as pd
 
-from ...methods import name_of
-from ..style import WIDTH, subplots
+from ...methods import name_of, order_of
+from ...methods.display import colour_of, marker_of
+from ..style import WIDTH, put_legend, subplots
+from .regularity import ROUGHNESS
 
 
 def plot_ranks(ranks: pd.DataFrame, values: pd.DataFrame):
@@ -46,4 +48,35 @@ def plot_ranks(ranks: pd.DataFrame, values: pd.DataFrame):
     axes.set_xticks(np.arange(m), names, rotation=40, ha="right", fontsize=8)
     for edge in axes.spines.values():
         edge.set_visible(False)
+    return figure
+
+
+def plot_curves(curves: pd.DataFrame, level: float):
+    """Mean Dice against SD log J and against folding, a line per method from rough to smooth.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        As :func:`lumirage_lib.experiments.label_protocol.regularity.find_curves` gives it.
+    level : float
+        SD log J at which methods are compared; NaN draws none.
+    """
+    figure, (rough, folded) = subplots(1, 2, figsize=(WIDTH, 3.6), sharey=True)
+    curves = curves.assign(folded=100 * curves["nonpositive_fraction"])
+    for method in order_of(curves["method"]):
+        means = (
+            curves[curves["method"] == method]
+            .groupby("place")[["dice", ROUGHNESS, "folded"]]
+            .mean()
+        )
+        look = {"color": colour_of(method), "marker": marker_of(method), "lw": 1.2, "ms": 5}
+        rough.plot(means[ROUGHNESS], means["dice"], label=name_of(method), **look)
+        folded.plot(means["folded"], means["dice"], label=name_of(method), **look)
+    if np.isfinite(level):
+        rough.axvline(level, color="black", lw=0.8, ls=":", label="compared here")
+    rough.set_xlabel("SD log J (rougher →)")
+    rough.set_ylabel("mean Dice")
+    folded.set_xlabel("folded voxels, %")
+    folded.set_xscale("symlog", linthresh=0.001)
+    put_legend(figure)
     return figure
