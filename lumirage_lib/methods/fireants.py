@@ -1,4 +1,4 @@
-"""FireANTs (Jena et al. 2024): adaptive Riemannian optimisation of greedy and symmetric warps."""
+"""FireANTs (Jena et al. 2026): adaptive Riemannian optimisation of greedy and symmetric warps."""
 
 import contextlib
 import functools
