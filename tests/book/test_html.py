@@ -68,6 +68,15 @@ def test_a_warning_is_an_error_that_no_second_build_hides_and_a_sound_book_is_bu
     result, said = build(small_book)
     assert result.endswith("_build/html/index.html"), said
     assert "no warnings" in said
+    # From the same sources nothing is built again; from others, and where a page is lost, it is.
+    first = (small_book / "_build" / "html" / "book" / "page.html").stat().st_mtime_ns
+    assert "up to date" in build(small_book)[1]
+    assert (small_book / "_build" / "html" / "book" / "page.html").stat().st_mtime_ns == first
+    page.write_text(sound.replace("# Page", "# Leaf"))
+    assert "no warnings" in build(small_book)[1]
+    assert "Leaf" in (small_book / "_build" / "html" / "book" / "page.html").read_text()
+    (small_book / "_build" / "html" / "index.html").unlink()
+    assert "no warnings" in build(small_book)[1]
 
 
 def test_a_page_that_does_not_exist_is_named_before_anything_is_built(small_book):
