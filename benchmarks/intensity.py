@@ -1,10 +1,13 @@
 """What the scaling of intensities costs a network, on training scans of OASIS.
 
     python benchmarks/intensity.py [--network clapirn]
+    python benchmarks/intensity.py --levels
 
 Pairs of OASIS training scans, whose labels no published number rests on: Dice with the scaling that the
 network declares, with minimum and maximum, and clipped at percentiles 1 and 99; beside it how far the
 maximum of either scan stands above its 99th percentile. Writes intensity.csv beside this file.
+With --levels it measures, instead, the distribution that the step "like_t1w" gives an image, and writes
+lumirage_lib/data/t1w_levels.csv.
 About three minutes of one core; needs the images of the cohort oasis and the network's weights.
 """
 
@@ -21,6 +24,8 @@ import pandas as pd
 from lumirage_lib import experiments
 from lumirage_lib.book import notebooks
 from lumirage_lib.cohorts import get_cohort
+from lumirage_lib.images.preprocess import STANDARD, prepare_image
+from lumirage_lib.images.preprocess.steps import DATA
 from lumirage_lib.runs.compute import compute
 from lumirage_lib.runs.task import Task
 
@@ -56,10 +61,26 @@ def measure_headroom() -> dict[str, float]:
     return found
 
 
+def measure_levels(n_levels: int = 101) -> pd.DataFrame:
+    """Mean over the training scans of every quantile of the foreground, as the preprocessing scales it."""
+    cohort, found = get_cohort("oasis"), []
+    for scan in cohort.scans:
+        if scan.group == "train":
+            data = prepare_image(cohort.load_image(scan), STANDARD).data
+            found.append(np.quantile(data[data > 0], np.linspace(0, 1, n_levels)))
+    quantile = np.linspace(0, 1, n_levels)
+    return pd.DataFrame({"quantile": quantile, "intensity": np.mean(found, axis=0)}).round(5)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", default="clapirn")
-    network = parser.parse_args().network
+    parser.add_argument("--levels", action="store_true", help="measure the distribution of T1w")
+    given = parser.parse_args()
+    if given.levels:
+        measure_levels().to_csv(DATA / "t1w_levels.csv", index=False)
+        return
+    network = given.network
     headroom = measure_headroom()
     rows = []
 

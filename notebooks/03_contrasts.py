@@ -27,6 +27,7 @@ real: dict = {}  # arm of real images (nichart at 1 mm, nichart, openms) -> numb
 n_atlases: int = 15  # training scans whose labels are fused for openms
 methods: list = ["affine", "greedy", "clapirn"]  # names in the registry, or module:attribute
 arm_methods: dict = {}  # arm of real images -> its methods, where not all
+scalings: dict = {}  # scaling of intensities -> methods run with it on the synthesised contrasts
 doses: list = []  # shares of T2w in a mixture with T1w; empty: no dose-response
 dose_methods: list = ["greedy", "clapirn"]  # methods of the dose-response
 n_dose_pairs: int = 1  # pairs of the dose-response
@@ -142,6 +143,12 @@ if len(result.parts):
 
 # %% tags=["remove-input"]
 pages.say(result.parts_text)
+if result.scalings_table:
+    pages.say(
+        "Mean Dice where only the scaling of intensities differs, of both images alike. *Distribution of "
+        "T1w* gives an image the histogram of a T1w brain and leaves the order of its intensities.\n\n"
+        + result.scalings_table
+    )
 
 # %% [markdown]
 # ## Effect sizes on each contrast

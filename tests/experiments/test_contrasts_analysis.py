@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,17 @@ import pandas as pd
 import pytest
 
 from lumirage_lib.cohorts import balanced_pairs, get_cohort
+from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import Run, charts, list_tasks
 from lumirage_lib.experiments.completeness import find_complete, keep_matched
 from lumirage_lib.experiments.contrasts import analysis, figures
 from lumirage_lib.experiments.contrasts.plan import (
     DOSES,
+    SCALED,
     SYNTHESISED,
     plan_contrasts,
 )
+from lumirage_lib.images.preprocess import LIKE_T1W
 from lumirage_lib.methods import get_method
 from lumirage_lib.runs.task import Task
 
@@ -27,6 +31,7 @@ PARAMETERS = {
     "contrasts": ["T1w again", "T2w", "FLAIR"],
     "real": {"openms": 6, "nichart": 18},
     "arm_methods": {},
+    "scalings": {},
     "n_atlases": 15,
     "methods": ["affine", "greedy", "syn", "clapirn", "vfa-lumir"],
     "doses": [0.0, 0.5, 1.0],
@@ -67,7 +72,7 @@ def make_run(entries) -> Run:
         for label, shift in ((36, 0.0), (101, -0.05 * deep * (entry.condition == "T2w"))):
             structures.append(
                 {"key": task.key, "label_set": names, "rule": "nearest", "label": label}
-                | {"dice": dice + shift}
+                | {"dice": dice + shift, "n_fixed": 100, "hd95_mm": 10 * (1 - dice - shift)}
             )
     counts = {"reused": len(rows), "new": 0, "failed": 0, "skipped": 0}
     places = [(e.task.key, e.arm, e.condition, e.dose) for e in entries]
@@ -228,3 +233,49 @@ def test_arm_at_one_millimetre_is_planned_at_one_millimetre():
         "T1w thick": "T1w", "FLAIR": "T1w thick",
     }  # fmt: skip
     assert len({e.task.alignment_key for e in mine}) == 2  # one a pair
+
+
+def test_a_contrast_is_divided_into_scaling_and_what_is_left():
+    methods = ["greedy", "syn", "clapirn"]
+    parameters = {
+        **PARAMETERS,
+        "real": {},
+        "doses": [],
+        "scalings": {LIKE_T1W: methods, "min-max": ["clapirn"]},
+    }
+    run = make_run(plan_contrasts(parameters))
+    # Half of what T2w costs the network comes back with the distribution of T1w, all of it by min-max.
+    table = run.registrations
+    gain = {f"T2w, {LIKE_T1W}": -LOSS["T2w"] / 2, "FLAIR, " + LIKE_T1W: -LOSS["FLAIR"]}
+    deep = table["method"].eq("clapirn")
+    table["dice"] += np.where(deep, table["condition"].map(gain).fillna(0), 0)
+    result = analysis.analyse(run, parameters)
+    change = result.parts.set_index(["condition", "part"])["change"]
+    assert change["T2w", analysis.SCALING] == pytest.approx(-LOSS["T2w"] / 2, abs=0.003)
+    assert change["T2w", analysis.PROPER] == pytest.approx(-LOSS["T2w"] / 2, abs=0.003)
+    assert change["FLAIR", analysis.SCALING] == pytest.approx(0, abs=0.003)
+    assert ("T2w", "contrast") not in change.index
+    whole = result.changes.set_index(["condition", "method"])["change"]["T2w", "all networks"]
+    assert change["T2w", analysis.SCALING] + change["T2w", analysis.PROPER] == pytest.approx(whole)
+    (line,) = [x for x in result.scalings_table.splitlines() if "LapIRN" in x and "T2w" in x]
+    assert [cell.strip() for cell in line.split("|")][-2] == "12"
+    assert set(result.verdicts) == {f"{SYNTHESISED}: T2w", f"{SYNTHESISED}: FLAIR"}
+
+
+def test_half_a_run_of_a_scaling_divides_nothing():
+    parameters = {
+        **PARAMETERS,
+        "real": {},
+        "doses": [],
+        "scalings": {LIKE_T1W: ["greedy", "syn", "clapirn"]},
+    }
+    run = make_run(plan_contrasts(parameters))
+    some = run.registrations["arm"].eq(SCALED) & run.registrations["method"].eq("clapirn")
+    rows = run.registrations.drop(run.registrations.index[some][:20])
+    found = analysis.analyse(dataclasses.replace(run, registrations=rows), parameters).parts
+    assert analysis.SCALING not in set(found.query("condition == 'T2w'")["part"])
+
+
+def test_a_scaling_that_there_is_not_is_named():
+    with pytest.raises(InputError, match="'brighter'; there are distribution of T1w"):
+        plan_contrasts({**PARAMETERS, "scalings": {"brighter": ["greedy"]}})

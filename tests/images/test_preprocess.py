@@ -4,6 +4,7 @@ import inspect
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,7 +31,14 @@ from lumirage_lib.images.preprocess import (
     prepare_pair,
     step,
 )
-from lumirage_lib.images.preprocess.steps import minmax, pad_to_multiple, percentile, robust
+from lumirage_lib.images.preprocess.steps import (
+    DATA,
+    like_t1w,
+    minmax,
+    pad_to_multiple,
+    percentile,
+    robust,
+)
 from lumirage_lib.images.volumes import Volume
 from lumirage_lib.images.warp import sample, to_native, warp_image
 
@@ -80,7 +88,7 @@ def test_order_of_a_steps_arguments_does_not_matter():
 @given(gain=st.floats(0.01, 1e4), seed=st.integers(0, 99))
 def test_intensity_steps_do_not_depend_on_the_scanners_gain(gain, seed):
     data = brain(SHAPE, seed)
-    for scale in (minmax, robust, percentile):
+    for scale in (minmax, robust, percentile, like_t1w):
         once, twice = scale(make_volume(data)), scale(make_volume(data * np.float32(gain)))
         assert once.data.dtype == np.float32
         assert once.data.min() == 0
@@ -90,7 +98,7 @@ def test_intensity_steps_do_not_depend_on_the_scanners_gain(gain, seed):
 
 def test_air_stays_zero_and_order_is_kept():
     data = brain(SHAPE)
-    for scale in (robust, percentile, minmax):
+    for scale in (robust, percentile, minmax, like_t1w):
         scaled = scale(make_volume(data)).data
         assert (scaled[data == 0] == 0).all()
         by_rank = scaled.ravel()[np.argsort(data, axis=None)]
@@ -119,7 +127,23 @@ def test_robust_and_percentile_put_the_percentile_where_they_say(rng):
     assert_allclose(scaled, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["robust", "percentile", "minmax"])
+def test_any_brain_gets_the_distribution_of_t1w(rng):
+    data = rng.gamma(3, 2, (30, 30, 30)).astype(np.float32)
+    data[:10] = 0
+    levels = pd.read_csv(DATA / "t1w_levels.csv")
+    for image in (
+        data,
+        np.where(data > 0, 50 - data, 0),
+    ):  # also one whose tissues are turned round
+        scaled = like_t1w(make_volume(image)).data
+        found = np.quantile(scaled[image > 0], levels["quantile"])
+        assert_allclose(found, levels["intensity"], atol=2e-3)
+    assert (levels["intensity"].diff().dropna() >= 0).all()
+    with pytest.raises(InputError, match="7 levels asked for, the table has 101"):
+        like_t1w(make_volume(data), n_levels=7)
+
+
+@pytest.mark.parametrize("name", ["robust", "percentile", "minmax", "like_t1w"])
 def test_empty_image_is_refused_by_name(name):
     with pytest.raises(InputError, match=r"^scan 7: "):
         IMAGE_STEPS[name](make_volume(np.zeros(SHAPE)))

@@ -97,7 +97,12 @@ def plot_parts(parts: pd.DataFrame):
     parts : DataFrame
         arm, condition, part, deep, iterative.
     """
-    colours = {"contrast": "#0072B2", "all of it, not divided": "#999999"}
+    colours = {
+        "contrast": "#0072B2",
+        "contrast proper": "#56B4E9",
+        "scaling of intensities": "#CC79A7",
+        "all of it, not divided": "#999999",
+    }
     where = [name_plainly(name_claim(r.arm, r.condition)) for r in parts.itertuples()]
     parts = parts.assign(where=where)
     labels = list(dict.fromkeys(where))

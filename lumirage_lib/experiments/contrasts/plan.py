@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...cohorts import balanced_pairs, get_cohort, get_options
+from ...errors import InputError
 from ...images.contrast import INVERTED
-from ...images.preprocess import STANDARD, Preprocessing
+from ...images.preprocess import SCALINGS, STANDARD, Preprocessing
 from ...runs.task import plan
 from ..choice import split_methods
 from ..entry import Entry, enter
@@ -14,7 +15,7 @@ from ..paper import CENTRE, is_paper_data, plan_paper
 
 CONTROL = "T1w again"  # T1w through the same synthesis: what it changes besides the contrast
 DOSED = "T2w"
-SYNTHESISED, DOSES = "synthesised", "dose"
+SYNTHESISED, DOSES, SCALED = "synthesised", "dose", "scaled"  # arms
 BIDS_SUFFIX = {"T2*w": "T2starw"}  # where it is not the name used here
 
 
@@ -37,6 +38,11 @@ REAL = {
     "openms-clinical": Real("openms-clinical", ("T1w", "FLAIR"), working_at(1.0, 3.0)),
     "ls": Real("ls", ("T1w", "T2*w"), working_at(1.0, 2.0)),
 }
+
+
+def name_scaled(contrast: str, scaling: str) -> str:
+    """Condition of a contrast whose intensities were scaled otherwise."""
+    return f"{contrast}, {scaling}"
 
 
 def _plan_paper_arm(parameters: Mapping, methods: Sequence[str]) -> list[Entry]:
@@ -71,6 +77,11 @@ def plan_contrasts(parameters: Mapping) -> list[Entry]:
     for contrast in parameters["contrasts"]:
         real = "T1w" if contrast == CONTROL else contrast
         add(SYNTHESISED, contrast, "synthetic", pairs, {**made, "contrast": real})
+        for scaling, names in parameters["scalings"].items() if contrast != CONTROL else ():
+            if scaling not in SCALINGS:
+                raise InputError(f"scalings: {scaling!r}; there are {', '.join(SCALINGS)}")
+            seen, how = {**made, "contrast": real}, SCALINGS[scaling]
+            add(SCALED, name_scaled(contrast, scaling), "synthetic", pairs, seen, None, names, how)
     for arm, n_pairs in parameters["real"].items():
         real = REAL[arm]
         known = get_options(real.cohort)

@@ -8,14 +8,25 @@ out and labels are interpolated once.
 """
 
 from .apply import PAIR_STEPS, prepare_image, prepare_pair
-from .conditions import PERTURBATIONS, STANDARD, Perturbation, Preprocessing, Step, step
+from .conditions import (
+    LIKE_T1W,
+    PERTURBATIONS,
+    SCALINGS,
+    STANDARD,
+    Perturbation,
+    Preprocessing,
+    Step,
+    step,
+)
 from .state import PairImages, pair_window
 from .steps import IMAGE_STEPS, robust, set_spacing
 
 __all__ = [
     "IMAGE_STEPS",
+    "LIKE_T1W",
     "PAIR_STEPS",
     "PERTURBATIONS",
+    "SCALINGS",
     "STANDARD",
     "PairImages",
     "Perturbation",

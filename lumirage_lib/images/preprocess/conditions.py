@@ -116,3 +116,10 @@ def _list() -> list[Perturbation]:
 
 
 PERTURBATIONS: dict[str, Perturbation] = {p.name: p for p in _list()}
+
+# Intensities of both images scaled otherwise, the one thing that is varied in the splits of notebook 03.
+LIKE_T1W = "distribution of T1w"
+SCALINGS: dict[str, Preprocessing] = {
+    LIKE_T1W: replace(STANDARD, name=LIKE_T1W, image_steps=(step("like_t1w", n_levels=101),)),
+    **{n: PERTURBATIONS[n].preprocessing for n in ("min-max", "percentiles 1-99")},
+}

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import scipy
 
 from ...errors import InputError
 from ..linear import from_ants, to_ants
 from ..volumes import Volume, bounding_box, rescale_grid, round_up
 from .state import PairImages, pair_window
+
+DATA = Path(__file__).parents[2] / "data"
 
 # ---- steps on one image: Volume -> Volume --------------------------------------------------------
 
@@ -47,6 +51,23 @@ def percentile(volume: Volume, low: float = 1.0, high: float = 99.0) -> Volume:
     return replace(volume, data=np.where(volume.data > 0, np.clip(scaled, 0, 1), 0).astype("f4"))
 
 
+def like_t1w(volume: Volume, n_levels: int = 101) -> Volume:
+    """Foreground (> 0) given the distribution of a T1w brain, quantile by quantile, in [0, 1].
+
+    Equal intensities stay equal and their order stays: T2w keeps its dark white matter, and has no more
+    of it, nor darker, than T1w has of its darkest. The distribution is the mean over the training scans
+    of OASIS after "robust" (`benchmarks/intensity.py`).
+    """
+    levels = pd.read_csv(DATA / "t1w_levels.csv")["intensity"].to_numpy()
+    if len(levels) != n_levels:
+        raise InputError(f"like_t1w: {n_levels} levels asked for, the table has {len(levels)}")
+    have = _foreground_percentile(volume, np.linspace(0, 100, n_levels).tolist())
+    inside = volume.data > 0
+    out = np.zeros(volume.data.shape, np.float32)
+    out[inside] = np.interp(volume.data[inside], have, levels)
+    return replace(volume, data=out)
+
+
 def bias_field(volume: Volume, shrink: int = 4) -> Volume:
     """Correct intensity inhomogeneity by N4 (Tustison et al. 2010), antspyx."""
     import ants
@@ -61,6 +82,7 @@ IMAGE_STEPS: dict[str, Callable[..., Volume]] = {
     "robust": robust,
     "minmax": minmax,
     "percentile": percentile,
+    "like_t1w": like_t1w,
     "bias_field": bias_field,
 }
 
