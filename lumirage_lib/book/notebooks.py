@@ -128,6 +128,8 @@ def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
                     progress_bar=False,
                     cwd=str(output.parent),
                     config=_kernel_config(),
+                    # It is interrupted to end it, and would call that an error on the terminal.
+                    extra_arguments=["--log-level=CRITICAL"],
                 )
             except papermill.PapermillExecutionError as error:
                 failed = output.with_suffix(".failed.ipynb")
