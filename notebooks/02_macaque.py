@@ -33,9 +33,11 @@ jobs: int = 0  # registrations at a time; 0: one per core
 from lumirage_lib.book import pages
 from lumirage_lib.experiments import EXPERIMENTS, load_or_compute
 from lumirage_lib.experiments.charts import plot_changes, plot_contrast_dice
-from lumirage_lib.experiments.panels import NOT_SHOWN, find_panel, plot_panel
+from lumirage_lib.experiments.panels import NOT_SHOWN, find_panel, plot_panel, read_panel
+from lumirage_lib.runs.profiles import project_root
 
 NOTEBOOK = "02_macaque"
+PICTURE = project_root() / "book" / "pictures" / "macaque.npz"
 parameters = pages.gather(NOTEBOOK, globals())
 run = load_or_compute(NOTEBOOK, parameters)
 result = EXPERIMENTS[NOTEBOOK].analyse(run, parameters)
@@ -110,12 +112,20 @@ pages.say(result.related_text)
 
 # %% tags=["hide-input"]
 panel = find_panel(run.registrations[run.registrations["condition"] == sizes[0]], run.store, cohort)
+whose = "One pair"
+if panel is None and PICTURE.exists():
+    panel = read_panel(PICTURE)
+    whose = (
+        "The images of this run may not be drawn. In their place one pair of generated macaques, deformed "
+        "from INIA19 (CC BY),"
+    )
 if panel is not None:
     pages.show(
         plot_panel(panel),
         f"fig-{here}-panel",
-        f"One pair ({panel.pair}, 2 subjects) at {sizes[0]}, coronal slice through the middle. Blue: borders of "
-        "structures of the fixed image. Orange: where the moved structures are not those, which is the error.",
+        f"{whose} ({panel.pair}, 2 subjects) at {sizes[0]}, coronal slice through the middle, moved by "
+        f"{len(panel.slices)} methods. Blue: borders of structures of the fixed image. Orange: where the moved "
+        "structures are not those, which is the error.",
         f"Coronal brain slices of pair {panel.pair}: the fixed image, then the moved image of every method "
         "with its error in colour.",
     )

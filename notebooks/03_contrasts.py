@@ -219,8 +219,8 @@ if len(result.doses):
         figures.plot_doses(result.doses),
         f"fig-{here}-doses",
         "Mean Dice against the share of T2w in the image, right the inverted T1w image; "
-        f"{n_dose_pairs} pairs of the subjects of the synthesised arm ({result.design})",
-        f"Line chart of mean Dice against dose, one line per method. {result.doses_text}",
+        f"{result.doses_design}, of the synthesised images.",
+        "Line chart of mean Dice against dose, one line per method; the table below has its numbers.",
     )
 
 # %% tags=["remove-input"]

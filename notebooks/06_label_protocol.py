@@ -51,7 +51,7 @@ pages.show(
     f"fig-{here}-ranks",
     f"Rank of every method under every ruler (1 is best), the value below it. {result.design} "
     "Dice rulers: higher is better; HD95: lower.",
-    f"Heat map of ranks, one row per method, one column per ruler. {result.spread}",
+    f"Heat map of ranks, one row per method, one column per ruler. {result.opening.headline}",
 )
 
 # %% tags=["remove-input"]

@@ -112,7 +112,7 @@ def show(figure, name: str, caption: str, alt: str) -> None:
     Raises
     ------
     InputError
-        Some of its text would be too small on the page.
+        Some of its text would be too small on the page, or a table stands where a sentence is read out.
     """
     import matplotlib.pyplot as plt
     from IPython.display import Image
@@ -122,6 +122,8 @@ def show(figure, name: str, caption: str, alt: str) -> None:
         raise InputError(
             f"{name}: text of {least:.1f} px at {WIDTH_PX} px; at least {LEAST_PX} is read"
         )
+    if "|-" in alt or "|:" in alt:
+        raise InputError(f"{name}: its alternative text has a table; say in words what is seen")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=FULL_DPI)
     with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):

@@ -55,8 +55,8 @@ def compare_networks(
     DataFrame
         One row a network and `ALL`: arm, condition, reference, method, n_pairs, n_subjects, n_failed,
         deep, iterative (means, or mean changes from the reference), change (deep minus iterative),
-        low, high (95 %, each alone). Methods that were not run are left out; no rows where a side has
-        none.
+        low, high (95 %, each alone). Methods that were not run are left out, as are comparisons on fewer
+        pairs than the arm declares; no rows where a side has none.
     """
     needed = {condition} | ({reference} if reference else set())
     deep, iterative, others = (
@@ -69,6 +69,8 @@ def compare_networks(
             name, "", "loses", who, iterative, condition=condition, reference=reference
         )
         found = stats.decide(claim, rows)
+        if found.n_pairs + found.n_failed < count_declared(rows["arm"].iloc[0], families):
+            continue
         out.append(
             {
                 "arm": rows["arm"].iloc[0],
@@ -80,12 +82,25 @@ def compare_networks(
                 **stats.as_row(found, "change"),
             }
         )
-    return pd.DataFrame(out)
+    names = ["arm", "condition", "reference", "method"]
+    kinds = dict.fromkeys(["deep", "iterative", "change", "low", "high"], float) | dict.fromkeys(
+        ["n_pairs", "n_subjects", "n_failed"], int
+    )
+    return pd.DataFrame(out, columns=[*names, *kinds]).astype(kinds)
+
+
+def count_declared(arm: str, families: Families) -> int:
+    """Pairs that the published run of an arm was declared with; 0 for a run by other families."""
+    declared = ARMS.get(arm)
+    whole = declared is not None and declared.families == families
+    return (declared.n_pairs or 0) if declared and whole else 0
 
 
 def tabulate_networks(changes: pd.DataFrame) -> str:
     """What :func:`compare_networks` found, as a table."""
     rows = changes.to_dict("records")
+    if not rows:
+        return "No comparison has all of its pairs yet."
     changed = any(row["reference"] for row in rows)
     return make_table(
         {
@@ -187,7 +202,9 @@ def list_verdicts(verdicts: Mapping[str, stats.Verdict]) -> str:
         arm = ARMS.get(name.split(": ")[0])
         counts = arm is not None and (is_primary(name) or arm.status == "confirmatory")
         kind = arm.status if arm is not None and counts else "exploratory"
-        lines.append(f"- **{name_plainly(name)}** ({kind}). {verdict.sentence}")
+        unfinished = verdict.verdict == stats.INCOMPLETE  # its first pairs are no result
+        said = f"Not finished: {verdict.reason}." if unfinished else verdict.sentence
+        lines.append(f"- **{name_plainly(name)}** ({kind}). {said}")
     return (
         "\n".join(lines) or "No rule could be applied: a network or an iterative method is missing."
     )

@@ -152,6 +152,17 @@ PLAIN = {
     "ls": "real {} of 2 people",
     "synthesised": "synthesised {}",
 }
+PLAIN_ARMS = {
+    "oasis": "T1w",
+    "template": "generated brains",
+    "volumetry": "volumes by labels",
+    "unchanged": "scans of one brain",
+    # Of version 1 of the rules.
+    "in-distribution": "T1w",
+    "resolution": "registrations that completed",
+    "preprocessing-deep": "worst drop of a network",
+    "preprocessing-more": "networks against iterative methods",
+}
 PLAIN_CONDITIONS = {"LPS not told": "turned images", "tight crop": "tightly cropped images"}
 
 
@@ -163,7 +174,7 @@ def name_plainly(name: str) -> str:
     """
     arm, _, condition = name.partition(": ")
     if not condition and arm not in PLAIN:
-        return {"oasis": "T1w", "template": "generated brains"}.get(arm, arm)
+        return PLAIN_ARMS.get(arm, arm)
     return PLAIN.get(arm, "{}").format(PLAIN_CONDITIONS.get(condition, condition) or "images")
 
 

@@ -57,6 +57,30 @@ def load_slices(blob: bytes) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
+def write_panel(path: Path, panel: Panel, plane: str) -> None:
+    """Keep one plane of a panel in a file that is committed."""
+    kept = {
+        f"{method}/{name}": cut
+        for method, blob in panel.slices.items()
+        for name, cut in _crop(load_slices(blob), plane).items()
+    }
+    about = {"pair": panel.pair, "methods": list(panel.dice), "dice": list(panel.dice.values())}
+    np.savez_compressed(path, **kept, **about)
+
+
+def read_panel(path: Path) -> Panel:
+    """What :func:`write_panel` wrote."""
+    with np.load(path) as arrays:
+        dice = dict(zip(arrays["methods"].tolist(), arrays["dice"].tolist(), strict=True))
+        slices = {}
+        for method in dice:
+            buffer, start = io.BytesIO(), f"{method}/"
+            own = {n.removeprefix(start): arrays[n] for n in arrays if n.startswith(start)}
+            np.savez(buffer, **own)
+            slices[method] = buffer.getvalue()
+        return Panel(str(arrays["pair"]), slices, dice)
+
+
 def plot_panel(panel: Panel, plane: str = "coronal"):
     """Moved image of every method; in colour where its labels are not those of the fixed image.
 

@@ -156,6 +156,8 @@ def list_options(choices: pd.DataFrame) -> dict[str, dict[str, pd.Series]]:
 def _measure(run: Run, rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Label set, ruler, and the rows with the number that these give; the usual ones first."""
     scored = run.structures
+    if scored.empty:  # nothing was scored structure by structure
+        return
     scored = scored[(scored["label"] > 0) & (scored["label_set"] != "brain")]
     scored = scored[scored["key"].isin(rows["key"])]
     failed = rows["status"] != "ok"
@@ -168,13 +170,10 @@ def _measure(run: Run, rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFr
         mine = scored[scored["label_set"] == labels]
         near = mine[mine["rule"] == USUAL]
         numbers = {rule: mine[mine["rule"] == rule].groupby("key")["dice"].mean() for rule in rules}
-        weight = near["n_fixed"].where(near["dice"].notna())
-        sums = (
-            near.assign(weight=weight, sum=near["dice"] * weight)
-            .groupby("key")[["sum", "weight"]]
-            .sum()
-        )
-        numbers[WEIGHTED] = sums["sum"] / sums["weight"]
+        if "n_fixed" in near:
+            known = near.dropna(subset=["dice", "n_fixed"])
+            known = known.assign(sum=known["dice"] * known["n_fixed"]).groupby("key")
+            numbers[WEIGHTED] = known["sum"].sum() / known["n_fixed"].sum()
         for ruler, values in numbers.items():
             kept = rows["key"].isin(values.dropna().index) | failed
             if kept[~failed].any():

@@ -132,7 +132,7 @@ def test_groups_of_structures_are_told_apart(result):
     table = result.groups.set_index(["arm", "condition", "group"])["change"]
     gap = table[SYNTHESISED, "T2w", "cortical"] - table[SYNTHESISED, "T2w", "subcortical"]
     assert gap == pytest.approx(-0.05, abs=1e-6)
-    assert "cortical structures on T2w" in result.groups_text
+    assert "cortical structures on synthesised T2w" in result.groups_text
 
 
 def test_sentences_say_what_is_missing_and_what_cannot_be_seen(result, entries):
@@ -144,7 +144,7 @@ def test_sentences_say_what_is_missing_and_what_cannot_be_seen(result, entries):
     lonely = analysis.analyse(run, PARAMETERS)
     assert {v.verdict for v in lonely.verdicts.values()} == {"incomplete"}
     assert "the question stays open" in lonely.opening.text
-    assert lonely.changes_table == "There is nothing to tabulate."
+    assert lonely.changes_table == "No comparison has all of its pairs yet."
 
 
 def test_figures_draw_what_the_tables_hold(result):

@@ -15,6 +15,7 @@ from ..comparison import (
     ALL,
     adjust,
     compare_networks,
+    count_declared,
     judge,
     judge_by_labels,
     list_verdicts,
@@ -32,6 +33,7 @@ from ..sentences import (
     make_table,
     show,
     show_interval,
+    write_design,
     write_designs,
     write_state,
 )
@@ -77,6 +79,9 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     together = [pd.concat(frames, ignore_index=True) if frames else pd.DataFrame() for frames in
                 (changes, effects)]  # fmt: skip
     matched = keep_matched(table[~table["arm"].isin(BESIDE)])
+    begun = [arm for arm, (rows, families) in sides.items()
+             if len(rows[["fixed", "moving"]].drop_duplicates()) < count_declared(arm, families)]  # fmt: skip
+    matched = matched[~matched["arm"].isin(begun)]
     scaled = compare_scalings(table, sides)
     groups, parts = compare_groups(run, matched), split_changes(together[0], scaled)
     doses = _average_doses(table)
@@ -99,6 +104,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         groups=groups,
         groups_text=_say_groups(groups),
         doses=doses,
+        doses_design=write_design(table[table["arm"] == DOSES]),
         doses_text=_say_doses(doses),
         power_text=_tabulate_power(adjusted),
         checks=load_checks(parameters["profile"]),
@@ -159,7 +165,7 @@ def _measure(rows: pd.DataFrame, families: Families) -> pd.DataFrame:
         if not all(sides):
             continue
         matched = stats.match_pairs(mine, *sides)
-        if matched.n_pairs < 2:
+        if matched.n_pairs < max(2, count_declared(rows["arm"].iloc[0], families)):
             continue
         found = stats.compute_effect_sizes(matched)
         row = {"arm": rows["arm"].iloc[0], "condition": condition, "n_pairs": matched.n_pairs}
@@ -398,9 +404,9 @@ def _say_groups(groups: pd.DataFrame) -> str:
     worst, best = (groups.loc[groups["change"].agg(f)] for f in ("idxmin", "idxmax"))
     return (
         f"Networks lose most against iterative methods in {worst['group']} structures on "
-        f"{worst['condition']} ({worst['arm']}: {show(worst['change'], sign=True)}) and least in "
-        f"{best['group']} structures on {best['condition']} ({best['arm']}: "
-        f"{show(best['change'], sign=True)})."
+        f"{name_plainly(name_claim(worst['arm'], worst['condition']))} "
+        f"({show(worst['change'], sign=True)}) and least in {best['group']} structures on "
+        f"{name_plainly(name_claim(best['arm'], best['condition']))} ({show(best['change'], sign=True)})."
     )
 
 
@@ -434,7 +440,7 @@ def _tabulate_power(verdicts: Mapping[str, stats.Verdict]) -> str:
             "subjects": v.n_subjects,
         }
         for name, v in verdicts.items()
-        if v.n_pairs
+        if v.n_pairs and v.verdict != stats.INCOMPLETE
     )
 
 

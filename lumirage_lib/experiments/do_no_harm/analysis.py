@@ -26,6 +26,7 @@ from ..sentences import (
 from .plan import ATROPHY, BACK, COUPLES, IDENTITY, RESCAN, THERE, UNCHANGED, VOLUMES
 from .volumes import fit_doses, measure_changes, name_structures, summarise_volumes
 
+MOST_SUBJECTS = 100_000  # of a group; what a larger number says is that there is no relation
 COUPLES_TABLE = "inverse_consistency.csv"  # in results/PROFILE, where a published run has one
 SIGN = {structure: sign for structure, (_, sign) in STRUCTURES.items()}
 
@@ -54,7 +55,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
             _headline(atrophy_text, invented_text, changes),
             (
                 f"**What.** {atrophy_text} {invented_text}".strip(),
-                f"**How sure.** {write_designs(run.registrations)}",
+                f"**How sure.** Registered: {write_designs(run.registrations)}",
                 f"**What it depends on.** {_volumes_text(volumes)}",
             ),
         ),
@@ -312,6 +313,8 @@ def _couples_text(couples: pd.DataFrame) -> str:
 
 
 def _couples_table(couples: pd.DataFrame) -> str:
+    if couples.empty:
+        return ""
     means = couples.groupby("method")[["ice_mean_mm", "ice_p95_mm"]].mean()
     counts = couples["method"].value_counts()
     return make_table(
@@ -349,13 +352,18 @@ def _volumes_table(volumes: pd.DataFrame) -> str:
             "correlation with manual (95 %)": show(row.r, 2)
             + ("" if pd.isna(row.r) else f" ({show(row.r_low, 2)} to {show(row.r_high, 2)})"),
             "subjects a group, manual → propagated": f"{show(row.n_manual, 0)} → "
-            f"{show(row.n_needed, 0)}",
+            f"{_say_needed(row.n_needed)}",
             "pairs": row.n_pairs,
         }
         for row in sorted(
             volumes.itertuples(), key=lambda r: (r.structure, r.condition, ordered[r.method])
         )
     )
+
+
+def _say_needed(n: float) -> str:
+    """A number of subjects; above what any study has, that it is above."""
+    return f"over {MOST_SUBJECTS:,}" if n > MOST_SUBJECTS else show(n, 0)
 
 
 def _limits(run: Run) -> str:

@@ -232,13 +232,15 @@ def _comparisons(table: pd.DataFrame) -> str:
         f"Of {len(table)} comparisons, {apart} are large by the paired formula and at most small by "
         f"the pooled one; half of the paired effect sizes are more than {ratio:.1f} times the "
         f"pooled. The largest mean difference is that of {name(large)} "
-        f"({table['difference'][large]:+.4f} Dice, paired {table['d_z'][large]:+.2f})"
+        f"({show(table['difference'][large], 4, sign=True)} Dice, paired "
+        f"{show(table['d_z'][large], 2, sign=True)})"
     )
     if small == large:
         return text + ", which has the largest paired effect size, too."
     return (
         f"{text}, but the largest paired effect size is that of {name(small)} "
-        f"({table['difference'][small]:+.4f} Dice, paired {table['d_z'][small]:+.2f})."
+        f"({show(table['difference'][small], 4, sign=True)} Dice, paired "
+        f"{show(table['d_z'][small], 2, sign=True)})."
     )
 
 

@@ -68,7 +68,15 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         tuple(m for m in side if m in complete) for side in (families.deep, families.iterative)
     ]
     differences = _compare_structures(structures, run, sides, first) if all(sides) else None
-    specifications = specify(run, verdict.claim, rows, complete) if all(sides) else pd.DataFrame()
+    begun = verdict.verdict == stats.INCOMPLETE  # what a part of its methods says could mislead
+    specifications = (
+        specify(run, verdict.claim, rows, complete) if all(sides) and not begun else pd.DataFrame()
+    )
+    specification_text = (
+        "The choice of networks, baselines, labels and rulers, which is judged once the run is finished."
+        if begun
+        else say_specifications(specifications)
+    )
     changes = compare_networks(rows, families, condition)
     beside = [m for m in complete if m not in families.methods and m != "affine"]
     means = _say_means(between, complete)
@@ -78,7 +86,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
             (
                 f"**What.** {means} Dice is the overlap of structures, 1 is perfect.",
                 say_certainty([verdict]),
-                f"**What it depends on.** {say_specifications(specifications)}",
+                f"**What it depends on.** {specification_text}",
             ),
             (verdict,),
         ),
@@ -93,7 +101,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         rescan_text=_say_rescans(table),
         cost_text=_say_cost(between),
         specifications=specifications,
-        specification_text=say_specifications(specifications),
+        specification_text=specification_text,
         limits=list_points([*list_limits(run), *_list_limits(run, table)]),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
         structures=_name_labels(structures.drop(columns=["label_set", "rule"]), run, first),

@@ -129,9 +129,8 @@ def _say_sizes(rows: pd.DataFrame, sizes: list[str]) -> str:
         return ""
     drops = stats.compute_drops(rows, deep, reference=sizes[-1], conditions=[sizes[0]])
     means = rows[rows["condition"] == sizes[0]].groupby("method")["dice"].mean()
-    return (
-        f"What {sizes[0]} costs against {sizes[-1]}. {_say_fallen(rows, sizes)}\n\n"
-    ) + make_table(
+    fallen = _say_fallen(rows, sizes).removeprefix("Size. ")
+    return f"What {sizes[0]} costs against {sizes[-1]}. {fallen}\n\n" + make_table(
         {
             "network": name_of(r.method),
             "loss of Dice (95 %)": show_interval(r.drop, r.low, r.high),

@@ -37,7 +37,15 @@ CLAIM = "networks are more sensitive to preprocessing than iterative methods"
 REFERENCE = STANDARD.name
 FALSE_SHARE = 0.05  # of the findings among the explored conditions that may be false
 N_CARRYING = 2  # perturbations that are left out to see what a mean over all rests on
-SUMMARY = ["method", "mean", "worst", "low", "high", "worst_condition"]  # what is read of one
+SUMMARY = [
+    "method",
+    "mean",
+    "worst",
+    "low",
+    "high",
+    "worst_condition",
+    "n_conditions",
+]  # what is read of one
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
@@ -197,7 +205,7 @@ def _open(
         if verdicts
         else "**How sure.** Explored on few pairs: nothing here is a verdict."
     )
-    worst = summary.dropna(subset="worst").set_index("method")["worst"]
+    worst = _keep_whole(summary).set_index("method")["worst"]
     return Opening(
         headline,
         (
@@ -311,8 +319,14 @@ def _gain_text(drops: pd.DataFrame) -> str:
     )
 
 
+def _keep_whole(summary: pd.DataFrame) -> pd.DataFrame:
+    """Methods that were given every perturbation that any was given: the worst of a few is another thing."""
+    known = summary.dropna(subset="worst")
+    return known[known["n_conditions"] == known["n_conditions"].max()] if len(known) else known
+
+
 def _worst_text(summary: pd.DataFrame) -> str:
-    known = summary.dropna(subset="worst").set_index("method")
+    known = _keep_whole(summary).set_index("method")
     if known.empty:
         return "No drop could be measured."
     mean, worst = (describe_families(known[c].astype(float)) for c in ("mean", "worst"))

@@ -190,6 +190,8 @@ def _gain_text(gain: pd.DataFrame) -> str:
     if gain.empty:
         return "No pair was registered at two resolutions, so no gain can be said."
     last = gain.loc[gain.groupby(["arm", "method"], sort=False)["to_mm"].idxmin()]
+    if (last["n_pairs"] > 1).any():
+        last = last[last["n_pairs"] > 1]  # one pair says nothing of the next
     parts = [
         f"{NAMES.get(arm, arm)}, from {start:g} to {end:g} mm: "
         + describe_families(rows.set_index("method")["gain"])
