@@ -162,12 +162,12 @@ def say_wall(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
         return f"How much memory networks need at {FINE_MM:g} mm was not measured."
     need, largest = _at(wall, FINE_MM), max(budgets)
     said = []
-    for form, words in (("slabs", "computed slab by slab"), ("whole", "computed whole")):
+    for form, words in (("slabs", "computed in slabs"), ("whole", "computed whole")):
         fit = need[form][need[form] <= largest]
         who = f"all {len(need)}" if len(fit) == len(need) else f"{len(fit)} of {len(need)}"
-        said.append(f"{who} fit into {find_budget(fit.max(), budgets):g} GB {words}" if len(fit)
-                    else f"none fits into {largest:g} GB {words}")  # fmt: skip
-    return f"At {FINE_MM:g} mm, networks can run: {' and '.join(said)}."
+        said.append(f"{who} fit into {find_budget(fit.max(), budgets):g} GB of memory {words}" if len(fit)
+                    else f"none fits into {largest:g} GB of memory {words}")  # fmt: skip
+    return f"At {FINE_MM:g} mm, networks can run: {', '.join(said)}."
 
 
 def _before(budget: float, budgets: Sequence[float]) -> float | None:

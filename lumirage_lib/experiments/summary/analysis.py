@@ -37,6 +37,10 @@ class Statement:
         Why its verdict by version 1 of the rules does not stand.
     instead : str
         What stands in the place of a verdict, where the claim has none.
+    short : str
+        What it is about, in two words.
+    untested : str
+        Why nothing tests it.
     place : tuple of str
         Preposition and name of the place in a sentence, where the arms have no names of their own.
     """
@@ -48,6 +52,8 @@ class Statement:
     notebooks: tuple[str, ...]
     replaced: str = ""
     instead: str = ""
+    short: str = ""
+    untested: str = ""
     place: tuple[str, str] = ("on", "")
 
 
@@ -61,6 +67,7 @@ STATEMENTS = (
         ("01_in_distribution",),
         "its families were whatever had been run on all pairs, some of it at coarser voxels; now they are "
         "declared by role",
+        short="T1w brains",
         place=("on", "T1w brains"),
     ),
     Statement(
@@ -71,6 +78,7 @@ STATEMENTS = (
         ("02_macaque",),
         "three independent brains decide nothing; true size shows networks that are not told the size, "
         "and is drawn, not judged",
+        short="macaques",
         place=("of", "macaques"),
     ),
     Statement(
@@ -83,6 +91,7 @@ STATEMENTS = (
         "FLAIR compared a method at 2 mm with networks at 1 mm, and thick slices with thin ones; "
         "synthesised contrasts were referred to images that had not been synthesised; three patients "
         "were given a verdict",
+        short="other contrasts",
     ),
     Statement(
         "resolution",
@@ -100,6 +109,7 @@ STATEMENTS = (
         "“while iterative methods benefit from increased resolution”",
         "not addressed in the abstract",
         (CHAPTER_OF_MEMORY,),
+        short="what 0.6 mm gains",
         place=("at", "0.6 mm"),
     ),
     Statement(
@@ -109,6 +119,7 @@ STATEMENTS = (
         "not addressed in the abstract",
         ("05_preprocessing",),
         "it rested on two of twenty-four perturbations; the paper's own two are primary now",
+        short="preprocessing",
         place=("with", ""),
     ),
     Statement(
@@ -117,6 +128,8 @@ STATEMENTS = (
         "the paper's networks are those of the LUMIR challenge",
         "“strong robustness to most domain shifts”",
         (),
+        short="the network that won the challenge",
+        untested="whose weights are not public",
     ),
 )
 
@@ -244,13 +257,16 @@ def analyse(judged: Judged, profile: str) -> Result:
     judges = {s.id: choose_judges(found) for s, found in rows}
     words = {s.id: s.instead or stats.combine(judges[s.id]) for s, _ in rows}
     first, deciding = _read_first(profile), [v for found in judges.values() for v in found]
-    sentences = say_answer(rows, first)
+    sentences = say_answer(rows)
     choices = take_dice(keep_finished(judged))
     return Result(
         opening=Opening(
             _count_verdicts(words), (*sentences, say_certainty(deciding)), tuple(deciding)
         ),
-        sentences=sentences,
+        sentences=(
+            *sentences,
+            *([say_certainty(deciding)] if any(v.word for v in deciding) else []),
+        ),
         cards=_write_cards(rows, words, choices, first, profile),
         arms=arms,
         arms_text="\n\n".join(
@@ -269,40 +285,38 @@ def analyse(judged: Judged, profile: str) -> Result:
 # ---- sentences -----------------------------------------------------------------------------------
 
 
-def say_answer(
-    rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]], first: pd.DataFrame
-) -> tuple[str, ...]:
-    """Plain sentences: where networks were trained, elsewhere, and what no verdict is about.
+def say_answer(rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]]) -> tuple[str, ...]:
+    """Plain sentences: where networks were trained, elsewhere, what is not finished, what is not tested.
 
-    What is not finished is said once, together, with what version 1 of the rules had said.
+    Where a claim is not finished, what was decided beside it stands in its place.
     """
     said: dict[str, str] = {}
-    waiting = []
+    waiting, beside = [], {}
     for statement, found in rows:
         judges = choose_judges(found)
         if not judges or statement.instead:
             continue
         if all(v.verdict == stats.INCOMPLETE for v in judges):
-            waiting.append(statement.claim[0].lower() + statement.claim[1:])
+            waiting.append(statement.short)
+            decided = [v for v in found if v.word and v not in judges and "never" not in v.claim.id]
+            beside |= {name_plainly(v.claim.id): v for v in decided}
             continue
         preposition, name = statement.place
         places = {name or name_plainly(v.claim.id): v for v in judges}
         said[statement.id] = say_together(places, preposition)
     trained = " ".join(said[k] for k in ("t1w", "macaque") if k in said)
     elsewhere = " ".join(said[k] for k in ("contrasts", "preprocessing", "gain") if k in said)
-    open_ones = ""
-    if waiting:
-        open_ones = (
-            f"{len(waiting)} of the paper's claims have no answer yet, because their registrations are "
-            "not finished and a part of them could mislead."
-        )
-        counts = first.drop_duplicates("statement")["scoreboard"].value_counts(sort=False)
-        if len(counts):
-            before = stats.join([f"{n} {word}" for word, n in counts.items()])
-            open_ones += (
-                f" An earlier version of the rules, replaced after an audit, had called {before}."
-            )
-    return tuple(t for t in (trained, elsewhere, open_ones, _say_memory()) if t)
+    aside = f"Beside the paper's claims: {_lower(say_together(beside))}" if beside else ""
+    open_ones = (
+        f"No answer yet on {stats.join(waiting)}: these runs are not finished." if waiting else ""
+    )
+    untested = [f"{s.short}, {s.untested}" for s, _ in rows if s.untested]
+    not_tested = f"Not tested: {stats.join(untested)}." if untested else ""
+    return tuple(t for t in (trained, elsewhere, aside, _say_memory(), open_ones, not_tested) if t)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _say_memory() -> str:

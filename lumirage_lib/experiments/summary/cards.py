@@ -16,7 +16,7 @@ def write_card(
     links: Mapping[str, str],
 ) -> str:  # fmt: skip
     """One claim; links are words and where they lead, left out where that is nowhere."""
-    more = "".join(
+    more = " · ".join(
         f'<a class="lm-card-link" href="{link}">{escape(words)}</a>'
         for words, link in links.items()
         if link

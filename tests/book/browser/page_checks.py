@@ -58,6 +58,42 @@ def find_widest(page) -> list[str]:
     )
 
 
+LEAST_PX = 9
+# Of every text of an SVG: its size over the width of the picture, as the browser lays it out.
+SHARES = """() => {
+    const root = document.documentElement, width = root.viewBox.baseVal.width;
+    return [...document.querySelectorAll('text')].filter(t => t.textContent.trim()).map(t =>
+        parseFloat(getComputedStyle(t).fontSize) * t.getCTM().a / root.getCTM().a / width)
+}"""
+# Figures with their SVG, and text of drawings that are part of the page.
+DRAWINGS = """() => ({
+    figures: [...document.querySelectorAll('figure')].map(f =>
+        [f.querySelector('img')?.clientWidth, f.querySelector('figcaption a[href$=".svg"]')?.href])
+        .filter(([width, link]) => width && link),
+    texts: [...document.querySelectorAll('svg text')].filter(t => t.textContent.trim() && t.checkVisibility())
+        .map(t => [t.textContent.trim().slice(0, 30),
+            parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a])
+})"""
+
+
+def find_small_text(page, shares: dict[str, float]) -> list[str]:
+    """Figures and drawings of which some text is shown smaller than 9 px.
+
+    `shares` keeps what was found of a figure, for the same page at another width.
+    """
+    drawings = page.evaluate(DRAWINGS)
+    faults = [f"{px:.1f} px: {text!r}" for text, px in drawings["texts"] if px < LEAST_PX - 0.05]
+    for width, link in drawings["figures"]:
+        if link not in shares:
+            figure = page.context.new_page()
+            figure.goto(link)
+            shares[link] = min(figure.evaluate(SHARES), default=1.0)
+            figure.close()
+        if shares[link] * width < LEAST_PX - 0.05:
+            faults.append(f"{shares[link] * width:.1f} px at {width} px: {link.rsplit('/', 1)[-1]}")
+    return faults
+
+
 def find_barriers(page) -> list[str]:
     """What axe finds by the rules of WCAG 2.1, A and AA."""
     from axe_playwright_python.base import AXE_SCRIPT

@@ -55,6 +55,28 @@ def test_pages_are_sound(browser, width, scheme):
     assert not faults, "\n".join(faults)
 
 
+def test_text_of_figures_can_be_read(browser):
+    """As they are shown on a desk and on a tablet; on a phone a figure opens as SVG."""
+    faults, smallest, shares = [], [], {}
+    for width in (1280, 768):
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        for path in PAGES:
+            page, _ = page_checks.open_page(context, path.as_uri())
+            for part in (".lumirage-explorer", ".lumirage-viewer"):
+                if page.locator(part).count():
+                    page.locator(part).first.scroll_into_view_if_needed()
+                    page.wait_for_selector(f"{part}[data-ready]", timeout=30_000)
+            found = page_checks.find_small_text(page, shares)
+            faults += [f"{path.name} at {width}: {line}" for line in found]
+            widths = [w for w, _ in page.evaluate(page_checks.DRAWINGS)["figures"]]
+            smallest += [(w, width) for w in widths]
+            page.close()
+        context.close()
+    print(f"\n{len(shares)} figures, shown {min(smallest)[0]} px wide or wider")
+    assert shares
+    assert not faults, "\n".join(faults)
+
+
 def test_nothing_is_cut_on_paper(browser):
     """At the width of an A4 sheet, as it is printed."""
     context = browser.new_context(viewport={"width": 680, "height": 960})

@@ -17,6 +17,8 @@ def test_pages_are_sound(browser, site, width):
     for path in sorted(set(pages) - set(stand_ins[1:])):  # which are all alike
         page, wrong = page_checks.open_page(context, path.as_uri())
         found = wrong + page_checks.find_faults(page) + page_checks.find_barriers(page)
+        if width > 700:
+            found += page_checks.find_small_text(page, {})
         if found:
             faults[path.name] = found
         page.close()
