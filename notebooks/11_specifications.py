@@ -87,7 +87,7 @@ pages.say(result.table)
 # %% tags=["remove-input"]
 pages.say(result.texts["oasis"])
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 show_curve("oasis")
 
 # %% [markdown]
@@ -96,7 +96,7 @@ show_curve("oasis")
 # %% tags=["remove-input"]
 pages.say(result.texts["synthesised: T2w"])
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 show_curve("synthesised: T2w")
 
 # %% [markdown]
@@ -105,7 +105,7 @@ show_curve("synthesised: T2w")
 # %% tags=["remove-input"]
 pages.say(result.texts["synthesised: T2*w"])
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 show_curve("synthesised: T2*w")
 
 # %% [markdown]
@@ -114,7 +114,7 @@ show_curve("synthesised: T2*w")
 # %% tags=["remove-input"]
 pages.say(result.texts["nichart at 1 mm: FLAIR"])
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 show_curve("nichart at 1 mm: FLAIR")
 
 # %% [markdown]
@@ -123,7 +123,7 @@ show_curve("nichart at 1 mm: FLAIR")
 # %% tags=["remove-input"]
 pages.say(result.texts["preprocessing: tight crop"])
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 show_curve("preprocessing: tight crop")
 
 # %% [markdown]
@@ -132,7 +132,7 @@ show_curve("preprocessing: tight crop")
 # %% tags=["remove-input"]
 pages.say(result.texts["preprocessing: LPS not told"])
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 show_curve("preprocessing: LPS not told")
 
 # %% [markdown]
@@ -141,7 +141,7 @@ show_curve("preprocessing: LPS not told")
 # %% tags=["remove-input"]
 pages.say(result.texts["0.6 mm"])
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 show_curve("0.6 mm")
 
 # %% [markdown]

@@ -33,7 +33,7 @@ DOORS = (  # title, profile whose first page it leads to or a page, what is behi
     (
         "Teach (90 min)",
         "lab/index",
-        "Six lessons and a capstone; and every chapter ends with an exercise and a folded solution.",
+        "Six lessons, then a capstone. Every chapter ends with an exercise and a folded solution.",
     ),
 )
 

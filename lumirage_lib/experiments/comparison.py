@@ -101,20 +101,18 @@ def tabulate_networks(changes: pd.DataFrame) -> str:
     rows = changes.to_dict("records")
     if not rows:
         return "No comparison has all of its pairs yet."
-    changed = any(row["reference"] for row in rows)
+    changed, failed = (any(row[name] for row in rows) for name in ("reference", "n_failed"))
     return make_table(
         {
             "networks": name_of(row["method"]),
             "deep − iterative, Dice (95 %)": show_interval(row["change"], row["low"], row["high"]),
-            "images": name_plainly(name_claim(row["arm"], row["condition"])),
-        }
-        | ({"against": row["reference"]} if changed else {})
-        | {
+            "images": name_plainly(name_claim(row["arm"], row["condition"]))
+            + (f", against {row['reference']}" if changed else ""),
             "networks' own": show(row["deep"], sign=bool(row["reference"])),
             "iterative": show(row["iterative"], sign=bool(row["reference"])),
             "pairs": row["n_pairs"],
-            "failed": row["n_failed"],
         }
+        | ({"failed": row["n_failed"]} if failed else {})
         for row in rows
     )
 

@@ -270,7 +270,8 @@ def analyse(judged: Judged, profile: str) -> Result:
         cards=_write_cards(rows, words, choices, first, profile),
         arms=arms,
         arms_text="\n\n".join(
-            f"**{s.claim}**\n\n" + list_verdicts({v.claim.id: v for v in found})
+            f"**{s.claim}**\n\n"
+            + (list_verdicts({v.claim.id: v for v in found}) or f"- {words[s.id].capitalize()}.")
             if found
             else f"**{s.claim}**\n\n- {(s.instead or stats.NOT_TESTED).capitalize()}."
             for s, found in rows
@@ -399,7 +400,7 @@ def _tabulate_first(words: Mapping[str, str], table: pd.DataFrame) -> str:
     return make_table(
         {
             "claim": statement.claim,
-            "now": words[statement.id],
+            "now": words[statement.id].replace(stats.INCOMPLETE, "not finished"),
             "version 1": f"{rows['scoreboard'].iloc[0]}: "
             + "; ".join(
                 f"{name_plainly(r.arm)} {r.verdict} ({show(r.estimate, sign=True)})"

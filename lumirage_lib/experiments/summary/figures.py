@@ -107,7 +107,7 @@ def plot_domains(domains: pd.DataFrame):
     axes.imshow(values, cmap="PuOr", vmin=-reach, vmax=reach, aspect="auto")
     for (i, j), value in np.ndenumerate(values.to_numpy()):
         if np.isfinite(value):
-            shade = "white" if abs(value) > 0.8 * reach else "black"
+            shade = "white" if abs(value) > 0.55 * reach else "black"
             axes.text(
                 j, i, show(value, 2, sign=True), ha="center", va="center", fontsize=8, color=shade
             )
