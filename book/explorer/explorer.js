@@ -101,7 +101,7 @@
   function ticks(low, high, count = 5) {
     const rough = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map(f => f * power).find(s => s >= rough), found = [];
-    for (let t = Math.ceil(low / step) * step; t <= high + 1e-9; t += step) found.push(Number(t.toPrecision(6)));
+    for (let t = Math.ceil(low / step) * step; t <= high + 1e-9; t += step) found.push(Math.abs(t) < step / 1e6 ? 0 : Number(t.toPrecision(6)));
     return found;
   }
 
@@ -110,7 +110,7 @@
     const room = (high - low || Math.abs(high) || 1) * 0.06;
     low -= room; high += room;
     const place = v => from + (v - low) / (high - low) * (to - from);
-    return Object.assign(place, { ticks: ticks(low, high) });
+    return Object.assign(place, { ticks: ticks(low, high, Math.max(2, Math.min(5, Math.abs(to - from) / 60))) });
   }
 
   function mark(parent, family, x, y, colour, chosen, title, clicked) {
@@ -132,7 +132,7 @@
     return svg;
   }
 
-  const format = v => (Math.abs(v) >= 100 ? v.toFixed(0) : Math.abs(v) >= 10 ? v.toFixed(1) : v.toFixed(3));
+  const format = v => v.toFixed(Math.abs(v) >= 100 ? 0 : Math.abs(v) >= 10 ? 1 : 3).replace("-", "\u2212");
   const shorten = (text, width, most = Math.floor(width / 6.8)) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
   const nameOf = pair => `${pair[0]} onto ${pair[1]}`;
 
@@ -144,7 +144,7 @@
     const x = scale(rows.map(i => valueOf(table, i)), left, width - 12);
     for (const t of x.ticks) {
       draw(svg, "line", { x1: x(t), x2: x(t), y1: 4, y2: height - 34, class: "grid" });
-      draw(svg, "text", { x: x(t), y: height - 20, "text-anchor": "middle" }, String(t));
+      draw(svg, "text", { x: x(t), y: height - 20, "text-anchor": "middle" }, String(t).replace("-", "\u2212"));
     }
     draw(svg, "text", { x: (left + width) / 2, y: height - 4, "text-anchor": "middle" }, what);
     used.forEach(([method, index], k) => {
@@ -168,8 +168,8 @@
     for (const t of x.ticks) {
       draw(svg, "line", { x1: x(t), x2: x(t), y1: 10, y2: side - edge, class: "grid" });
       draw(svg, "line", { x1: edge, x2: side - 10, y1: y(t), y2: y(t), class: "grid" });
-      draw(svg, "text", { x: x(t), y: side - edge + 16, "text-anchor": "middle" }, String(t));
-      draw(svg, "text", { x: edge - 6, y: y(t) + 4, "text-anchor": "end" }, String(t));
+      draw(svg, "text", { x: x(t), y: side - edge + 16, "text-anchor": "middle" }, String(t).replace("-", "\u2212"));
+      draw(svg, "text", { x: edge - 6, y: y(t) + 4, "text-anchor": "end" }, String(t).replace("-", "\u2212"));
     }
     const low = Math.min(...all), high = Math.max(...all);
     draw(svg, "line", { x1: x(low), y1: y(low), x2: x(high), y2: y(high), class: "diagonal" });
@@ -193,7 +193,7 @@
     const x = scale([0, ...found.map(s => s.value)], left, width - 14);
     for (const t of x.ticks) {
       draw(svg, "line", { x1: x(t), x2: x(t), y1: 20, y2: height, class: "grid" });
-      draw(svg, "text", { x: x(t), y: 14, "text-anchor": "middle" }, String(t));
+      draw(svg, "text", { x: x(t), y: 14, "text-anchor": "middle" }, String(t).replace("-", "\u2212"));
     }
     draw(svg, "line", { x1: x(0), x2: x(0), y1: 20, y2: height, class: "diagonal" });
     found.forEach((s, k) => {
@@ -202,7 +202,7 @@
       draw(group, "rect", { x: 0, y: y - line / 2, width, height: line, class: "hit" });
       draw(group, "text", { x: left - 8, y: y + 4, "text-anchor": "end", class: chosen ? "bold" : "" }, shorten(s.name, left - 8));
       draw(group, "circle", { cx: x(s.value), cy: y, r: chosen ? 6 : 4, fill: "currentColor" });
-      draw(group, "title", {}, `${s.name}: ${s.value.toFixed(3)}`);
+      draw(group, "title", {}, `${s.name}: ${format(s.value)}`);
       group.addEventListener("click", () => change("structure", chosen ? "" : s.name));
     });
   }

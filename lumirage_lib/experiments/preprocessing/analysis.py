@@ -132,7 +132,9 @@ def _find_tried(table: pd.DataFrame, method: str) -> list[str]:
         c: set(zip(g["fixed"], g["moving"], strict=True)) for c, g in rows.groupby("condition")
     }
     standard = pairs.get(REFERENCE, set())
-    return [name for name in PERTURBATIONS if standard & pairs.get(name, set())]
+    # One pair says nothing of the next; a run of one pair has no other.
+    least = min(2, len(table[["fixed", "moving"]].drop_duplicates()))
+    return [n for n in PERTURBATIONS if len(standard & pairs.get(n, set())) >= max(least, 1)]
 
 
 def explore(rows: pd.DataFrame, families: Families, decided: Sequence[str]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import scipy
 from ...cohorts import get_cohort
 from ...images.preprocess import PERTURBATIONS, STANDARD, prepare_pair
 from ...methods import colour_of, marker_of, name_of, order_of
-from ...stats import Verdict
+from ...stats import INCOMPLETE, Verdict
 from ..sentences import show
 from ..style import WIDTH, subplots
 from .plan import choose_conditions
@@ -93,7 +93,7 @@ def plot_differences(verdicts: Iterable[Verdict], explored: pd.DataFrame, false_
     rows = [
         (str(v.claim.condition), -v.estimate, -v.high, -v.low, True, "D")
         for v in verdicts
-        if np.isfinite(v.estimate)
+        if np.isfinite(v.estimate) and v.verdict != INCOMPLETE
     ]
     rows += [
         (r.condition, -r.change, -r.high, -r.low, r.q <= false_share, "o")
