@@ -124,8 +124,9 @@ def judge(
     """The verdict on one condition of an arm, before any adjustment.
 
     The number of pairs is that declared for the arm, where the declared families are compared.
-    "incomplete" where a member of a family was not run at all; "not decidable here" where no
-    registration that is missing could bring a fifth subject.
+    "not tested" where a run asks for no method of one side, "incomplete" where a member of a family
+    was not run at all; "not decidable here" where no registration that is missing could bring a fifth
+    subject.
     """
     declared = ARMS.get(arm)
     whole = declared is not None and declared.families == families
@@ -136,12 +137,12 @@ def judge(
     )  # fmt: skip
     needed = {condition} | ({reference} if reference else set())
     absent = set(families.methods) - set(_find_present(rows, families.methods, needed))
-    if absent or not families.deep or not families.iterative:
+    if not families.deep or not families.iterative:
+        found = stats.not_tested(claim, "a side of the comparison has no method here")
+    elif absent:
         names = name_some(m for m in families.methods if m in absent)
-        reason = (
-            f"not run yet: {names}" if absent else "a side of the comparison has no method here"
-        )
-        found = replace(stats.not_tested(claim, reason), verdict=stats.INCOMPLETE)
+        found = stats.not_tested(claim, f"not run yet: {names}")
+        found = replace(found, verdict=stats.INCOMPLETE)
     else:
         found = stats.decide(claim, rows)
     return _stop_waiting(found, rows[rows["condition"].isin(needed)])

@@ -41,7 +41,11 @@ _CLAUSES = {
         "{n} individuals {where} are too few for a verdict",
         "{n} individuals {where} are too few for a verdict",
     ),
-    stats.NOT_TESTED: ("nothing was tested {where}",) * 3,
+    stats.NOT_TESTED: (
+        "networks and iterative methods were not compared {where}",
+        "networks and iterative methods were not compared {where}",
+        "nothing was tested {where}",
+    ),
     stats.LABELS_DECIDE: ("the answer {where} depends on who drew the labels",) * 3,
 }
 
@@ -124,6 +128,8 @@ def say_certainty(verdicts: Sequence[stats.Verdict]) -> str:
     """How sure the answers are: pairs, people, interval, what would have been seen."""
     decided = [v for v in verdicts if np.isfinite(v.low) and v.word]
     if not decided:
+        if verdicts and all(v.verdict == stats.NOT_TESTED for v in verdicts):
+            return f"**How sure.** Nothing was compared: {verdicts[0].reason}."
         lacking = sum(v.verdict == stats.INCOMPLETE for v in verdicts)
         return (
             f"**How sure.** No interval yet: {count(lacking, 'comparison')} without all registrations, and a "

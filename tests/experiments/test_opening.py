@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lumirage_lib import stats
-from lumirage_lib.experiments.families import ARMS, name_claim, name_plainly
+from lumirage_lib.experiments.comparison import judge
+from lumirage_lib.experiments.families import ARMS, Families, name_claim, name_plainly
 from lumirage_lib.experiments.opening import find_kind, say_certainty, say_together, write_chips
 from lumirage_lib.stats import Claim, Interval, Verdict, find_word
 
@@ -52,6 +54,20 @@ def test_certainty_counts_pairs_and_says_when_there_is_none():
     assert "12 pairs of 10 subjects" in say_certainty([make_verdict(-0.03, -0.02)])
     waiting = make_verdict(np.nan, np.nan, verdict=stats.INCOMPLETE)
     assert "without all registrations" in say_certainty([waiting])
+
+
+def test_a_run_without_one_of_the_sides_is_compared_with_nothing_and_waits_for_nothing():
+    """A method of one's own beside the alignment alone: all was registered, no network was asked for."""
+    rows = pd.DataFrame(
+        {"method": ["mine"], "condition": "standard", "status": "ok", "dice": 0.6}
+        | {"fixed": ["1"], "moving": ["2"], "fixed_subject": ["1"], "moving_subject": ["2"]}
+    )
+    alone = Families((), ("mine",))
+    verdict = judge("own", rows, alone, "standard", says="equal", text="", where="", margin=0.01)
+    said = say_together({"T1w brains": verdict})
+    assert said == "Networks and iterative methods were not compared on T1w brains."
+    assert say_certainty([verdict]).endswith("a side of the comparison has no method here.")
+    assert "not tested" in write_chips([verdict])
 
 
 def test_chips_say_one_word_or_one_for_each_place():

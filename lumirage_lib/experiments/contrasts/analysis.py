@@ -149,7 +149,7 @@ def _judge(
     ):
         pairs = rows[["fixed", "moving"]].drop_duplicates().iloc[N_SCORED:]
         fresh = judge(arm, rows.merge(pairs), families, condition, reference=reference, **common)
-        if fresh.verdict != stats.INCOMPLETE or fresh.n_pairs:
+        if fresh.verdict not in (stats.INCOMPLETE, stats.NOT_TESTED) or fresh.n_pairs:
             name = f"{fresh.claim.id}, the {count(len(pairs), 'pair')} never scored before"
             found.append(replace(fresh, claim=replace(fresh.claim, id=name, n_pairs=None)))
     return found

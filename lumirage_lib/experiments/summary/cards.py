@@ -5,7 +5,7 @@ from html import escape
 
 import numpy as np
 
-from ...stats import INCOMPLETE, NOT_DECIDABLE, Verdict
+from ...stats import INCOMPLETE, NOT_DECIDABLE, NOT_TESTED, Verdict
 from ..sentences import show_interval
 
 WIDTH, HEIGHT = 240, 30  # of an interval, in pixels of its own
@@ -35,8 +35,8 @@ def draw_interval(verdict: Verdict, name: str, reach: float) -> str:
     The first pairs of a run are no result: no number stands beside "incomplete".
     """
     if verdict.verdict == INCOMPLETE or not np.isfinite(verdict.estimate):
-        few = verdict.verdict == NOT_DECIDABLE
-        why = "too few individuals" if few else "registrations not finished"
+        known = {NOT_DECIDABLE: "too few individuals", NOT_TESTED: "not compared"}
+        why = known.get(verdict.verdict, "registrations not finished")
         return f'<p class="lm-interval">{escape(name)}: {why}</p>'
 
     def at(value: float) -> float:
