@@ -107,7 +107,7 @@ if result.differences is not None:
         f"fig-{here}-structures",
         "Difference in Dice of each structure, deep minus iterative; mean over pairs and 95 % "
         f"interval over subjects, one at a time. {result.design} "
-        "Left: all structures in order. Right: the largest differences.",
+        "Above: the largest differences. Below: all structures in order.",
         f"Curve and bar chart of the mean Dice difference per structure. {result.structure_text}",
     )
 

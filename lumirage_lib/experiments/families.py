@@ -157,6 +157,7 @@ PLAIN_ARMS = {
     "template": "generated brains",
     "volumetry": "volumes by labels",
     "unchanged": "scans of one brain",
+    "FLAIR (nichart)": "real FLAIR",
     # Of version 1 of the rules.
     "in-distribution": "T1w",
     "resolution": "registrations that completed",

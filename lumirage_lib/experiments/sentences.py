@@ -43,8 +43,13 @@ def show_interval(estimate: float, low: float, high: float, *, digits: int = 3) 
 def make_table(
     rows: Iterable[Mapping[str, Any]], empty: str = "There is nothing to tabulate."
 ) -> str:
-    """Markdown table, one mapping a row; a sentence where there is none."""
+    """Markdown table, one mapping a row; a sentence where there is none.
+
+    A column *failed* that has nothing but zeros is left out: tables are as wide as a page.
+    """
     table = pd.DataFrame(list(rows))
+    if "failed" in table and not table["failed"].any():
+        table = table.drop(columns="failed")
     if table.empty:
         return empty
     return str(table.to_markdown(index=False, disable_numparse=True))

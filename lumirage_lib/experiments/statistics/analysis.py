@@ -12,6 +12,7 @@ from ...methods import name_of
 from ...runs.profiles import project_root
 from ..completeness import find_complete
 from ..experiment import Result
+from ..families import name_plainly
 from ..opening import Opening
 from ..run import Run
 from ..sentences import make_table, show, show_interval, write_design
@@ -59,6 +60,7 @@ def _coverage(table: pd.DataFrame) -> pd.DataFrame:
         least_over_pairs=("naive, least", "min"),
     )
     out = out.round(3).reset_index()
+    out["arm"] = out["arm"].map(name_plainly)
     return out[["arm", "least", "greatest", "least_over_pairs", "pairs", "subjects", "residuals"]]
 
 
