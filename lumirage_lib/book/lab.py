@@ -1,5 +1,6 @@
 """The lab's pages: lessons run without a browser, what they show kept, and the slides."""
 
+import contextlib
 import json
 import os
 import time
@@ -12,9 +13,10 @@ from rich.console import Console
 from ..errors import InputError
 from ..files import hash_of
 from ..runs.profiles import project_root
-from .notebooks import execute_notebook
+from .notebooks import environment, execute_notebook, warm_kernel
+from .walk import describe_walk
 
-SMOKE_STEPS = 2  # of training: enough to run every cell
+SMOKE_STEPS, SMOKE_PAIRS = 2, "2"  # of training, and to measure on: enough to run every cell
 LIVE = "live"  # tag of cells that show what is kept anyway
 
 
@@ -39,22 +41,20 @@ def find_lesson(number: int) -> str:
     raise InputError(f"no lesson {number}; there are {', '.join(lessons)}")
 
 
-def execute(name: str, page: Path, steps: int | None) -> tuple[float, float]:
+def lab_environment(**more: str):
+    """Kernels that start within find the modules that lessons import by short names."""
+    paths = [str(project_root() / "notebooks" / "lab"), os.environ.get("PYTHONPATH")]
+    return environment({"PYTHONPATH": os.pathsep.join(filter(None, paths)), **more})
+
+
+def execute(name: str, page: Path, steps: int | None, kernel=None) -> tuple[float, float]:
     """Run a lesson by papermill into a page; `steps` of training, None: as many as it says.
 
     Returns seconds by the clock, and by the processor: on a busy machine only these can be compared.
     """
-    folder = list_lessons()[name].parent
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), *([before] if before else [])])
     start, used = time.perf_counter(), os.times()
-    try:
-        execute_notebook(f"lab/{name}", {} if steps is None else {"steps": steps}, page)
-    finally:
-        if before is None:
-            os.environ.pop("PYTHONPATH")
-        else:
-            os.environ["PYTHONPATH"] = before
+    with lab_environment():
+        execute_notebook(f"lab/{name}", {} if steps is None else {"steps": steps}, page, kernel)
     now = os.times()
     processor = sum(now[:4]) - sum(used[:4])  # of this process, and of the kernel, which has ended
     return time.perf_counter() - start, processor
@@ -113,47 +113,33 @@ def show_outputs(page: Path, folder: Path) -> int:
     return lacking
 
 
-def describe_times(path: Path) -> str:
-    """The table of what each lesson took when its outputs were kept."""
-    if not path.exists():
-        return "No full run has been kept (`lumirage lab --all --keep`).\n"
-    times = json.loads(path.read_text())
-    total = sum(t["processor_s"] for t in times)
-    rows = [
-        f"| {t['lesson'].split('_')[0]} | {t['processor_s']} |"
-        for t in [*times, {"lesson": "all", "processor_s": total}]
-    ]
-    head = (
-        "Processor seconds of the run whose outputs these pages show, the start of Python included:"
-    )
-    return "\n".join([head, "", "| lesson | processor seconds |", "|---|---|", *rows, ""])
-
-
 def write_pages(console: Console) -> None:
     """The lab's pages of the book: every cell run with few steps, outputs of the full run shown."""
     import nbformat
 
     root = project_root()
-    target = root / "book" / "experiments" / "lab" / "times.md"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(describe_times(root / "results" / "lab" / "times.json"))
+    target, kept = root / "book" / "experiments" / "lab", root / "results" / "lab"
+    target.mkdir(parents=True, exist_ok=True)
     texts = [p.read_text() for p in sorted((root / "notebooks" / "lab").glob("*.*")) if p.is_file()]
+    digests = {}
     for name in list_lessons():
-        page, kept = (
-            root / "book" / "experiments" / "lab" / f"{name}.ipynb",
-            root / "results" / "lab",
-        )
-        outputs = kept / name / "outputs.json"
+        page, outputs = target / f"{name}.ipynb", kept / name / "outputs.json"
         digest = hash_of([*texts, outputs.read_text() if outputs.exists() else ""])
-        if page.exists() and nbformat.read(page, as_version=4).metadata.get("lab") == digest:
-            continue
-        seconds, _ = execute(name, page, SMOKE_STEPS)
-        lacking = show_outputs(page, kept / name)
-        notebook = nbformat.read(page, as_version=4)
-        notebook.metadata["lab"] = digest
-        nbformat.write(notebook, page)
-        note = f", {lacking} cells show the smoke run" if lacking else ""
-        console.print(f"lab {name}: done in {seconds:.0f} s{note}")
+        if not page.exists() or nbformat.read(page, as_version=4).metadata.get("lab") != digest:
+            digests[name] = digest
+    kernel = warm_kernel(target) if digests else contextlib.nullcontext()
+    with lab_environment(LUMIRAGE_LAB_PAIRS=SMOKE_PAIRS), kernel as clear:
+        for name, digest in digests.items():
+            page = target / f"{name}.ipynb"
+            seconds, _ = execute(name, page, SMOKE_STEPS, clear())
+            lacking = show_outputs(page, kept / name)
+            notebook = nbformat.read(page, as_version=4)
+            notebook.metadata["lab"] = digest
+            nbformat.write(notebook, page)
+            note = f", {lacking} cells show the smoke run" if lacking else ""
+            console.print(f"lab {name}: done in {seconds:.0f} s{note}")
+    pages = [target / f"{name}.ipynb" for name in list_lessons()]
+    (target / "times.md").write_text(describe_walk(kept / "times.json", pages))
 
 
 def write_slides(target: Path) -> Path:

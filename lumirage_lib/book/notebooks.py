@@ -87,13 +87,17 @@ def resolve_parameters(name: str, profile: str, given: Mapping | None = None) ->
 
 
 LONGEST = 1000  # characters of an exception of a cell that are told
+# A kernel is interrupted to end it, and would call that an error on the terminal.
+QUIET = ["--log-level=CRITICAL"]
 # What tells the pages of one notebook apart.
 ABOUT_PAGE = ("of", "landing")  # what an output says of its whole page
 TITLES = {"demo": " (live demo)", "smoke": " (smoke run)"}
 
 
-def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
+def execute_notebook(name: str, parameters: Mapping, output: Path, kernel=None) -> Path:
     """Execute by papermill, in this process's environment, and write a page for the book.
+
+    `kernel`, of :func:`warm_kernel`, is used and left running; without one, a kernel is started for the page.
 
     Figures that the notebook showed with :func:`lumirage_lib.book.pages.show` get their caption, name and
     alternative text as cell metadata, which is how the book makes numbered figures of them. The page
@@ -114,10 +118,9 @@ def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
         "display_name": "Python 3",
         "language": "python",
     }
-    environment = {"LUMIRAGE_ROOT": str(project_root()), "PYTHONWARNINGS": "ignore"}
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
-        with replacing(output) as draft, _environment(environment):
+        with replacing(output) as draft, environment(_of_kernels()):
             nbformat.write(source, draft)
             try:
                 papermill.execute_notebook(
@@ -128,8 +131,8 @@ def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
                     progress_bar=False,
                     cwd=str(output.parent),
                     config=_kernel_config(),
-                    # It is interrupted to end it, and would call that an error on the terminal.
-                    extra_arguments=["--log-level=CRITICAL"],
+                    extra_arguments=QUIET,
+                    km=kernel,
                 )
             except papermill.PapermillExecutionError as error:
                 failed = output.with_suffix(".failed.ipynb")
@@ -145,6 +148,32 @@ def execute_notebook(name: str, parameters: Mapping, output: Path) -> Path:
     return output
 
 
+@contextlib.contextmanager
+def warm_kernel(cwd: Path):
+    """A kernel that short pages take in turn: what they import takes longer than what they do.
+
+    Yields a function that forgets all names of the page before and returns the kernel's manager.
+    """
+    from jupyter_client.manager import KernelManager
+
+    with environment(_of_kernels()):
+        manager = KernelManager(kernel_name="python3", config=_kernel_config())
+        manager.start_kernel(cwd=str(cwd), extra_arguments=QUIET)
+    client = manager.blocking_client()
+
+    def clear() -> KernelManager:
+        client.execute_interactive("%reset -f", silent=True, output_hook=lambda message: None)
+        return manager
+
+    try:
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        yield clear
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
 def _kernel_config():
     """Encrypt what goes between this process and the kernel, where ZeroMQ was built for it.
 
@@ -158,8 +187,13 @@ def _kernel_config():
     return Config(KernelManager={"transport_encryption": policy})
 
 
+def _of_kernels() -> dict[str, str]:
+    return {"LUMIRAGE_ROOT": str(project_root()), "PYTHONWARNINGS": "ignore"}
+
+
 @contextlib.contextmanager
-def _environment(values: Mapping[str, str]):
+def environment(values: Mapping[str, str]):
+    """Variables of the environment within, and as they were after."""
     before = {k: os.environ.get(k) for k in values}
     os.environ.update(values)
     try:

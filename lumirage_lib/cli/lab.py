@@ -6,21 +6,40 @@ from typing import Annotated
 
 import typer
 
+from ..files import read_yaml
 from ..runs.profiles import project_root
 from ._console import console
 
 app = typer.Typer()
 
 
-def open_lesson(name: str) -> Path:
-    """The student's own copy of a lesson, beside its source; one that is there is left as it is."""
+COLAB = """\
+import sys
+
+if "google.colab" in sys.modules:  # elsewhere this cell does nothing
+    !git clone --depth 1 {repository} lumirage
+    %pip install -q -r lumirage/requirements.txt
+    %pip install -q --no-deps -e lumirage
+    %cd lumirage/notebooks/lab
+"""
+
+
+def open_lesson(name: str, repository: str = "") -> Path:
+    """The student's own copy of a lesson, beside its source; one that is there is left as it is.
+
+    Where the project is published, the copy begins with a cell that sets Colab up.
+    """
     import jupytext
+    from nbformat.v4 import new_code_cell
 
     from ..book.lab import list_lessons, read_source
 
     copy = list_lessons()[name].with_suffix(".ipynb")
     if not copy.exists():
-        jupytext.write(read_source(name), copy)
+        notebook = read_source(name)
+        if repository:
+            notebook.cells.insert(1, new_code_cell(COLAB.format(repository=repository)))
+        jupytext.write(notebook, copy)
     return copy
 
 
@@ -51,7 +70,8 @@ def lab(
         import subprocess
         import sys
 
-        copy = open_lesson(names[0])
+        given = read_yaml((root / "_config.yml").read_text(), "_config.yml")["sphinx"]["config"]
+        copy = open_lesson(names[0], given["html_theme_options"]["repository_url"])
         console.print(f"your copy: {copy}")
         command = [sys.executable, "-m", "jupyterlab", str(copy)]
         raise typer.Exit(subprocess.run(command, cwd=copy.parent).returncode)
@@ -67,5 +87,9 @@ def lab(
     if run_all:
         clock, processor = (sum(t[k] for t in times) for k in ("seconds", "processor_s"))
         console.print(f"lab: {clock} s, {processor} s of processor")
-        if keep:
-            (root / "results" / "lab" / "times.json").write_text(json.dumps(times, indent=1) + "\n")
+    if keep:
+        path = root / "results" / "lab" / "times.json"
+        before = {t["lesson"]: t for t in json.loads(path.read_text())} if path.exists() else {}
+        now = before | {t["lesson"]: t for t in times}
+        kept = [now[name] for name in list_lessons() if name in now]
+        path.write_text(json.dumps(kept, indent=1) + "\n")

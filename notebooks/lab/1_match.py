@@ -16,11 +16,11 @@
 # **Goals.** You can say what fixed, moving, displacement and moved are. You can read a displacement, and
 # you know what it means that it pulls. You have registered one pair by an iterative method and by a network.
 #
-# **You need** Python with arrays; no anatomy. **Time** 10 minutes.
+# **You need** Python with arrays; no anatomy. **It helps** to have seen a brain image. **Time** 10 minutes.
 #
 # ```{admonition} Write down before you start
 # :class: tip
-# Two methods will match two brains: *greedy* searches anew for this pair; a *network* has seen a thousand pairs and
+# Two methods will match two brains: *greedy* searches anew for this pair; a *network* has seen many pairs and
 # answers at once. Which will match better? Which will be faster, and by what factor? Write one line.
 # ```
 

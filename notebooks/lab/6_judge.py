@@ -16,7 +16,7 @@
 # **Goals.** You compute a difference in differences by hand. You know why thirty pairs of six brains are not thirty
 # observations, what the two effect sizes divide by, and that "not different" is not "equal".
 #
-# **You need** lesson 4, mean and standard deviation. **Time** 10 minutes.
+# **You need** lesson 4, mean and standard deviation. **It helps** to know intervals. **Time** 10 minutes.
 #
 # ```{admonition} Write down before you start
 # :class: tip

@@ -16,7 +16,7 @@
 # **Goals.** You write down what you claim, by which rule it will be decided and on how many pairs, *before* you run;
 # you run it through the machinery of this book; you report whatever comes out.
 #
-# **You need** all six lessons. **Time** 90 minutes, most of them writing; as homework, a week.
+# **You need** all six lessons. **It helps** to know git. **Time** 90 minutes, most of them writing; as homework, a week.
 
 # %% tags=["parameters"]
 steps: int = 0  # nothing is trained here
@@ -27,6 +27,14 @@ import subprocess
 import sys
 
 import labkit
+
+# %% [markdown]
+# ## Wrap-up quiz
+#
+# Three questions over all lessons, before you begin.
+
+# %% tags=["hide-input"]
+labkit.quiz("all")
 
 # %% [markdown]
 # ## 1. Before the run

@@ -90,6 +90,11 @@ def dim(images, factor=0.3):
     return factor * images
 
 
+def outline(images):
+    """White where the brain is, and nothing in it: a control image for all that keeps the outline."""
+    return (images > BRAIN).float()
+
+
 def _same(x):
     return x
 
@@ -113,6 +118,7 @@ CHANGES = {
     "header x 0.4": Change(shrink, grow, header=True),
     "shifted": Change(shift, lambda field: shift(field, -8)),
     "z-scored": Change(z_score),
+    "outline": Change(outline),
 }
 
 
@@ -127,5 +133,5 @@ def draw_curve(generator):
 
 
 def draw_scale(generator):
-    """A factor between 0.35 and 1, so that a network meets small brains too."""
-    return float(0.35 + 0.65 * torch.rand(1, generator=generator))
+    """A factor between 0.35 and 1, small ones more often: there is more to learn."""
+    return float(0.35 + 0.65 * torch.rand(1, generator=generator) ** 2)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 from breaks import draw_curve, draw_scale, shrink
-from network import halve, roughness, similarity
+from network import refine, roughness, similarity
 from slices import warp
 
 
@@ -45,19 +45,19 @@ def describe_mind(image):
     return torch.exp(-far / (spread + floor))
 
 
-def optimise(network, fixed, moving, steps=40, smooth=0.3, rate=0.1):
+def optimise(network, fixed, moving, steps=40, smooth=0.5, rate=0.1):
     """Instance optimisation: the network's answer, improved on the very pair by gradient steps."""
-    small = halve(fixed), halve(moving)
     with torch.no_grad():
-        field = network.match(*small)
+        coarse = F.avg_pool2d(network(fixed, moving), 2) / 2
     with torch.enable_grad():
-        field = field.clone().requires_grad_()
-        optimiser = torch.optim.Adam([field], lr=rate)
+        coarse = coarse.clone().requires_grad_()
+        optimiser = torch.optim.Adam([coarse], lr=rate)
         for _ in range(steps):
+            field = refine(coarse)
             loss = len(fixed) * (
-                1 - similarity(small[0], warp(small[1], field)) + smooth * roughness(field)
+                1 - similarity(fixed, warp(moving, field)) + smooth * roughness(field)
             )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-    return 2 * F.interpolate(field.detach(), scale_factor=2, mode="bilinear", align_corners=False)
+    return refine(coarse.detach())

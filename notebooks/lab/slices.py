@@ -9,6 +9,7 @@ true correspondence, which is returned with them. Images are torch tensors of sh
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,10 @@ class Pairs:
 
     def __len__(self):
         return len(self.fixed)
+
+    def take(self, which):
+        """Some of the pairs, by their numbers."""
+        return Pairs(*(value[which] for value in vars(self).values()))
 
 
 def sample(images, positions, mode="bilinear", padding="zeros"):
@@ -121,8 +126,20 @@ def draw_pairs(slices, n, generator, which=None):
     )
 
 
+def count(n):
+    """`n` pairs, or fewer where cells are only to be tried."""
+    return int(os.environ.get("LUMIRAGE_LAB_PAIRS", n))
+
+
+def make_training(n=128, seed=7):
+    """The pairs that a network learns from, over and over."""
+    generator = torch.Generator().manual_seed(seed)
+    return draw_pairs(load_slices(TRAINING), count(n), generator)
+
+
 def make_held_out(n=8, seed=999):
     """The pairs on which everything in the lab is measured, of subjects that no network has seen."""
+    n = count(n)
     generator = torch.Generator().manual_seed(seed)
     slices = load_slices(HELD_OUT)
     return draw_pairs(slices, n, generator, which=torch.arange(n) % len(slices[0]))

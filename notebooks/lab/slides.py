@@ -67,11 +67,12 @@
 # |---|---|---|
 # | inverted | ? | ? |
 # | folded | ? | ? |
+# | T2w | ? | ? |
 # | dimmed | ? | ? |
 # | header x 0.4 | ? | ? |
 # | shifted | ? | ? |
 #
-# *Everyone writes ten numbers. Then one command.*
+# *Everyone writes twelve numbers. Then one command.*
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 4. Three kinds of failure

@@ -12,7 +12,7 @@ import torch
 from labkit import compute_regained, compute_shares
 from measures import find_folds, measure_dice, measure_hd95, register, register_greedy, score
 from network import Network, similarity, train
-from slices import HELD_OUT, SHAPE, TRAINING, load_slices, warp
+from slices import HELD_OUT, SHAPE, TRAINING, warp
 
 
 def square(x, y, size=10):
@@ -60,7 +60,7 @@ def test_greedy_finds_a_shift_with_its_sign():
 def test_a_new_network_moves_nothing_and_a_trained_one_something(held_out):
     network = Network()
     assert network(held_out.fixed, held_out.moving).abs().max() < 0.01
-    again = [train(load_slices([0]), 2, seed=3)[1] for _ in range(2)]
+    again = [train(held_out, 2, seed=3)[1] for _ in range(2)]
     assert again[0] == again[1]  # the same seed, the same losses
 
 

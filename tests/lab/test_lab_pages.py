@@ -9,11 +9,12 @@ import re
 
 import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 from lab_folder import LAB
 from PIL import Image
 from typer.testing import CliRunner
 
-from lumirage_lib.book import lab
+from lumirage_lib.book import lab, notebooks, walk
 from lumirage_lib.cli import app
 from lumirage_lib.cli.lab import open_lesson
 from lumirage_lib.errors import InputError
@@ -121,3 +122,49 @@ def test_a_students_copy_is_never_overwritten(tmp_path, monkeypatch):
     copy = open_lesson("1_match")
     copy.write_text("mine")
     assert open_lesson("1_match").read_text() == "mine"
+
+
+def test_where_the_project_is_published_a_copy_sets_colab_up(tmp_path, monkeypatch):
+    source = tmp_path / "1_match.py"
+    source.write_text((LAB / "1_match.py").read_text())
+    monkeypatch.setattr(lab, "list_lessons", lambda: {"1_match": source})
+    cell = nbformat.read(open_lesson("1_match", "https://example.org/l"), as_version=4).cells[1]
+    assert "git clone --depth 1 https://example.org/l" in cell.source
+    TransformerManager().transform_cell(cell.source)  # IPython can read it
+
+
+def test_the_walk_counts_what_is_shown_unfolded(tmp_path, monkeypatch):
+    page, times = tmp_path / "3_train.ipynb", tmp_path / "times.json"
+    hidden = nbformat.v4.new_code_cell("not counted here", metadata={"tags": ["hide-cell"]})
+    quiet = nbformat.v4.new_code_cell("nor = here", metadata={"tags": ["hide-input"]})
+    quiet.outputs = [
+        nbformat.v4.new_output("display_data", {"text/html": "<p>four words of output"})
+    ]
+    asked = nbformat.v4.new_code_cell("my_gain = None")
+    asked.outputs = [picture("red")]
+    cells = [nbformat.v4.new_markdown_cell("# Three words here"), hidden, quiet, asked]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), page)
+    assert walk.count_page(page) == {"words": 3 + 4 + 2, "figures": 1, "answers": 1}
+    assert "No full run" in walk.describe_walk(times, [page])
+    times.write_text(json.dumps([{"lesson": "3_train", "seconds": 90, "processor_s": 60}]))
+    monkeypatch.setattr(walk, "FORMS", {"1 hour": (60, "3", True)})
+    lines = walk.describe_walk(times, [page]).splitlines()
+    assert lines[-1] == "| 1 hour | 3 | 2 | 58 |"  # trained before: less the minute of the machine
+    row = lines[4]
+    assert row == "| 3 | 9 | 1 | 1 | 0.5 | 1.0 | 1.0 | **2.5** |"
+
+
+def test_pages_share_a_kernel_but_no_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(notebooks, "notebook_source", lambda name: tmp_path / name)
+    (tmp_path / "a.py").write_text("# %% [markdown]\n# # A\n# %%\nx = 1\nimport os; os.getpid()\n")
+    (tmp_path / "b.py").write_text(
+        "# %% [markdown]\n# # B\n# %%\nprint('x' in globals())\nimport os; os.getpid()\n"
+    )
+    with notebooks.warm_kernel(tmp_path) as clear:
+        pages = [
+            notebooks.execute_notebook(n, {}, tmp_path / f"{n}.ipynb", clear())
+            for n in ("a.py", "b.py")
+        ]
+    first, second = (nbformat.read(page, as_version=4).cells[1].outputs for page in pages)
+    assert second[0].text == "False\n"
+    assert first[0].data["text/plain"] == second[1].data["text/plain"]  # one process
