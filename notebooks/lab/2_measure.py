@@ -16,7 +16,7 @@
 # **Goals.** You can compute Dice by hand, and you know what HD95, folding and true error see that it does
 # not. You have built a field that wins on Dice and is nonsense, and you can say why a ruler is chosen before the run.
 #
-# **You need** lesson 1. **It helps** to have seen a derivative. **Time** 15 minutes.
+# **You need** lesson 1. **It helps** to have seen a derivative. **Time** 12 minutes.
 #
 # ```{admonition} Write down before you start
 # :class: tip

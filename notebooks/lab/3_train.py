@@ -16,7 +16,7 @@
 # **Goals.** You have read a whole registration network and its training, one page of PyTorch, and watched it
 # learn. You can say what it is paid for, what it never sees, and on whom it is tested.
 #
-# **You need** lessons 1 and 2, and to have seen a convolution. **It helps** to know PyTorch. **Time** 20 minutes.
+# **You need** lessons 1 and 2, and to have seen a convolution. **It helps** to know PyTorch. **Time** 14 minutes.
 #
 # ```{admonition} Write down before you start
 # :class: tip

@@ -16,7 +16,7 @@
 # **Goals.** You have changed images so that a network fails, and you can tell a domain shift from lost information and
 # from a preprocessing error: by a control that learned nothing, and by a control image.
 #
-# **You need** lesson 3. **It helps** to know T1w from T2w. **Time** 20 minutes.
+# **You need** lesson 3. **It helps** to know T1w from T2w. **Time** 24 minutes.
 
 # %% tags=["parameters"]
 steps: int = 300  # of the network's training, as in lesson 3

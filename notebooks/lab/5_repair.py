@@ -16,7 +16,7 @@
 # **Goals.** You have repaired a network in four ways, you can say which repair mends which break, and you report what
 # a repair costs where nothing was broken.
 #
-# **You need** lesson 4. **It helps** to have heard of augmentation. **Time** 15 minutes, some of them waiting: four networks are trained.
+# **You need** lesson 4. **It helps** to have heard of augmentation. **Time** 20 minutes, some of them waiting: four networks are trained.
 
 # %% tags=["parameters"]
 steps: int = 300  # of every training, as in lesson 3
