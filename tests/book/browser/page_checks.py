@@ -62,8 +62,9 @@ LEAST_PX = 9
 # Of every text of an SVG: its size over the width of the picture, as the browser lays it out.
 SHARES = """() => {
     const root = document.documentElement, width = root.viewBox.baseVal.width;
+    const size = m => Math.hypot(m.a, m.b);  // also of what stands upright
     return [...document.querySelectorAll('text')].filter(t => t.textContent.trim()).map(t =>
-        parseFloat(getComputedStyle(t).fontSize) * t.getCTM().a / root.getCTM().a / width)
+        parseFloat(getComputedStyle(t).fontSize) * size(t.getCTM()) / size(root.getCTM()) / width)
 }"""
 # Figures with their SVG, and text of drawings that are part of the page.
 DRAWINGS = """() => ({
@@ -72,7 +73,7 @@ DRAWINGS = """() => ({
         .filter(([width, link]) => width && link),
     texts: [...document.querySelectorAll('svg text')].filter(t => t.textContent.trim() && t.checkVisibility())
         .map(t => [t.textContent.trim().slice(0, 30),
-            parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a])
+            parseFloat(getComputedStyle(t).fontSize) * Math.hypot(t.getScreenCTM().a, t.getScreenCTM().b)])
 })"""
 
 
