@@ -131,7 +131,7 @@ def write_pages(console: Console) -> None:
     with lab_environment(LUMIRAGE_LAB_PAIRS=SMOKE_PAIRS), kernel as clear:
         for name, digest in digests.items():
             page = target / f"{name}.ipynb"
-            seconds, _ = execute(name, page, SMOKE_STEPS, clear())
+            seconds, _ = execute(name, page, SMOKE_STEPS, clear() if clear else None)
             lacking = show_outputs(page, kept / name)
             notebook = nbformat.read(page, as_version=4)
             notebook.metadata["lab"] = digest

@@ -4,6 +4,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,7 +66,8 @@ def write_panel(path: Path, panel: Panel, plane: str) -> None:
         for name, cut in _crop(load_slices(blob), plane).items()
     }
     about = {"pair": panel.pair, "methods": list(panel.dice), "dice": list(panel.dice.values())}
-    np.savez_compressed(path, **kept, **about)
+    arrays: dict[str, Any] = {**kept, **about}
+    np.savez_compressed(path, **arrays)
 
 
 def read_panel(path: Path) -> Panel:

@@ -75,7 +75,8 @@ def segment(volume: Volume, margin: int = MARGIN) -> np.ndarray:
     from .networks.tissue import make_tissue_network
 
     # Channels last, dilated convolutions take a third of the time (benchmarks/segmenter.py).
-    network = make_tissue_network().to(memory_format=torch.channels_last_3d)
+    network = make_tissue_network()
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     load_weights(network, fetch(segmenter_weights(), quiet=True))
     framed = conform(volume)
     start, shape = bounding_box(framed.data > 0, margin)

@@ -37,7 +37,7 @@ def find_curves(run: Run) -> pd.DataFrame:
     if rows.empty:
         return pd.DataFrame(columns=["method", "place", "value", *PAIR, *MEASURES])
     values = {(e.condition, e.dose): dict(e.task.parameters) for e in entries}
-    n_places = pd.Series({m: max(d for k, d in values if k == m) + 1 for m, _ in values})
+    n_places = pd.Series([m for m, _ in values]).value_counts()
     rows = rows.assign(method=rows["condition"], place=rows["dose"].astype(int))
     n_done = rows.groupby(["method", "fixed", "moving"])["place"].transform("nunique")
     rows = rows[n_done == rows["method"].map(n_places)]

@@ -292,7 +292,7 @@ def say_answer(rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]]) -> tup
     Where a claim is not finished, what was decided beside it stands in its place.
     """
     said: dict[str, str] = {}
-    waiting, beside = [], {}
+    waiting, beside = list[str](), dict[str, stats.Verdict]()
     for statement, found in rows:
         judges = choose_judges(found)
         if not judges or statement.instead:
