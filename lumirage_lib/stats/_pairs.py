@@ -175,7 +175,9 @@ def compute_pair_values(
     InputError
         If the condition is needed and not given, or nothing was run.
     """
-    rows = check_pairs(table, measure)
+    # A run has forty columns more, and every selection would copy them.
+    needed = [c for c in dict.fromkeys((*COLUMNS, measure)) if c in table.columns]
+    rows = check_pairs(table[needed], measure)
     methods = choose_methods(rows, who)
     rows = rows[rows["method"].isin(methods)]
     if condition is None:
