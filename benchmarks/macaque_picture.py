@@ -1,8 +1,8 @@
-"""One pair of generated macaques at true size, moved by every method: the picture of chapter 02.
+"""One generated pair at the true size of a macaque, moved by every method: the picture of chapter 02.
 
 ``python benchmarks/macaque_picture.py`` writes ``book/pictures/macaque.npz``: one coronal slice of the fixed
-brain and of what each method made of the moving one. The images of the published run may not be drawn;
-these are seeded deformations of INIA19, which is CC BY. Needs its files, see the page on the data.
+brain and of what each method made of the moving one. The images of the published run may not be drawn, and
+no licence of INIA19 could be found written down, so these are deformations of the human template, shrunk.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ NOTEBOOK, SIZE = "02_macaque", "true size"
 
 
 def main() -> None:
-    if find_inia19() is None:
+    if folder := find_inia19():
         raise InputError(
-            "INIA19 is not here: install mricron-data or set LUMIRAGE_MRICRON to its folder"
+            f"{folder}: what is made of INIA19 is not published; take it out of the way"
         )
     methods = resolve_parameters(NOTEBOOK, "open")["methods"]
     given = {"methods": methods, "n_pairs": 1, "sizes": [SIZE], "jobs": 1}

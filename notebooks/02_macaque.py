@@ -116,8 +116,8 @@ whose = "One pair"
 if panel is None and PICTURE.exists():
     panel = read_panel(PICTURE)
     whose = (
-        "The images of this run may not be drawn. In their place one pair of generated macaques, deformed "
-        "from INIA19 (CC BY),"
+        "The images of this run may not be drawn. In their place one generated pair, a human template "
+        "deformed and shrunk to the size of a macaque,"
     )
 if panel is not None:
     pages.show(

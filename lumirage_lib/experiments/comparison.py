@@ -155,9 +155,8 @@ def _stop_waiting(verdict: stats.Verdict, rows: pd.DataFrame) -> stats.Verdict:
     last = verdict.claim.n_pairs is not None and len(pairs) >= verdict.claim.n_pairs
     if verdict.verdict != stats.INCOMPLETE or not last or n >= stats.LEAST_SUBJECTS:
         return verdict
-    few = f"{stats.count(n, 'subject')} of at least {stats.LEAST_SUBJECTS}"
     interval = replace(verdict.interval, n_subjects=n)
-    reason = f"{few}; {verdict.reason}"
+    reason = f"{stats.say_few(n)}; {verdict.reason}"
     return replace(verdict, verdict=stats.NOT_DECIDABLE, interval=interval, reason=reason)
 
 

@@ -13,7 +13,11 @@ Parameters = Mapping[str, Any]
 
 
 class Result(SimpleNamespace):
-    """What an analysis gives its page: sentences, tables and figure data; every number is computed."""
+    """What an analysis gives its page: sentences, tables and figure data; every number is computed.
+
+    `specify`, where there is one, gives the specifications of its verdicts; it takes long, so the pages about
+    all choices call it and no other.
+    """
 
 
 def _no_verdicts(result: Result) -> list[Verdict]:

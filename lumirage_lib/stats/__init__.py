@@ -21,6 +21,7 @@ from ._claims import (
     decide,
     find_word,
     not_tested,
+    say_few,
 )
 from ._design import count_subjects
 from ._effects import EffectSizes, compute_effect_sizes
@@ -83,6 +84,7 @@ __all__ = [
     "mean_difference",
     "not_tested",
     "plan_subjects",
+    "say_few",
     "sign_flip_subjects",
     "summarise",
     "summarise_drops",

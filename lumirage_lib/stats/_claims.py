@@ -272,7 +272,7 @@ def decide(claim: Claim, table: pd.DataFrame) -> Verdict:
         word, verdict, reason = "", INCOMPLETE, _lack(claim, table, tried + matched.n_missing)
     elif matched.n_subjects < LEAST_SUBJECTS:
         word, verdict = "", NOT_DECIDABLE
-        reason = f"{_sentences.count(matched.n_subjects, 'subject')} of at least {LEAST_SUBJECTS}"
+        reason = say_few(matched.n_subjects)
     elif np.isnan(interval.low):
         reason = "the pairs do not differ, so nothing tells the error"
     return Verdict(
@@ -286,6 +286,11 @@ def decide(claim: Claim, table: pd.DataFrame) -> Verdict:
         interval.compute_p() if word else np.nan,
         reason=reason,
     )
+
+
+def say_few(n_subjects: int) -> str:
+    """ "3 subjects of at least 5"."""
+    return f"{_sentences.count(n_subjects, 'subject')} of at least {LEAST_SUBJECTS}"
 
 
 def _nothing(level: float, n_failed: int = 0) -> Interval:

@@ -13,7 +13,7 @@ from lumirage_lib.cohorts import balanced_pairs, get_cohort
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import Run, charts, list_tasks
 from lumirage_lib.experiments.completeness import find_complete, keep_matched
-from lumirage_lib.experiments.contrasts import analysis, figures
+from lumirage_lib.experiments.contrasts import analysis, figures, parts
 from lumirage_lib.experiments.contrasts.plan import (
     DOSES,
     SCALED,
@@ -251,12 +251,12 @@ def test_a_contrast_is_divided_into_scaling_and_what_is_left():
     table["dice"] += np.where(deep, table["condition"].map(gain).fillna(0), 0)
     result = analysis.analyse(run, parameters)
     change = result.parts.set_index(["condition", "part"])["change"]
-    assert change["T2w", analysis.SCALING] == pytest.approx(-LOSS["T2w"] / 2, abs=0.003)
-    assert change["T2w", analysis.PROPER] == pytest.approx(-LOSS["T2w"] / 2, abs=0.003)
-    assert change["FLAIR", analysis.SCALING] == pytest.approx(0, abs=0.003)
+    assert change["T2w", parts.SCALING] == pytest.approx(-LOSS["T2w"] / 2, abs=0.003)
+    assert change["T2w", parts.PROPER] == pytest.approx(-LOSS["T2w"] / 2, abs=0.003)
+    assert change["FLAIR", parts.SCALING] == pytest.approx(0, abs=0.003)
     assert ("T2w", "contrast") not in change.index
     whole = result.changes.set_index(["condition", "method"])["change"]["T2w", "all networks"]
-    assert change["T2w", analysis.SCALING] + change["T2w", analysis.PROPER] == pytest.approx(whole)
+    assert change["T2w", parts.SCALING] + change["T2w", parts.PROPER] == pytest.approx(whole)
     (line,) = [x for x in result.scalings_table.splitlines() if "LapIRN" in x and "T2w" in x]
     assert [cell.strip() for cell in line.split("|")][-2] == "12"
     assert set(result.verdicts) == {f"{SYNTHESISED}: T2w", f"{SYNTHESISED}: FLAIR"}
@@ -273,7 +273,7 @@ def test_half_a_run_of_a_scaling_divides_nothing():
     some = run.registrations["arm"].eq(SCALED) & run.registrations["method"].eq("clapirn")
     rows = run.registrations.drop(run.registrations.index[some][:20])
     found = analysis.analyse(dataclasses.replace(run, registrations=rows), parameters).parts
-    assert analysis.SCALING not in set(found.query("condition == 'T2w'")["part"])
+    assert parts.SCALING not in set(found.query("condition == 'T2w'")["part"])
 
 
 def test_a_scaling_that_there_is_not_is_named():

@@ -101,6 +101,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         rescan_text=_say_rescans(table),
         cost_text=_say_cost(between),
         specifications=specifications,
+        specify=lambda: specifications,
         specification_text=specification_text,
         limits=list_points([*list_limits(run), *_list_limits(run, table)]),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),

@@ -84,7 +84,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         state=write_state(run, [*parameters["methods"], *parameters["explored_methods"]]),
         limits=_limits(run),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
-        specifications=specify_arms(run, verdicts.values(), arms),
+        specify=lambda: specify_arms(run, verdicts.values(), arms),
     )
 
 

@@ -78,7 +78,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         gain_text=gain_text,
         gain_table=_gain_table(gain),
         verdicts=verdicts,
-        specifications=specify_arms(run, verdicts.values(), split_arms(run)),
+        specify=lambda: specify_arms(run, verdicts.values(), split_arms(run)),
         verdict_text=decided
         or f"This run has no arm of generated brains that differ down to "
         f"{PRIMARY_MM:g} mm: no verdict.",

@@ -183,7 +183,7 @@ def collect_verdicts(
             experiment = EXPERIMENTS[notebook]
             result = experiment.analyse(run, parameters)
             found += [(notebook, verdict) for verdict in experiment.verdicts(result)]
-            choices.append(getattr(result, "specifications", choices[0]))
+            choices.append(result.specify() if hasattr(result, "specify") else choices[0])
             domains.append(measure_domains(run.registrations))
     out: dict[str, list[stats.Verdict]] = {}
     adjusted = adjust([verdict for _, verdict in found])
