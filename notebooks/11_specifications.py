@@ -54,8 +54,8 @@ if len(result.overview):
     pages.show(
         plot_choices(result.overview),
         f"fig-{here}-overview",
-        "Every comparison that is finished: the difference by every choice, in order, with 95 % intervals; "
-        "pairs and subjects of each stand with its own curve below. Grey band: within the margin.",
+        "Every comparison that is finished: the difference by every choice, in order, with 95 % intervals. "
+        f"{result.design} Grey band: within the margin.",
         f"Specification curves, one panel a claim. {result.opening.headline}",
     )
 

@@ -88,7 +88,9 @@ def specify_arms(
             rows = arms[arm][0]
             if "never scored" in verdict.claim.id:  # some of the pairs of another claim
                 continue
-            complete = find_complete(rows)
+            # What is still to be run under another condition of the arm takes nobody out of this one.
+            compared = {c for c in (verdict.claim.condition, verdict.claim.reference) if c}
+            complete = find_complete(rows[rows["condition"].isin(compared)])
             out.append(specify(run, verdict.claim, rows, complete, n_pairs=verdict.n_pairs))
     return pd.concat(out, ignore_index=True)
 

@@ -65,12 +65,16 @@ def run():
 
 
 @pytest.fixture(scope="module")
-def choices(run) -> pd.DataFrame:
+def verdict(run) -> stats.Verdict:
     claim = stats.Claim(
         CLAIM, "", "loses", ARM.families.deep, ARM.families.iterative,
         condition="T2w", reference="T1w again",
     )  # fmt: skip
-    verdict = stats.decide(claim, run.registrations)
+    return stats.decide(claim, run.registrations)
+
+
+@pytest.fixture(scope="module")
+def choices(run, verdict) -> pd.DataFrame:
     return specify_arms(run, [verdict], {ARM.name: (run.registrations, ARM.families)})
 
 
@@ -100,6 +104,18 @@ def test_numbers_of_a_choice(run, choices):
     change -= wide["greedy"]["T2w"] - wide["greedy"]["T1w"]
     assert row["estimate"] == pytest.approx(change.mean())
     assert row["low"] < row["estimate"] < row["high"] < 0
+
+
+def test_the_declared_families_are_whole_whatever_another_condition_still_lacks(
+    run, verdict, choices
+):
+    usual = choices[choices["declared"] & choices["usual"] & (choices["choice"] == "families")]
+    assert usual["estimate"].tolist() == [pytest.approx(verdict.estimate)]
+    rows = run.registrations
+    begun = rows[(rows["condition"] == "T2w") & (rows["method"] != "fireants-greedy")]
+    begun = begun.assign(condition="FLAIR", key="F" + begun["key"])
+    arms = {ARM.name: (pd.concat([rows, begun], ignore_index=True), ARM.families)}
+    pd.testing.assert_frame_equal(specify_arms(run, [verdict], arms), choices)
 
 
 def test_what_moves_the_answer_most(choices):

@@ -135,6 +135,20 @@ def test_groups_of_structures_are_told_apart(result):
     assert "cortical structures on synthesised T2w" in result.groups_text
 
 
+def test_groups_have_both_families_whole_or_no_number(entries):
+    """A baseline that is still to be run on FLAIR has its part in T2w, and FLAIR waits for it."""
+    parameters = {**PARAMETERS, "methods": ["greedy", "syn", "clapirn"], "real": {}, "doses": []}
+    run = make_run(plan_contrasts(parameters))
+    rows = run.registrations
+    late = rows["method"].eq("syn") & rows["condition"].eq("FLAIR")
+    few = dataclasses.replace(run, registrations=rows[~late])
+    whole = analysis.analyse(run, parameters).groups
+    found = analysis.analyse(few, parameters).groups
+    assert set(found["condition"]) == {"T1w again", "T2w"}
+    kept = whole[whole["condition"] != "FLAIR"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, kept)
+
+
 def test_sentences_say_what_is_missing_and_what_cannot_be_seen(result, entries):
     assert result.state == ""
     assert result.opening.headline.startswith("Networks lose more accuracy")

@@ -74,7 +74,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
              if len(rows[["fixed", "moving"]].drop_duplicates()) < count_declared(arm, families)]  # fmt: skip
     matched = matched[~matched["arm"].isin(begun)]
     scaled = compare_scalings(table, sides)
-    groups, parts = compare_groups(run, matched), split_changes(together[0], scaled)
+    groups, parts = compare_groups(run, sides), split_changes(together[0], scaled)
     doses = _average_doses(table)
     return Result(
         opening=_open(adjusted, together[0], doses),
@@ -164,32 +164,36 @@ def _measure(rows: pd.DataFrame, families: Families) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
-def compare_groups(run: Run, arms: pd.DataFrame) -> pd.DataFrame:
-    """Difference in differences by group of structures: arm, condition, group, change, n_structures."""
+def compare_groups(run: Run, sides: Mapping[str, tuple[pd.DataFrame, Families]]) -> pd.DataFrame:
+    """Difference in differences by group of structures: arm, condition, group, change, n_structures.
+
+    Of conditions that both families were tried on, with their reference, on every pair; the pairs are
+    those that all of them completed.
+    """
     tasks = {task.key: task for task in run.tasks}
     out = []
-    for arm, (_, families) in split_arms(run).items():
-        rows = arms[arms["arm"] == arm]
-        have = set(rows["method"])
-        deep, iterative = ([m for m in side if m in have] for side in
-                           (families.deep, families.iterative))  # fmt: skip
-        declared = ARMS.get(arm)
-        n_pairs = len(rows[["fixed", "moving"]].drop_duplicates())
-        begun = declared and families == declared.families and n_pairs < (declared.n_pairs or 0)
-        if not deep or not iterative or begun:
-            continue  # the first pairs of a run say nothing of structures
+    for arm, (rows, families) in sides.items():
+        if not families.deep or not families.iterative or rows.empty:
+            continue
         cohort = tasks[rows["key"].iloc[0]].get_cohort()
         first, names = next(iter(cohort.label_sets.items()))
         chosen = run.structures.query("rule == 'nearest' and label > 0")
-        chosen = chosen[chosen["label_set"] == first]
-        merged = rows[["key", "condition", "method"]].merge(
-            chosen[["key", "label", "dice"]], on="key"
-        )
-        means = merged.pivot_table("dice", ["condition", "label"], "method")
-        gap = means[deep].mean(axis=1) - means[iterative].mean(axis=1)
+        chosen = chosen.loc[chosen["label_set"] == first, ["key", "label", "dice"]]
+        rows = rows[rows["method"].isin(families.methods)]
         for condition, reference in find_references(arm, rows["condition"].unique()).items():
-            if not {condition, reference} <= set(gap.index.get_level_values("condition")):
-                continue  # the run has not come to one of the two
+            both = rows[rows["condition"].isin([condition, reference])]
+            tried = both.groupby(["fixed", "moving"])["key"].transform("size")
+            both = both[tried == 2 * len(families.methods)]
+            if len(both) < max(1, count_declared(arm, families)) * 2 * len(families.methods):
+                continue  # the first pairs of a run say nothing of structures
+            failed = both["status"].ne("ok").groupby([both["fixed"], both["moving"]])
+            both = both[~failed.transform("any")]
+            means = both.merge(chosen, on="key", suffixes=("_pair", "")).pivot_table(
+                "dice", ["condition", "label"], "method"
+            )
+            deep, iterative = (means[list(side)].mean(axis=1) for side in
+                               (families.deep, families.iterative))  # fmt: skip
+            gap = deep - iterative
             change = (gap.loc[condition] - gap.loc[reference]).rename("change").to_frame()
             by_group = change.join(names["group"]).groupby("group")["change"]
             out.append(

@@ -23,13 +23,15 @@ def analyse(judged: Judged) -> Result:
     claims = list(dict.fromkeys([*PRIMARY, *finished["claim"]]))
     curves = {claim: finished[finished["claim"] == claim] for claim in claims}
     dice = {claim: take_dice(mine) for claim, mine in curves.items() if len(take_dice(mine))}
+    overview = pd.concat(dice.values()) if dice else pd.DataFrame(columns=["claim"])
     return Result(
         opening=_open(dice),
         curves={claim: dice.get(claim, take_dice(mine)) for claim, mine in curves.items()},
         texts={
             claim: _say_claim(claim, mine, verdicts.get(claim)) for claim, mine in curves.items()
         },
-        overview=pd.concat(dice.values()) if dice else pd.DataFrame(columns=["claim"]),
+        overview=overview,
+        design=_design(overview) if dice else "",
         table=tabulate_choices(finished),
         beside=[claim for claim in dice if claim not in PRIMARY],
         designs={claim: _design(mine) for claim, mine in dice.items()},
