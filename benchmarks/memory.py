@@ -23,13 +23,13 @@ import torch
 from attention import match_plainly
 
 from lumirage_lib.methods import networks
-from lumirage_lib.methods.networks.memory import Shape, trace, whole_brain_grid
+from lumirage_lib.methods.networks.memory import Shape, count_tensors, trace, whole_brain_grid
 from lumirage_lib.methods.networks.slabs import convolve_whole
 from lumirage_lib.runs import memory
 from lumirage_lib.runs.child import measure, run_child
 
 TABLE = Path(__file__).with_suffix(".csv")
-NETWORKS = ["lapirn-disp", "lapirn-diff", "clapirn", "symnet", "voxelmorph", "vfa"]
+NETWORKS = ["lapirn-disp", "lapirn-diff", "clapirn", "symnet", "voxelmorph", "vfa", "lkunet"]
 SPACINGS_MM = [2.0, 1.5, 1.2, 1.0, 0.8, 0.6, 0.5]
 FORMS = ("slabs", "whole")
 BOUND_PERCENT = 10.0
@@ -59,14 +59,19 @@ def infer_plainly(shape: Shape, hand_back: bool):
     return usage
 
 
-def predict(network: str, form: str, shape: Shape) -> memory.Prediction:
+def count(network: str, form: str, shape: Shape) -> tuple[float, float]:
+    """What tensors take at the peak, and what the convolution library adds, MB."""
     if (network, form) != ("vfa", "whole"):
-        return memory.predict(network, shape, whole=form == "whole")
+        return count_tensors(network, shape, whole=form == "whole")
     with torch.device("meta"):
         module = networks.build("vfa")
         pair = [torch.empty(1, 1, *shape) for _ in range(2)]
-    graph_mb, library_mb = trace(lambda *pair: forward_plainly(module, *pair), *pair)
-    return memory.Prediction(graph_mb - library_mb, library_mb, memory.measure_process("vfa"))
+    peak_mb, library_mb = trace(lambda *pair: forward_plainly(module, *pair), *pair)
+    return peak_mb - library_mb, library_mb
+
+
+def predict(network: str, form: str, shape: Shape) -> memory.Prediction:
+    return memory.Prediction(*count(network, form, shape), memory.measure_process(network))
 
 
 def run(network: str, form: str, shape: Shape, *, hand_back: bool):

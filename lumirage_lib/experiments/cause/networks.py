@@ -14,6 +14,7 @@ import pooch
 from ...cohorts import get_cohort
 from ...cohorts.sources import cache_folder
 from ...errors import InputError
+from ...files import replacing
 from ...methods import MethodSpec
 from ...methods.base import InputSpec
 from ...methods.deep import run_network
@@ -130,7 +131,9 @@ def train_network(
         resume=True,
         report=report,
     )
-    shutil.copy(out / FRAME, folder / FRAME)
+    if not (folder / FRAME).exists():
+        with replacing(folder / FRAME) as part:  # other runs may begin at this moment
+            shutil.copy(out / FRAME, part)
     if publish and (has_settled(state.history, recipe) or state.seconds >= 3600 * recipe.hours):
         FOLDER.mkdir(exist_ok=True)
         file = FOLDER / f"{id}.safetensors"

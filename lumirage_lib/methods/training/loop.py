@@ -99,6 +99,7 @@ def train(
     """
     out, called = Path(out), time.monotonic()
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.backends.cudnn.benchmark = device == "cuda"  # every iteration has the same shapes
     state = start(recipe, seed, device)
     if resume and (out / CHECKPOINT).exists():
         read_checkpoint(out / CHECKPOINT, state, recipe, seed)

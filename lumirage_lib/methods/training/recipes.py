@@ -139,15 +139,16 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             hours=8.0,
             plateau=(0.002, 200),
         ),
+        # From scratch as well. Coarse levels first, as at 2 mm: what they learn there costs a fraction
+        # of an iteration with the finest.
         "gpu-1mm": Recipe(
             "gpu-1mm",
             1.0,
             {"downsamples": 4, "start_channels": 8, "matching_channels": 8, "max_channels": 64},
-            learning_rate=2e-4,
-            averaging=0.999,
+            finest=((0, 2), (200, 1), (500, 0)),
             hours=12.0,
             precision="bfloat16",
-            validate_every=200,
+            plateau=(0.002, 200),
         ),
         **{recipe.name: recipe for recipe in INTERVENTIONS.values()},
     }
