@@ -4,8 +4,8 @@
 
 Grids as in ``memory.py``: the box of the UltraCortex brains, 352 x 352 x 256 voxels at 0.6 mm. Weights
 are random, which changes neither. "Peak" is the largest sum of the tensors alive, "reserved" what the
-allocator held for them; the driver's context comes on top and is given once. Beside them what
-``lumirage memory`` counts on the network's graph for a processor. Time is the median of three
+allocator held for them; the driver's context comes on top and is given once. Beside them what is
+predicted for a processor, whose convolutions copy their input and output. Time is the median of three
 inferences after one that does not count; single precision, no reduced matrix products. A network that
 does not fit says so in its row. Writes gpu.csv and gpu.md beside this file; without a card it ends.
 """
@@ -65,10 +65,10 @@ def measure(network: str, form: str, spacing_mm: float) -> dict:
     return row
 
 
-def count_on_graph(row: dict) -> float:
-    """What the graph needs for a processor, without what its convolution library takes."""
+def predict(row: dict) -> float:
+    """Peak of one inference on a processor, without the process; MB."""
     shape = tuple(map(int, row["shape"].split("x")))
-    return memory.count(row["network"], row["form"], shape)[0]
+    return sum(memory.count(row["network"], row["form"], shape))
 
 
 def measure_context() -> float:
@@ -83,7 +83,7 @@ def summarise(table: pd.DataFrame) -> str:
         f"One inference on an {card}, single precision. The driver's context, {context:.0f} MB, comes "
         "on top of *reserved*.",
         "",
-        "| network | form | mm | grid | counted on the graph MB | peak MB | reserved MB | s |",
+        "| network | form | mm | grid | predicted for a processor MB | peak MB | reserved MB | s |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for r in table.sort_values(["spacing_mm", "network", "form"]).itertuples():
@@ -93,7 +93,7 @@ def summarise(table: pd.DataFrame) -> str:
             else "out of memory | – | –"
         )
         lines.append(
-            f"| {r.network} | {r.form} | {r.spacing_mm:g} | {r.shape} | {r.graph_mb:.0f} | {found} |"
+            f"| {r.network} | {r.form} | {r.spacing_mm:g} | {r.shape} | {r.predicted_mb:.0f} | {found} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -114,7 +114,7 @@ def main() -> None:
                 rows.append(measure(network, form, spacing_mm))
                 print(rows[-1], flush=True)
     table = pd.DataFrame(rows).assign(context_mb=measure_context())
-    table["graph_mb"] = [count_on_graph(row) for row in rows]
+    table["predicted_mb"] = [predict(row) for row in rows]
     table.to_csv(TABLE, index=False, float_format="%.4g")
     TABLE.with_suffix(".md").write_text(summarise(table))
     print(summarise(table))

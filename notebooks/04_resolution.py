@@ -117,12 +117,13 @@ pages.say(result.error_text)
 # %% [markdown]
 # ### Which card at 0.6 mm
 #
-# The smallest of the memories above that each network's form fits into, by its predicted peak; measured
-# where it was run.
+# The smallest memory that each network's form fits into: by what a graphics card was seen to need, its
+# driver's context included, and by the prediction where no card was measured
+# (`python benchmarks/gpu.py`).
 
 # %% tags=["remove-input"]
 pages.say(result.fit_table)
-pages.say(f"{result.fit_text} {result.ran_text}")
+pages.say(f"{result.fit_text} {result.card_text} {result.ran_text}")
 
 # %% [markdown]
 # ### Attention without unfolding

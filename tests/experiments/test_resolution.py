@@ -18,6 +18,7 @@ from lumirage_lib.experiments.resolution.plan import plan_resolution
 from lumirage_lib.images.preprocess import STANDARD, PairImages, prepare_pair
 from lumirage_lib.images.volumes import Volume
 from lumirage_lib.methods import family_of, get_method
+from lumirage_lib.runs.profiles import project_root
 
 SMOKE = notebooks.resolve_parameters("04_resolution", "smoke")
 OPEN = notebooks.resolve_parameters("04_resolution", "open")
@@ -224,19 +225,46 @@ def test_what_fits_follows_the_numbers(whole, slabs, said):
         assert "48 GB" in line
 
 
-def test_committed_table_gives_a_number_for_every_network_and_form():
+def test_committed_tables_give_a_number_for_every_network_and_form():
     wall = memory.read_wall()
     need = wall[np.isclose(wall["spacing_mm"], 0.6)].set_index(["network", "form"])
-    assert len(need) == 12
-    fits = (need["predicted_mb"] / 1024 <= 16).groupby("form").sum()
+    assert len(need) == 14
+    n = need.index.get_level_values("network").nunique()
+    # Every network was really run on a card, in either form.
+    assert need["card_status"].eq("ok").all()
+    fits = (need["card_mb"] / 1024 <= 16).groupby("form").sum()
     said = memory.say_fit(wall, [16, 24, 48, 80])
-    slabs = "all" if fits["slabs"] == 6 else fits["slabs"]
+    slabs = "all" if fits["slabs"] == n else fits["slabs"]
+    assert f"measured on an {need['card'].iloc[0]} to fit" in said
     assert f"computing in slabs, {slabs} in 16 GB" in said
     assert f"as whole volumes, {fits['whole']} in 16 GB" in said
+    assert f"{len(need)} of {len(need)} inferences of {n} networks" in memory.say_card(wall)
     # VFA in slabs was really run on the whole brain's grid, and as predicted.
     vfa = need.loc[("vfa", "slabs")]
     assert vfa["status"] == "ok"
     assert vfa["measured_mb"] == pytest.approx(vfa["predicted_mb"], rel=0.05)
+
+
+def test_slabs_on_a_card_need_what_is_predicted_for_a_processor():
+    """Without the process and the driver's context; on the grid of the claim."""
+    card = pd.read_csv(project_root() / memory.CARD)
+    fine = card[np.isclose(card["spacing_mm"], 0.6) & (card["form"] == "slabs")]
+    assert len(fine) == 7
+    np.testing.assert_allclose(fine["predicted_mb"], fine["peak_mb"], rtol=0.02)
+
+
+def test_what_does_not_fit_into_the_card_is_said():
+    rows = [
+        ("clapirn", "slabs", 0.6, 4096.0, "X", 5120.0, 0.5, "ok"),
+        ("clapirn", "whole", 0.6, 8192.0, "X", np.nan, np.nan, "out of memory"),
+    ]
+    columns = ["network", "form", "spacing_mm", "predicted_mb"]
+    wall = pd.DataFrame(rows, columns=[*columns, "card", "card_mb", "card_seconds", "card_status"])
+    assert "1 of 2 inferences of 1 network" in memory.say_card(wall)
+    assert "Failed: conditional LapIRN whole (out of memory)." in memory.say_card(wall)
+    assert "as whole volumes, none (1 fit none of these)" in memory.say_fit(wall, [16, 80])
+    unknown = wall.assign(card=np.nan, card_mb=np.nan)
+    assert "predicted to fit" in memory.say_fit(unknown, [16, 80])
 
 
 def test_what_was_run_is_said(registrations):

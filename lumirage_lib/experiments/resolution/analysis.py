@@ -58,7 +58,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
             memory.say_wall(wall, budgets),
             (
                 f"**What.** {_say_gain(verdicts, gain)}",
-                f"**How sure.** {memory.say_error(wall, short=True)}",
+                f"**How sure.** {memory.say_card(wall)} {memory.say_error(wall, short=True)}",
                 f"**What it depends on.** The form of computing. {fit_text}",
             ),
             tuple(verdicts.values()),
@@ -69,6 +69,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         wall_text=memory.say_need(wall),
         need_table=memory.tabulate_need(wall),
         fit_text=fit_text,
+        card_text=memory.say_card(wall),
         fit_table=memory.tabulate_fit(wall, budgets),
         error_text=memory.say_error(wall),
         ran_text=ran_text,

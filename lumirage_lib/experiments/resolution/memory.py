@@ -1,6 +1,7 @@
 """The first half of notebook 04: what memory networks need at which resolution."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from ...stats import count, join
 from ..sentences import make_table, name_some, show
 
 TABLE = "benchmarks/memory.csv"  # written by benchmarks/memory.py
+CARD = "benchmarks/gpu.csv"  # written by benchmarks/gpu.py, on a machine with a graphics card
 ATTENTION = "benchmarks/attention.md"  # written by benchmarks/attention.py
 FINE_MM = 0.6  # the voxel size of the claim
 FORMS = ("whole", "slabs")
@@ -18,9 +20,24 @@ MISSING = "The table of memory is not there; `python benchmarks/memory.py` write
 
 
 def read_wall() -> pd.DataFrame | None:
-    """The committed table of predicted and measured memory, or None where it was not made."""
-    path = project_root() / TABLE
-    return pd.read_csv(path) if path.exists() else None
+    """The committed table of predicted and measured memory, or None where it was not made.
+
+    Where a graphics card was measured too, also `card`, `card_mb` (all that it must hold; NaN where
+    the inference did not fit) and `card_seconds`.
+    """
+    path, card = project_root() / TABLE, project_root() / CARD
+    if not path.exists():
+        return None
+    wall = pd.read_csv(path)
+    return wall.merge(_read_card(card), "left") if card.exists() else wall
+
+
+def _read_card(path: Path) -> pd.DataFrame:
+    found = pd.read_csv(path)
+    found["card_mb"] = found["reserved_mb"] + found["context_mb"]
+    names = {"seconds": "card_seconds", "status": "card_status"}
+    columns = ["network", "form", "spacing_mm", "card", "card_mb", *names.values()]
+    return found.rename(columns=names)[columns]
 
 
 def read_attention() -> str:
@@ -75,6 +92,21 @@ def _at(wall: pd.DataFrame, spacing_mm: float, measure: str = "predicted_mb") ->
     return table.reindex(columns=list(FORMS)).dropna(how="all")
 
 
+def _need(wall: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """GB at the voxel size of the claim, and what is known of them: measured on a card, or predicted.
+
+    Measured, what did not fit into that card needs more than any budget.
+    """
+    predicted = _at(wall, FINE_MM)
+    if "card_mb" not in wall:
+        return predicted, "predicted"
+    fine = wall[np.isclose(wall["spacing_mm"], FINE_MM)]
+    if fine["card"].isna().any():
+        return predicted, "predicted"
+    measured = _at(wall, FINE_MM, "card_mb").reindex_like(predicted).fillna(np.inf)
+    return measured, f"measured on an {fine['card'].iloc[0]}"
+
+
 def label(network: str) -> str:
     """Name of an architecture; VFA's is that of the official network, not of the one trained here."""
     return "VFA (official channels)" if network == "vfa" else name_of(network)
@@ -119,19 +151,23 @@ def tabulate_fit(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
     """Need of every network in either form at the voxel size of the claim, and the card it fits."""
     if wall is None:
         return ""
-    need, measured = _at(wall, FINE_MM), _at(wall, FINE_MM, "measured_mb")
+    need, _ = _need(wall)
+    seen = {
+        "GB predicted": _at(wall, FINE_MM),
+        "measured": _at(wall, FINE_MM, "measured_mb"),
+        "on the card": _at(wall, FINE_MM, "card_mb"),
+    }
 
     def fit(gb: float) -> str:
         budget = find_budget(gb, budgets)
         return f"{budget:g} GB" if np.isfinite(budget) else "none of these"
 
     def cells(network: str, form: str) -> dict[str, str]:
-        seen = measured[form].get(network, np.nan)
-        return {
-            f"{form}, GB predicted": f"{need.loc[network, form]:.1f}",
-            f"{form}, measured": show(seen, 1),
-            f"{form} fits": fit(need.loc[network, form]),
+        values = {
+            f"{form}, {title}": show(table[form].get(network, np.nan), 1)
+            for title, table in seen.items()
         }
+        return {**values, f"{form} fits": fit(need.loc[network, form])}
 
     return make_table(
         {"network": label(n), **cells(n, "whole"), **cells(n, "slabs")}
@@ -143,8 +179,8 @@ def say_fit(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
     """How many networks run in which memory, in either form."""
     if wall is None:
         return f"Whether networks run at {FINE_MM:g} mm is not known. {MISSING}"
-    need, n = _at(wall, FINE_MM), len(_at(wall, FINE_MM))
-    parts = []
+    need, known = _need(wall)
+    n, parts = len(need), []
     for form, words in (("slabs", "computing in slabs"), ("whole", "as whole volumes")):
         fits = {b: int((need[form] <= b).sum()) for b in sorted(budgets)}
         steps = [
@@ -153,14 +189,14 @@ def say_fit(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
         said = join(f"{'all' if k == n else k} in {b:g} GB" for b, k in steps) if steps else "none"
         left = n - max(fits.values(), default=0)
         parts.append(f"{words}, {said}" + (f" ({left} fit none of these)" if left else ""))
-    return f"Of {n} networks, predicted to fit a whole brain at {FINE_MM:g} mm: {'; '.join(parts)}."
+    return f"Of {n} networks, {known} to fit a whole brain at {FINE_MM:g} mm: {'; '.join(parts)}."
 
 
 def say_wall(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
     """The least memory in which most networks run, in either form, in one short sentence."""
     if wall is None:
         return f"How much memory networks need at {FINE_MM:g} mm was not measured."
-    need, largest = _at(wall, FINE_MM), max(budgets)
+    (need, _), largest = _need(wall), max(budgets)
     said = []
     for form, words in (("slabs", "computed in slabs"), ("whole", "computed whole")):
         fit = need[form][need[form] <= largest]
@@ -207,6 +243,23 @@ def _say_kept(measured: pd.DataFrame) -> str:
         f"keeps some of it, and {count(len(both), 'inference')} of these took {more.min():.0f} to "
         f"{more.max():.0f} % more."
     )
+
+
+def say_card(wall: pd.DataFrame | None) -> str:
+    """What a graphics card needed at the voxel size of the claim, in space and time."""
+    if wall is None or "card_mb" not in wall:
+        return "No graphics card was measured."
+    fine = wall[np.isclose(wall["spacing_mm"], FINE_MM) & wall["card"].notna()]
+    done = fine[fine["card_status"] == "ok"]
+    gb, seconds = done["card_mb"] / 1024, done["card_seconds"]
+    failed = [f"{label(r.network)} {r.form} ({r.card_status})" for r in fine.itertuples()
+              if r.card_status != "ok"]  # fmt: skip
+    return (
+        f"On an {fine['card'].iloc[0]} {len(done)} of {count(len(fine), 'inference')} of "
+        f"{count(fine['network'].nunique(), 'network')} at {FINE_MM:g} mm ran, whole and in slabs, each in "
+        f"{seconds.min():.1f} to {seconds.max():.1f} s and {gb.min():.1f} to {gb.max():.1f} GB, the "
+        "driver's context included."
+    ) + (f" Failed: {join(failed)}." if failed else "")
 
 
 def tabulate_failure(provoked: pd.DataFrame) -> str:

@@ -27,7 +27,7 @@ Shape = tuple[int, int, int]
 
 # Channels that oneDNN puts side by side in its own layout: the width of a vector register.
 CHANNEL_BLOCK = {"AVX512": 16, "AVX2": 8}
-UNFOLDED_CHANNELS = 2  # convolutions of at most so many channels unfold their input
+PLAIN_CHANNELS = 2  # it reads an input of at most so many channels as it is
 # Where the sizes of the first four axes multiply to at most this, a single thread does without oneDNN.
 SMALL = 20480
 
@@ -117,15 +117,17 @@ def count_convolution_bytes(
 
     PyTorch gives it to oneDNN, which computes in a layout of its own, channels in blocks of a
     vector register's width: the input is copied into it, and the output out of it when the input's
-    copy is gone. Where oneDNN has no such kernel (one or two channels, transposed), and where
-    PyTorch keeps a small convolution for itself, every window is unfolded for a matrix product.
+    copy is gone. Where oneDNN has no such kernel (transposed), and where PyTorch keeps a small
+    convolution for itself, every window is unfolded for a matrix product.
     """
     n_bytes = _count_bytes(out)
     if transposed:
         return _count_bytes(x[:, :1]) * weight[0].numel() + 2 * n_bytes + _count_bytes(x)
     small = prod(x.shape[:4]) <= SMALL and stride == 1 and weight.shape[-1] <= 3
-    if small or x.shape[1] <= UNFOLDED_CHANNELS:
-        return n_bytes + max(_count_bytes(out[:, :1]) * weight[0].numel(), n_bytes * (not small))
+    if small:
+        return n_bytes + _count_bytes(out[:, :1]) * weight[0].numel()
+    if x.shape[1] <= PLAIN_CHANNELS:
+        return _count_blocked(out) + n_bytes
     return _count_blocked(out) + max(_count_blocked(x), n_bytes)
 
 
