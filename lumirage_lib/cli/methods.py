@@ -202,7 +202,7 @@ def score(
 @app.command()
 def train(
     network: Annotated[str, typer.Argument(help="What to train: vfa.")] = "vfa",
-    recipe: Annotated[str, typer.Option(help="cpu-2mm or gpu-1mm.")] = "cpu-2mm",
+    recipe: Annotated[str, typer.Option(help="cpu-2mm, cpu-2mm-plateau or gpu-1mm.")] = "cpu-2mm",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("training"),
     hours: Annotated[float | None, typer.Option(help="Stop after; default: the recipe's.")] = None,
     iterations: Annotated[int | None, typer.Option(help="Stop at this iteration.")] = None,
@@ -219,9 +219,11 @@ def train(
 
     In calls of ten minutes: `lumirage train --recipe gpu-1mm --resume --minutes 9.5`, again and again.
     """
+    import pandas as pd
     import torch
 
     from ..cohorts import get_cohort
+    from ..experiments.training import plot_training, write_card
     from ..methods.training import get_recipe
     from ..methods.training.loop import train as train_network
 
@@ -241,25 +243,7 @@ def train(
         resume=resume,
         report=console.print,
     )
-    _describe_training(out, cohort, state.history)
-    console.print(f"{state.iteration} iterations; written: {out}/")
-
-
-def _describe_training(out: Path, cohort, history: list) -> None:
-    """Model card and curves beside the weights of a run."""
-    import pandas as pd
-    import torch
-
-    from ..experiments.training import plot_training
-    from ..methods.training.card import make_card
-    from ..runs.machine import hardware
-
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else hardware()
-    environment = {
-        "hardware": f"{device}, {torch.get_num_threads()} threads, shared with other work",
-        "software": f"torch {torch.__version__}",
-    }
-    with replacing(out / "vfa.md") as part:
-        part.write_text(make_card(out, cohort, environment), encoding="utf-8")
+    write_card(out, cohort)
     with replacing(out / "curves.png") as part:
-        plot_training(pd.DataFrame(history)).savefig(part, dpi=110)
+        plot_training(pd.DataFrame(state.history)).savefig(part, dpi=110)
+    console.print(f"{state.iteration} iterations; written: {out}/")

@@ -1,9 +1,31 @@
-"""Curves of a training run."""
+"""What is left beside trained weights: the model card and the curves."""
+
+from pathlib import Path
 
 import pandas as pd
 
+from ..cohorts import Cohort
+from ..files import replacing
 from ..methods import colour_of
+from ..runs.machine import hardware
 from .style import subplots
+
+
+def write_card(out: Path, cohort: Cohort) -> Path:
+    """Write the model card of the run in the folder `out`, of the machine that this process runs on."""
+    import torch
+
+    from ..methods.training.card import make_card
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else hardware()
+    environment = {
+        "hardware": f"{device}, {torch.get_num_threads()} threads, shared with other work",
+        "software": f"torch {torch.__version__}",
+    }
+    card = out / "vfa.md"
+    with replacing(card) as part:
+        part.write_text(make_card(out, cohort, environment), encoding="utf-8")
+    return card
 
 
 def plot_training(curves: pd.DataFrame, window: int = 25):

@@ -21,6 +21,7 @@ from ...methods.deep import run_network
 from ...methods.deep.vfa import CITATION, OURS, WRAPPER
 from ...methods.local import SHIPPED, find_shipped, read_header, read_sums, write_sums
 from ...methods.training import get_recipe
+from ..training import write_card
 
 FOLDER = SHIPPED / "cause"
 GRID_MM, GRID, MULTIPLE = 4.0, (40, 48, 40), 8  # of the recipes and of their training images
@@ -121,8 +122,9 @@ def train_network(
     out.mkdir(parents=True, exist_ok=True)
     if (folder / FRAME).exists():
         shutil.copy(folder / FRAME, out / FRAME)  # the affines between scans are the same for all
+    cohort = get_cohort("oasis")
     state = train(
-        get_cohort("oasis"),
+        cohort,
         recipe,
         out,
         seed=seed,
@@ -138,6 +140,7 @@ def train_network(
         FOLDER.mkdir(exist_ok=True)
         file = FOLDER / f"{id}.safetensors"
         shutil.copy(out / WEIGHTS, file)
+        shutil.copy(write_card(out, cohort), file.with_suffix(".md"))
         write_sums(FOLDER, {**read_sums(FOLDER), id: pooch.file_hash(str(file), alg="sha256")})
     return out
 

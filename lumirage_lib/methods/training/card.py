@@ -1,6 +1,7 @@
 """The model card: what whoever uses trained weights has to know, computed from the run."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,8 @@ from safetensors.torch import load_file
 
 from ...cohorts import Cohort
 from .data import training_scans
-from .loop import CHECKPOINT, WEIGHTS
+from .loop import CHECKPOINT, WEIGHTS, has_settled
+from .recipes import Recipe
 
 
 def make_card(out: Path, cohort: Cohort, environment: Mapping[str, str]) -> str:
@@ -29,7 +31,9 @@ def make_card(out: Path, cohort: Cohort, environment: Mapping[str, str]) -> str:
     recipe, curves = run["recipe"], pd.DataFrame(run["history"])
     scans = training_scans(cohort)
     fitted, held_out = scans[: -recipe["n_held_out"]], scans[-recipe["n_held_out"] :]
-    licences = {source.licence for scan in scans for source in cohort.sources(scan)}
+    fitted = fitted[: recipe.get("n_fitted")]
+    files = [source for scan in scans for source in cohort.sources(scan)]
+    licences = {source.licence for source in files if ".nii" in source.path}  # not of a segmenter
     tested = {scan.subject for scan in cohort.scans if scan.group != "train"}
     weights = sum(tensor.numel() for tensor in load_file(out / WEIGHTS).values())
     facts = {
@@ -49,6 +53,7 @@ def make_card(out: Path, cohort: Cohort, environment: Mapping[str, str]) -> str:
         f"weights, {recipe['averaging']:g}",
         "length": f"{run['iteration']} iterations, each one random pair both ways, in "
         f"{run['seconds'] / 3600:.2f} hours",
+        "ended": _describe_end(run),
         "seed": str(run["seed"]),
         **environment,
     }
@@ -68,6 +73,19 @@ def make_card(out: Path, cohort: Cohort, environment: Mapping[str, str]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _describe_end(run: Mapping) -> str:
+    known = {field.name for field in fields(Recipe)}
+    recipe = Recipe(**{key: value for key, value in run["recipe"].items() if key in known})
+    if recipe.plateau is None:
+        return "by its length"
+    gain, over = recipe.plateau
+    if has_settled(run["history"], recipe):
+        return f"held-out correlation gained less than {gain:g} in {over} iterations"
+    return (
+        f"its time was over, still learning: not yet less than {gain:g} gained in {over} iterations"
+    )
 
 
 def _describe_schedule(schedule) -> str:
