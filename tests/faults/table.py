@@ -723,7 +723,7 @@ CASES = [
     of_pair(20, "no device", lambda p: linked(p.moving, "/dev/null"), "Empty file", shell=True),
     named(20, "an address", "https:/example.org/a.nii.gz"),
     named(20, "a name for no disk", "x" * 300 + ".nii.gz"),
-    named(20, "a name of zero", "a\0b.nii.gz", "null byte", code=2),
+    named(20, "a name of zero", "a\0b.nii.gz", "null", code=2),  # byte or character: Python's word
     of_pair(
         20,
         "values beyond float32",
