@@ -15,8 +15,9 @@ book: .venv/ready
 pdf: book
 	$(BIN)/python book/_ext/pdf.py
 
+# Two processes, a file of tests in one of them: a third would need a third core and a third of the memory.
 test: .venv/ready
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pytest
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pytest -n 2 --dist loadfile
 
 # The real book in a browser: every page at three widths, light, dark and on paper (apt-get install chromium).
 browser: book
