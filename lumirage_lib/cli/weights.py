@@ -26,21 +26,32 @@ def weights_list() -> None:
 
 @app.command("add")
 def weights_add(
-    network: Annotated[str, typer.Argument(help="Which network: vfa.")],
+    network: Annotated[str, typer.Argument(help="Which network: vfa or unigradicon.")],
     path: Annotated[Path, typer.Argument(help="Checkpoint: PyTorch file or safetensors.")],
     params: Annotated[
-        Path | None, typer.Option(help="Its params.json, to check the sizes against.")
+        Path | None, typer.Option(help="Params.json of vfa, to check the sizes against.")
     ] = None,
-    name: Annotated[str, typer.Option(help="Name of the new method.")] = "vfa-lumir",
-    spacing_mm: Annotated[float, typer.Option(help="Voxel size of its training images.")] = 1.0,
-    grid: Annotated[str, typer.Option(help="Their shape, right-left x ... .")] = "160x224x192",
+    name: Annotated[
+        str | None, typer.Option(help="Name of the method; else vfa-lumir or unigradicon.")
+    ] = None,
+    spacing_mm: Annotated[
+        float | None, typer.Option(help="Voxel size of the training images of vfa; else 1.0.")
+    ] = None,
+    grid: Annotated[
+        str | None, typer.Option(help="Their shape, right-left x ... ; else 160x224x192.")
+    ] = None,
     licence: Annotated[str, typer.Option(help="On what terms you have it.")] = "not stated",
 ) -> None:
     """Check a checkpoint, keep it as safetensors, and make a method of it."""
     from ..methods import METHODS
-    from ..methods.local import add_weights
+    from ..methods.local import NETWORKS, add_weights
 
-    about = {"spacing_mm": str(spacing_mm), "grid": grid, "licence": licence}
+    given = {"spacing_mm": spacing_mm, "grid": grid}
+    about = {key: str(value) for key, value in given.items() if value is not None}
+    if network == "vfa":
+        about = {"spacing_mm": "1.0", "grid": "160x224x192", **about}
+    about["licence"] = licence
+    name = NETWORKS.get(network, network) if name is None else name
     local = add_weights(network, path, name, about, params, METHODS)
     where = f"{local.source.folder}/{local.source.path}"
     console.print(f"added {local.name}: {where}")

@@ -25,27 +25,34 @@ from ..files import replacing
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from .networks import VFA
+    from .networks.unigradicon import UniGradICON
+
 SHIPPED = Path(__file__).parents[1] / "data" / "weights"
 SUMS = "SHA256SUMS"
 NAME = r"[a-z0-9][a-z0-9-]*"
 LINE = re.compile(rf"([0-9a-f]{{64}})  ({NAME})\.safetensors")
 MOST_VOXELS = 2048  # along an axis of a training image
-NETWORKS = ("vfa",)
+NETWORKS = {
+    "vfa": "vfa-lumir",
+    "unigradicon": "unigradicon",
+}  # and the name unless another is given
 
 
 @dataclass(frozen=True)
 class Local:
     """Weights on this machine.
 
-    `source` hands them out; `grid`, `spacing_mm` are those of the training images, `multiple_of` is
-    what the sides must be. `about` is all that their header says, as text.
+    `source` hands them out; `grid`, `spacing_mm` are those of the training images (None where the
+    network takes any), `multiple_of` is what the sides must be. `about` is all that their header
+    says, as text.
     """
 
     name: str
     network: str
     source: Source
-    grid: tuple[int, int, int]
-    spacing_mm: float
+    grid: tuple[int, int, int] | None
+    spacing_mm: float | None
     multiple_of: int
     about: Mapping[str, str]
 
@@ -92,13 +99,13 @@ def add_weights(
     Parameters
     ----------
     network : str
-        "vfa": its options are read off the shapes of the checkpoint.
+        One of :data:`NETWORKS`; the options of "vfa" are read off the shapes of the checkpoint.
     path : Path
         Whatever :func:`lumirage_lib.methods.networks.load_weights` reads; it is only read.
     about : mapping
-        What to write into the header: `spacing_mm`, `grid` and `licence`, and more if wanted.
+        What to write into the header: `licence`, of "vfa" `spacing_mm` and `grid`, and more if wanted.
     params : Path, optional
-        Hyper-parameters to check the tensors against; see :func:`check_params`.
+        Hyper-parameters of "vfa" to check the tensors against; see :func:`check_params`.
     taken : collection of str
         Names that other methods have.
 
@@ -108,28 +115,35 @@ def add_weights(
         The file does not hold exactly the tensors of that network, all finite, or not those of
         `params`.
     InputError
-        Another network, a name that is none, or one that is taken; a grid or voxel size that is none.
+        Another network, a name that is none, or one that is taken; a grid or voxel size that is none,
+        or one of a network that has none.
     """
-    from .networks.vfa import VFA, infer_options
     from .networks.weights import check_finite, check_state, read_state
 
     if network not in NETWORKS:
-        raise InputError(f"expected weights of vfa, got {network!r}: others are public sources")
+        raise InputError(
+            f"expected weights of {' or '.join(NETWORKS)}, got {network!r}: others are public sources"
+        )
     if not re.fullmatch(NAME, name):
         raise InputError(f"name {name!r}: expected small letters, digits and hyphens")
     if name in taken:
         raise InputError(f"there is a method {name} already; choose another name")
-    _parse_geometry({"multiple_of": "1", **about})
+    if network == "vfa":
+        _parse_geometry({"multiple_of": "1", **about})
+    elif params is not None or {"grid", "spacing_mm"} & about.keys():
+        raise InputError(
+            f"{network} resizes every image to one grid of its own; leave out --grid, --spacing-mm "
+            "and --params"
+        )
     state = read_state(Path(path))
-    options: dict[str, Any] = infer_options(state)
-    check_state(state, VFA(**options), Path(path).name)
+    check_state(state, _build(network, state), Path(path).name)
     check_finite(state, Path(path).name)
     if params is not None:
         check_params(params, state)
     folder = user_folder()
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.safetensors"
-    save_weights(state, file, about)
+    save_weights(state, file, about, network)
     write_sums(folder, {**read_sums(folder), name: pooch.file_hash(str(file), alg="sha256")})
     return find_local()[name]
 
@@ -152,17 +166,27 @@ def remove_weights(name: str) -> None:
     write_sums(folder, {key: value for key, value in sums.items() if key != name})
 
 
-def save_weights(state: Mapping[str, Tensor], path: Path, about: Mapping[str, str]) -> None:
-    """Write the state of a VFA network with its header, in one step."""
+def save_weights(
+    state: Mapping[str, Tensor], path: Path, about: Mapping[str, str], network: str = "vfa"
+) -> None:
+    """Write the state of a network with its header, in one step."""
     from safetensors.torch import save_file
 
+    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    multiple = _build(network, state).required_multiple
+    with replacing(path) as part:
+        save_file(tensors, part, {"network": network, "multiple_of": str(multiple), **about})
+
+
+def _build(network: str, state: Mapping[str, Tensor]) -> VFA | UniGradICON:
+    """The network whose tensors the state should hold; of VFA with the options it shows."""
+    from .networks.unigradicon import UniGradICON
     from .networks.vfa import VFA, infer_options
 
-    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    if network == "unigradicon":
+        return UniGradICON()
     options: dict[str, Any] = infer_options(state)
-    multiple = VFA(**options).required_multiple
-    with replacing(path) as part:
-        save_file(tensors, part, {"network": "vfa", "multiple_of": str(multiple), **about})
+    return VFA(**options)
 
 
 def check_params(path: Path, state: Mapping[str, Tensor]) -> None:
@@ -262,9 +286,11 @@ def _describe(folder: Path, name: str, sha256: str) -> Local:
     try:
         size = path.stat().st_size
         about = read_header(path)
-        grid, spacing_mm, multiple_of = _parse_geometry(about)
         if about.get("network") not in NETWORKS:
             raise InputError(f"its header names the network {about.get('network')!r}")
+        grid, spacing_mm, multiple_of = (
+            _parse_geometry(about) if about["network"] == "vfa" else (None, None, 1)
+        )
     except (OSError, SafetensorError, InputError) as error:
         fix = (
             "install the library again"

@@ -165,7 +165,7 @@ def test_names_and_networks_that_cannot_be_added(checkpoint):
             add_weights("vfa", checkpoint, name, ABOUT)
     with pytest.raises(InputError, match="a method greedy already; choose another name"):
         add_weights("vfa", checkpoint, "greedy", ABOUT, taken=methods.METHODS)
-    with pytest.raises(InputError, match="expected weights of vfa, got 'symnet'"):
+    with pytest.raises(InputError, match="expected weights of vfa or unigradicon, got 'symnet'"):
         add_weights("symnet", checkpoint, "mine", ABOUT)
 
 

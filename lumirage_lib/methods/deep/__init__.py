@@ -5,14 +5,15 @@ from dataclasses import replace
 from ...errors import InputError
 from ..base import MethodSpec
 from ..local import Local
-from . import lapirn, lkunet, symnet, vfa, voxelmorph
+from . import lapirn, lkunet, symnet, unigradicon, vfa, voxelmorph
 from .base import run_network
 
 __all__ = ["ADDABLE", "PUBLISHED", "SPECS", "feed_any_grid", "make_local_method", "run_network"]
 
 SPECS = (*vfa.SPECS, *lapirn.SPECS, *symnet.SPECS, *voxelmorph.SPECS, *lkunet.SPECS)
-ADDABLE = {**vfa.ADDABLE}
-LOCAL = {"vfa": vfa.make_method}  # network -> what makes a method of its weights
+ADDABLE = {**vfa.ADDABLE, **unigradicon.ADDABLE}
+# network -> what makes a method of its weights
+LOCAL = {"vfa": vfa.make_method, "unigradicon": unigradicon.make_method}
 # Those whose weights their authors made public, by name.
 PUBLISHED = {s.id: s for s in SPECS if s.weights is not None and s.weights.folder is None}
 

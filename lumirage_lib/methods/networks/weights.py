@@ -17,7 +17,7 @@ from ...errors import WeightsError
 from .voxelmorph import read_keras_state
 
 PARALLEL = "module."
-TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".ckpt")
+TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".ckpt", ".trch")
 MOST_PICKLE = 2**24  # bytes that are looked through for instructions
 # What the readers raise on bytes that are cut short or not theirs.
 UNREADABLE = (
@@ -41,7 +41,7 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
         Its state dict must have the checkpoint's keys and shapes, none missing and none left over.
     path : str or Path
         `.safetensors`; a Keras file of VoxelMorph (`.h5`); or a PyTorch file (`.pth`, `.pt`,
-        `.tar`, `.ckpt`) that holds tensors and plain containers only: no code is executed.
+        `.tar`, `.ckpt`, `.trch`) that holds tensors and plain containers only: no code is executed.
 
     Raises
     ------
