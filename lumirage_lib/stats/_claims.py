@@ -17,6 +17,7 @@ five subjects took part, where nothing was run.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from . import _sentences
 from ._intervals import Interval, compute_interval
 from ._pairs import (
     Matched,
+    Values,
     choose_methods,
     is_error,
     match_changes,
@@ -216,25 +218,18 @@ def _read(claim: Claim, interval: Interval) -> tuple[str, str]:
     return word, SUPPORTED if word in support else NOT_SUPPORTED if word in against else word
 
 
-def match_claim(claim: Claim, table: pd.DataFrame) -> Matched:
-    """The pairs a claim is about: two sides, two sides' changes, or one side's change."""
-    condition, reference, measure = claim.condition, claim.reference, claim.measure
+def match_claim(claim: Claim, table: pd.DataFrame, values: Values | None = None) -> Matched:
+    """The pairs a claim is about: two sides, two sides' changes, or one side's change.
+
+    `values` are those of :func:`lumirage_lib.stats._pairs.remember_values` of the same table.
+    """
+    condition, reference = claim.condition, claim.reference
+    how: dict[str, Any] = {"measure": claim.measure, "condition": condition, "values": values}
     if condition is None or reference is None:
-        return match_pairs(
-            table, claim.first, claim.second or (), measure=measure, condition=condition
-        )
+        return match_pairs(table, claim.first, claim.second or (), **how)
     if claim.second is None:
-        return match_conditions(
-            table, claim.first, condition=condition, reference=reference, measure=measure
-        )
-    return match_changes(
-        table,
-        claim.first,
-        claim.second,
-        condition=condition,
-        reference=reference,
-        measure=measure,
-    )
+        return match_conditions(table, claim.first, reference=reference, **how)
+    return match_changes(table, claim.first, claim.second, reference=reference, **how)
 
 
 def decide(claim: Claim, table: pd.DataFrame) -> Verdict:

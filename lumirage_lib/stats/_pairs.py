@@ -1,7 +1,9 @@
 """From the long table of registrations to two columns of numbers about the same pairs."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -117,11 +119,7 @@ def check_pairs(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     ------
     InputError
     """
-    absent = [c for c in (*COLUMNS, measure) if c not in table.columns]
-    if absent:
-        raise InputError(
-            f"the pairs table lacks {', '.join(absent)}; it has {', '.join(map(str, table.columns))}"
-        )
+    _check_columns(table, measure)
     key = ["method", "condition", *PAIR]
     twice = table.duplicated(key)
     if twice.any():
@@ -130,6 +128,14 @@ def check_pairs(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     value = pd.to_numeric(table[measure], errors="coerce").astype(float)
     usable = (table["status"] == "ok") & np.isfinite(value)
     return table.assign(value=value.where(usable))
+
+
+def _check_columns(table: pd.DataFrame, measure: str) -> None:
+    absent = [c for c in (*COLUMNS, measure) if c not in table.columns]
+    if absent:
+        raise InputError(
+            f"the pairs table lacks {', '.join(absent)}; it has {', '.join(map(str, table.columns))}"
+        )
 
 
 def choose_methods(table: pd.DataFrame, who: str | Sequence[str]) -> list[str]:
@@ -175,11 +181,11 @@ def compute_pair_values(
     InputError
         If the condition is needed and not given, or nothing was run.
     """
-    # A run has forty columns more, and every selection would copy them.
-    needed = [c for c in dict.fromkeys((*COLUMNS, measure)) if c in table.columns]
-    rows = check_pairs(table[needed], measure)
-    methods = choose_methods(rows, who)
-    rows = rows[rows["method"].isin(methods)]
+    _check_columns(table, measure)
+    methods = choose_methods(table, who)
+    # A run has forty columns more, and many rows; every step would copy them.
+    needed = list(dict.fromkeys((*COLUMNS, measure)))
+    rows = check_pairs(table.loc[table["method"].isin(methods), needed], measure)
     if condition is None:
         conditions = rows["condition"].unique().tolist()
         if len(conditions) > 1:
@@ -197,6 +203,19 @@ def compute_pair_values(
         value=groups["value"].mean().where(~failed),
         failed=failed,
         complete=groups.size() == len(methods) * len(conditions),
+    )
+
+
+Values = Callable[[Any, Any], pd.DataFrame]  # of (who, condition): what compute_pair_values gives
+
+
+def remember_values(table: pd.DataFrame, measure: str) -> Values:
+    """:func:`compute_pair_values` of one table, each asked for once; `who` is a tuple or a name.
+
+    For many comparisons of the same few methods; the table must stay as it is.
+    """
+    return functools.cache(
+        lambda who, condition: compute_pair_values(table, who, condition, measure)
     )
 
 
@@ -227,6 +246,10 @@ def _matched(frame: pd.DataFrame, n_failed: int, n_missing: int) -> Matched:
     )
 
 
+def _freeze(names: str | Sequence[str] | None) -> str | tuple[str, ...] | None:
+    return names if names is None or isinstance(names, str) else tuple(names)
+
+
 def match_pairs(
     table: pd.DataFrame,
     first: str | Sequence[str],
@@ -234,6 +257,7 @@ def match_pairs(
     *,
     measure: str = "dice",
     condition: str | Sequence[str] | None = None,
+    values: Values | None = None,
 ) -> Matched:
     """The same pairs by two methods, or by two families (mean over the methods of each).
 
@@ -245,6 +269,8 @@ def match_pairs(
         A method, a family, or several methods.
     condition : str or sequence of str, optional
         Needed if the table holds several; of a sequence, the mean over the conditions.
+    values : callable, optional
+        Of :func:`remember_values`, of the same table and measure.
 
     Returns
     -------
@@ -256,8 +282,8 @@ def match_pairs(
     InputError
         If a column or name is missing, or a registration is listed twice.
     """
-    sides = [compute_pair_values(table, who, condition, measure) for who in (first, second)]
-    return _matched(*_join(*sides))
+    values = values or remember_values(table, measure)
+    return _matched(*_join(*(values(_freeze(who), _freeze(condition)) for who in (first, second))))
 
 
 def match_conditions(
@@ -267,13 +293,14 @@ def match_conditions(
     condition: str | Sequence[str],
     reference: str,
     measure: str = "dice",
+    values: Values | None = None,
 ) -> Matched:
     """The same pairs by the same method under two conditions: `condition` minus `reference`.
 
     Pairs are the same if their scan names are: a scan keeps its name over all conditions.
     """
-    sides = [compute_pair_values(table, who, c, measure) for c in (condition, reference)]
-    return _matched(*_join(*sides))
+    values = values or remember_values(table, measure)
+    return _matched(*_join(*(values(_freeze(who), _freeze(c)) for c in (condition, reference))))
 
 
 def match_changes(
@@ -284,6 +311,7 @@ def match_changes(
     condition: str | Sequence[str],
     reference: str,
     measure: str = "dice",
+    values: Values | None = None,
 ) -> Matched:
     """What a change of condition did to either method, on the same pairs.
 
@@ -294,11 +322,12 @@ def match_changes(
         `reference`; `second` that of the second. Their difference is the difference in differences
         (first - second on the condition) - (first - second on the reference).
     """
+    values = values or remember_values(table, measure)
     changes = []
     failed: set[tuple[str, str]] = set()
     missing: set[tuple[str, str]] = set()
     for who in (first, second):
-        new, old = (compute_pair_values(table, who, c, measure) for c in (condition, reference))
+        new, old = (values(_freeze(who), _freeze(c)) for c in (condition, reference))
         frame, _, _ = _join(new, old)
         everything = new.index.union(old.index)
         bad = new.index[new["failed"]].union(old.index[old["failed"]])
