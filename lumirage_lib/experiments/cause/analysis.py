@@ -68,7 +68,7 @@ def _find_losses(table: pd.DataFrame, sides: Mapping[str, list[str]]) -> pd.Data
     for domain in DOMAINS:
         if domain.reference is None:
             continue
-        how = {"condition": domain.name, "reference": domain.reference}
+        how: dict[str, Any] = {"condition": domain.name, "reference": domain.reference}
         beside = _have(table, [GREEDY], domain.name, domain.reference)
         for who, all_methods in sides.items():
             methods = _have(table, all_methods, domain.name, domain.reference)
