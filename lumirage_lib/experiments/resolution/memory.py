@@ -152,22 +152,18 @@ def tabulate_fit(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
     if wall is None:
         return ""
     need, _ = _need(wall)
-    seen = {
-        "GB predicted": _at(wall, FINE_MM),
-        "measured": _at(wall, FINE_MM, "measured_mb"),
-        "on the card": _at(wall, FINE_MM, "card_mb"),
-    }
+    predicted, card = _at(wall, FINE_MM), _at(wall, FINE_MM, "card_mb")
 
     def fit(gb: float) -> str:
         budget = find_budget(gb, budgets)
         return f"{budget:g} GB" if np.isfinite(budget) else "none of these"
 
     def cells(network: str, form: str) -> dict[str, str]:
-        values = {
-            f"{form}, {title}": show(table[form].get(network, np.nan), 1)
-            for title, table in seen.items()
+        gb = [show(table[form].get(network, np.nan), 1) for table in (predicted, card)]
+        return {
+            f"{form}, GB: predicted → on a card": " → ".join(gb),
+            f"{form} fits": fit(need.loc[network, form]),
         }
-        return {**values, f"{form} fits": fit(need.loc[network, form])}
 
     return make_table(
         {"network": label(n), **cells(n, "whole"), **cells(n, "slabs")}
