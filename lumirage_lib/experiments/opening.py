@@ -33,9 +33,8 @@ _CLAUSES = {
         "networks lose no more than iterative methods {where}, within {margin} Dice",
         "iterative methods lose nothing {where}, within {margin} Dice",
     ),
-    stats.UNDECIDED: ("too few brains were registered {where} for a clear answer",) * 3,
-    stats.INCOMPLETE: ("the registrations {where} are not finished, so there is no answer yet",)
-    * 3,
+    stats.UNDECIDED: ("no clear answer {where}",) * 3,
+    stats.INCOMPLETE: ("registrations {where} are unfinished",) * 3,
     stats.NOT_DECIDABLE: (
         "{n} individuals {where} are too few for a verdict; networks were {side} by {size} Dice",
         "{n} individuals {where} are too few for a verdict",

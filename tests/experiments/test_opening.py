@@ -46,7 +46,7 @@ def test_verdicts_of_one_kind_are_said_together():
     waiting = make_verdict(np.nan, np.nan, verdict=stats.INCOMPLETE)
     said = say_together({"T2w": lost, "T2*w": more, "FLAIR": waiting})
     assert "on T2w and T2*w (0.025 to 0.045 Dice)" in said
-    assert said.endswith("the registrations on FLAIR are not finished, so there is no answer yet.")
+    assert said.endswith("registrations on FLAIR are unfinished.")
     assert len(said.split()) <= 30
 
 

@@ -197,8 +197,8 @@ def say_wall(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
     for form, words in (("slabs", "computed in slabs"), ("whole", "computed whole")):
         fit = need[form][need[form] <= largest]
         who = f"all {len(need)}" if len(fit) == len(need) else f"{len(fit)} of {len(need)}"
-        said.append(f"{who} fit into {find_budget(fit.max(), budgets):g} GB of memory {words}" if len(fit)
-                    else f"none fits into {largest:g} GB of memory {words}")  # fmt: skip
+        said.append(f"{who} fit into {find_budget(fit.max(), budgets):g} GB {words}" if len(fit)
+                    else f"none fits into {largest:g} GB {words}")  # fmt: skip
     return f"At {FINE_MM:g} mm, networks can run: {', '.join(said)}."
 
 

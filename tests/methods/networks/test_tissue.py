@@ -26,5 +26,10 @@ def test_labels_are_the_golden_ones(golden):
     with np.load(golden / "brainchop_tissue.npz") as file:
         image, labels = file["image"].astype(np.float32), file["labels"]
     with torch.inference_mode():
-        found = network(torch.from_numpy(image)[None, None])[0].argmax(0).numpy()
-    assert np.array_equal(found, labels)
+        scores = network(torch.from_numpy(image)[None, None])[0]
+    found = scores.argmax(0).numpy()
+    first, second = scores.topk(2, dim=0).values
+    # How sums are ordered depends on the number of threads; it may decide a tie.
+    tied = (first - second < 1e-5).numpy()
+    assert tied.sum() < 10
+    assert np.array_equal(found[~tied], labels[~tied])
