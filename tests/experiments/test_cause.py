@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from lumirage_lib.book.notebooks import resolve_parameters
 from lumirage_lib.experiments import load, plan_notebook
 from lumirage_lib.experiments.cause import analysis, networks
 from lumirage_lib.experiments.cause.plan import DOMAINS, GRID_MM, SMALLER
+from lumirage_lib.experiments.run import Run
 from lumirage_lib.images.preprocess import PairImages
 from lumirage_lib.images.preprocess.apply import PAIR_STEPS
 from lumirage_lib.methods import get_method, missing
@@ -114,7 +117,9 @@ def test_losses_and_what_is_given_back_are_those_put_in():
     repairs = analysis.find_repairs(losses.reset_index()).set_index("domain")
     assert repairs.loc["inverted", "remap"] == pytest.approx(0.75, abs=0.1)
     gains = analysis._find_gains(table, sides)
-    opening = analysis._open(repairs.reset_index(), gains, pd.DataFrame({"seed": [0, 1, 2]}))
+    opening = analysis._open(
+        repairs.reset_index(), gains, losses, pd.DataFrame({"seed": [0, 1, 2]})
+    )
     assert opening.headline.startswith("A choice of training")
     assert len(opening.headline.split()) <= 25
 
@@ -151,3 +156,20 @@ def test_a_run_that_has_not_begun_is_called_not_tested(monkeypatch, tmp_path):
     assert result.repairs_text == "Nothing can be said before the networks have been run."
     assert "inverted and folded" in result.rule
     assert [len(table) for table in (result.gains, result.losses, result.dice)] == [0, 0, 0]
+
+
+def test_a_domain_counts_once_all_its_pairs_were_tried(entries):
+    some = [e for e in entries if e.condition in ("T1w", "inverted")]
+    rows = [
+        {"condition": e.condition, "method": get_method(e.task.method).id, "arm": e.arm}
+        | {"fixed": e.task.pair.fixed.id, "moving": e.task.pair.moving.id}
+        for e in some
+    ]
+    table = pd.DataFrame(rows)
+    whole = Run(table, pd.DataFrame(), {}, {}, some, None)
+    assert len(analysis.keep_whole(whole)) == len(table)
+    one = (table["condition"] == "inverted") & (table["method"] == "cause-t1-0")
+    kept = analysis.keep_whole(replace(whole, registrations=table.drop(table.index[one][:1])))
+    assert len(kept) == len(table) - one.sum()
+    opening = analysis._open(pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
+    assert "no change of domain has been run whole" in opening.headline
