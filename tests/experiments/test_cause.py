@@ -151,7 +151,9 @@ def test_the_interval_over_subjects_and_seeds_covers():
 def test_a_run_that_has_not_begun_is_called_not_tested(monkeypatch, tmp_path):
     monkeypatch.setenv("LUMIRAGE_STORE", str(tmp_path))
     parameters = resolve_parameters("10_cause", "open")
-    result = analysis.analyse(load("10_cause", parameters), parameters)
+    run = load("10_cause", parameters)
+    run = replace(run, registrations=run.registrations.iloc[:0])
+    result = analysis.analyse(run, parameters)
     assert result.opening.headline.startswith("Not tested yet")
     assert result.repairs_text == "Nothing can be said before the networks have been run."
     assert "inverted and folded" in result.rule
