@@ -15,7 +15,7 @@ book: .venv/ready
 pdf: book
 	$(BIN)/python book/_ext/pdf.py
 
-# Two processes, a file of tests in one of them: a third would need a third core and a third of the memory.
+# Two processes, for two cores; the tests of one file stay together and share what they set up.
 test: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pytest -n 2 --dist loadfile
 

@@ -46,7 +46,6 @@ def measure(network: str, form: str, spacing_mm: float) -> dict:
     row |= {"shape": "x".join(map(str, shape)), "card": torch.cuda.get_device_name()}
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    module = pair = None
     try:
         module = networks.build(network).to("cuda")
         pair = torch.rand(2, 1, 1, *shape, device="cuda")

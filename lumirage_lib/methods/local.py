@@ -33,10 +33,8 @@ SUMS = "SHA256SUMS"
 NAME = r"[a-z0-9][a-z0-9-]*"
 LINE = re.compile(rf"([0-9a-f]{{64}})  ({NAME})\.safetensors")
 MOST_VOXELS = 2048  # along an axis of a training image
-NETWORKS = {
-    "vfa": "vfa-lumir",
-    "unigradicon": "unigradicon",
-}  # and the name unless another is given
+# Network -> what its method is called unless another name is given.
+NETWORKS = {"vfa": "vfa-lumir", "unigradicon": "unigradicon"}
 
 
 @dataclass(frozen=True)

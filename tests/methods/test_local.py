@@ -29,12 +29,7 @@ ABOUT = {"spacing_mm": "1.0", "grid": "16x16x16", "licence": "mine"}
 OPTIONS = {"downsamples": 2, "start_channels": 2, "matching_channels": 2, "max_channels": 8}
 
 
-@pytest.fixture(autouse=True)
-def own_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path / "cache"))
-    get_method.cache_clear()
-    yield
-    get_method.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture

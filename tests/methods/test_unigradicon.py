@@ -33,12 +33,7 @@ SPACING = (1.0, 1.5, 0.7)
 ABOUT = {"licence": "mine"}
 
 
-@pytest.fixture(autouse=True)
-def own_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path / "cache"))
-    get_method.cache_clear()
-    yield
-    get_method.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture

@@ -230,7 +230,7 @@ def _write_design(table: pd.DataFrame) -> str:
 
 
 def _count_unfinished(run: Run, losses: pd.DataFrame) -> int:
-    """Planned changes of domain for which the networks and greedy were not all run."""
+    """Planned changes of domain that no network was run on whole, with greedy beside it."""
     planned = {e.condition for e in run.entries} & {d.name for d in DOMAINS if d.reference}
     done = set(losses.loc[losses["excess"].notna(), "domain"]) if "excess" in losses else set()
     return len(planned - done)
@@ -259,21 +259,24 @@ def _open(
     ways = [c for c in repairs if c in INTERVENTIONS]
     best = repairs[ways].max(axis=1) if ways else pd.Series(np.nan, index=repairs.index)
     mended, n = int((best >= HALF).sum()), len(repairs)
-    headline = (
-        f"A choice of training, mostly: other training gives back half or more of the loss on {mended} "
-        f"of {count(n, 'domain')}."
-        if mended > n / 2
-        else f"These choices of training do not mend it: half of the loss comes back on {mended} of "
-        f"{count(n, 'domain')}."
-    )
     if unfinished:
         headline = (
             f"So far, with {count(unfinished, 'change')} of domain still to be run, other training gives "
             f"back half or more of the loss on {mended} of {n}."
         )
+    elif mended > n / 2:
+        headline = (
+            f"A choice of training, mostly: other training gives back half or more of the loss on {mended} "
+            f"of {count(n, 'domain')}."
+        )
+    else:
+        headline = (
+            f"These choices of training do not mend it: half of the loss comes back on {mended} of "
+            f"{count(n, 'domain')}."
+        )
     cost = gains[(gains["domain"] == T1W) & gains["intervention"].isin(ways)]
     price = (
-        f" On T1w that changes Dice by {show(cost['estimate'].min(), sign=True)} at worst."
+        f" On T1w other training changes Dice by {show(cost['estimate'].min(), sign=True)} at worst."
         if len(cost)
         else ""
     )
@@ -282,10 +285,21 @@ def _open(
         (
             f"**What.** On {count(n, 'domain')} the network trained on T1w alone loses more than greedy, "
             f"by up to {show(-repairs['excess'].min())} Dice.{price}",
-            f"**How sure.** {seeds}",
+            f"**How sure.** {seeds}{_say_best_gain(repairs, gains)}",
             depends,
         ),
     )
+
+
+def _say_best_gain(repairs: pd.DataFrame, gains: pd.DataFrame) -> str:
+    """What other training gains most on the domain that costs most, with its interval."""
+    worst = repairs.loc[repairs["excess"].idxmin(), "domain"]
+    there = gains[gains["domain"] == worst]
+    if there.empty:
+        return ""
+    best = there.loc[there["estimate"].idxmax()]
+    found = show_interval(best["estimate"], best["low"], best["high"])
+    return f" Most is gained on {worst} by {name_side(best['intervention'])}: {found} Dice."
 
 
 def _say_repairs(repairs: pd.DataFrame, losses: pd.DataFrame) -> str:

@@ -1,7 +1,6 @@
 """The model card: what whoever uses trained weights has to know, computed from the run."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
@@ -76,8 +75,7 @@ def make_card(out: Path, cohort: Cohort, environment: Mapping[str, str]) -> str:
 
 
 def _describe_end(run: Mapping) -> str:
-    known = {field.name for field in fields(Recipe)}
-    recipe = Recipe(**{key: value for key, value in run["recipe"].items() if key in known})
+    recipe = Recipe(**run["recipe"])
     if recipe.plateau is None:
         return "by its length"
     gain, over = recipe.plateau
