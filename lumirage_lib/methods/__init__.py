@@ -84,10 +84,11 @@ def get_method(name: str) -> MethodSpec:
             ) from error
         if not isinstance(spec, MethodSpec):
             raise InputError(f"method {name!r} is a {type(spec).__name__}, expected a MethodSpec")
-        if spec.id in METHODS and module.partition(".")[0] != __name__.partition(".")[0]:
+        others = METHODS.keys() | find_local().keys()
+        if spec.id in others and module.partition(".")[0] != __name__.partition(".")[0]:
             raise InputError(
-                f"method {name!r} has the id {spec.id!r} of a method of the library, and rows are "
-                "found by it; give yours another"
+                f"method {name!r} has the id {spec.id!r} of a method that is here already, and rows "
+                "are found by it; give yours another"
             )
         OWN[spec.id] = spec
         return spec

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from lumirage_lib import methods
 from lumirage_lib.methods import get_method
 
 
 @pytest.fixture
 def own_folder(monkeypatch, tmp_path):
-    """A cache of its own, so that weights that are added are seen by this test alone."""
+    """A cache of its own and no method of a user, so that this test alone sees what it adds."""
     monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(methods, "OWN", {})
     get_method.cache_clear()
     yield
     get_method.cache_clear()

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from lumirage_lib.cli import app
 from lumirage_lib.cohorts.sources import fetch, is_local
 from lumirage_lib.errors import InputError, SourceError, WeightsError
 from lumirage_lib.images.preprocess import PairImages
-from lumirage_lib.methods import get_method, list_methods, missing, run_method
+from lumirage_lib.methods import MethodSpec, get_method, list_methods, missing, run_method
 from lumirage_lib.methods.local import (
     add_weights,
     find_faults,
@@ -173,6 +175,16 @@ def test_added_again_replaces_and_two_live_side_by_side(network, checkpoint, tmp
     assert first.source.sha256 != second.source.sha256
     assert {"mine", "other"} <= find_local().keys()
     assert is_local(find_local()["other"].source)
+
+
+def test_a_method_of_ones_own_may_not_go_by_the_name_of_added_weights(checkpoint, monkeypatch):
+    own = MethodSpec("mine", "iterative", lambda *a: None, "0.1", "me2026")
+    monkeypatch.setitem(sys.modules, "my_module", SimpleNamespace(METHOD=own))
+    assert get_method("my_module:METHOD") is own
+    get_method.cache_clear()
+    add_weights("vfa", checkpoint, "mine", ABOUT)
+    with pytest.raises(InputError, match=r"'my_module:METHOD' has the id 'mine' of a method"):
+        get_method("my_module:METHOD")
 
 
 def test_damage_is_noticed(checkpoint):

@@ -66,11 +66,12 @@ def test_method_that_is_none_is_refused(name, complaint):
         get_method(name)
 
 
+@pytest.mark.usefixtures("own_folder")
 def test_method_of_ones_own_is_found_by_module_and_attribute(monkeypatch):
     own = MethodSpec("mine", "deep", lambda *a: None, "0.1", "me2026")
     monkeypatch.setitem(sys.modules, "my_module", SimpleNamespace(METHOD=own))
     assert get_method("my_module:METHOD") is own
-    get_method.cache_clear()
+    assert get_method("mine") is own
 
 
 def test_method_of_ones_own_may_not_go_by_the_id_of_another(monkeypatch):
