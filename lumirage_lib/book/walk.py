@@ -23,25 +23,21 @@ def _count_words(text: str) -> int:
 
 def count_page(page: Path) -> dict[str, int]:
     """Words that a page shows unfolded, its figures, and the answers that it asks for."""
-    import nbformat
-
     found = {"words": 0, "figures": 0, "answers": 0}
-    for cell in nbformat.read(page, as_version=4).cells:
-        hidden = {
-            t.split("-")[1] for t in cell.metadata.get("tags", []) if re.match("hide|remove", t)
-        }
-        if cell.cell_type == "markdown" or not hidden & {"input", "cell"}:
-            found["words"] += _count_words(cell.source)
-        if re.search(
-            r"^my_\w+ =", cell.source, re.M
-        ):  # one, or as many as there are lines to fill in
-            found["answers"] += max(1, len(re.findall(r'^ +"[^"]+": ', cell.source, re.M)))
+    for cell in json.loads(page.read_text())["cells"]:  # texts in it are lists of lines
+        source = "".join(cell["source"])
+        tags = cell["metadata"].get("tags", [])
+        hidden = {tag.split("-")[1] for tag in tags if re.match("hide|remove", tag)}
+        if cell["cell_type"] == "markdown" or not hidden & {"input", "cell"}:
+            found["words"] += _count_words(source)
+        if re.search(r"^my_\w+ =", source, re.M):  # one, or as many as there are lines to fill in
+            found["answers"] += max(1, len(re.findall(r'^ +"[^"]+": ', source, re.M)))
         for output in () if hidden & {"output", "cell"} else cell.get("outputs", []):
             data = output.get("data", {"text/plain": output.get("text", "")})
             found["figures"] += "image/png" in data
             if "image/png" not in data:
                 shown = next(k for k in ("text/markdown", "text/html", "text/plain") if k in data)
-                found["words"] += _count_words(data[shown])
+                found["words"] += _count_words("".join(data[shown]))
     return found
 
 

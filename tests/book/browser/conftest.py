@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from page_checks import EXAMPLE
 from pdf import INSTALL, find_chromium
@@ -120,6 +121,12 @@ html.build_html(root, yaml.safe_load((root / "_toc.yml").read_text()), errors)
 
 
 @pytest.fixture(scope="session")
-def site(chromium, make_site) -> Path:
-    """Folder of the small book, whose repository is an example."""
-    return make_site(EXAMPLE)
+def site(chromium, make_site, tmp_path_factory, worker_id) -> Path:
+    """Folder of the small book, whose repository is an example; processes beside this one share it."""
+    if worker_id == "master":
+        return make_site(EXAMPLE)
+    shared = tmp_path_factory.getbasetemp().parent / "site"
+    with FileLock(shared.with_suffix(".lock")):
+        if not shared.exists():
+            shared.symlink_to(make_site(EXAMPLE))
+    return shared.resolve()
