@@ -182,19 +182,25 @@ def kill_self(number: int):
     os.kill(os.getpid(), number)
 
 
+def write_pid(path: str, pid: int) -> None:
+    """The whole name of a process or, where this one is killed on the way, what was there before."""
+    part = f"{path}.{os.getpid()}"
+    with open(part, "w") as file:
+        file.write(str(pid))
+    os.replace(part, path)
+
+
 def hang(pid_file: str):
     """Sleep for ever, deaf to polite requests."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with open(pid_file, "w") as file:
-        file.write(str(os.getpid()))
+    write_pid(pid_file, os.getpid())
     time.sleep(600)
 
 
 def hang_locked(pid_file: str):
     """Sleep as a compiled method computes: no other thread of the interpreter runs meanwhile."""
-    with open(pid_file, "w") as file:
-        file.write(str(os.getpid()))
+    write_pid(pid_file, os.getpid())
     ctypes.PyDLL(None).sleep(600)
 
 
@@ -208,8 +214,7 @@ def hang_deaf(pid_file: str):
 def fork_and_hang(pid_file: str):
     """Leave the name of a process that was forked and hangs."""
     if pid := os.fork():
-        with open(pid_file, "w") as file:
-            file.write(str(pid))
+        write_pid(pid_file, pid)
     time.sleep(600)
 
 

@@ -95,8 +95,7 @@ PASSING = {
 
 
 def _write_pid(pid: int) -> None:
-    with open(os.environ["LUMIRAGE_PID"], "w") as file:
-        file.write(str(pid))
+    fakes.write_pid(os.environ["LUMIRAGE_PID"], pid)
 
 
 def _fork(*, daemon: bool) -> None:

@@ -27,7 +27,7 @@ from . import _sentences
 from ._intervals import Interval, compute_interval
 from ._pairs import (
     Matched,
-    Values,
+    PairTable,
     choose_methods,
     is_error,
     match_changes,
@@ -218,10 +218,10 @@ def _read(claim: Claim, interval: Interval) -> tuple[str, str]:
     return word, SUPPORTED if word in support else NOT_SUPPORTED if word in against else word
 
 
-def match_claim(claim: Claim, table: pd.DataFrame, values: Values | None = None) -> Matched:
+def match_claim(claim: Claim, table: pd.DataFrame, values: PairTable | None = None) -> Matched:
     """The pairs a claim is about: two sides, two sides' changes, or one side's change.
 
-    `values` are those of :func:`lumirage_lib.stats._pairs.remember_values` of the same table.
+    `values` are those of the same table, where many claims are made of it.
     """
     condition, reference = claim.condition, claim.reference
     how: dict[str, Any] = {"measure": claim.measure, "condition": condition, "values": values}

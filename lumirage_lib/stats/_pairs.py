@@ -1,8 +1,9 @@
 """From the long table of registrations to two columns of numbers about the same pairs."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ COLUMNS = (
 )
 PAIR = ("fixed", "moving")
 SUBJECTS = ("fixed_subject", "moving_subject")
+ONE = ("method", "condition", *PAIR)  # what names one registration
 # Measures whose small values are good, by the start of their name; the rest must say.
 ERRORS = (
     "hd95",
@@ -120,14 +122,19 @@ def check_pairs(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     InputError
     """
     _check_columns(table, measure)
-    key = ["method", "condition", *PAIR]
-    twice = table.duplicated(key)
+    _refuse_twice(table, table.duplicated(list(ONE)))
+    return table.assign(value=_take_value(table, measure))
+
+
+def _refuse_twice(rows: pd.DataFrame, twice: pd.Series) -> None:
     if twice.any():
-        row = table.loc[twice, key].iloc[0].to_dict()
+        row = rows.loc[twice, list(ONE)].iloc[0].to_dict()
         raise InputError(f"{int(twice.sum())} registrations are listed twice, the first is {row}")
+
+
+def _take_value(table: pd.DataFrame, measure: str) -> pd.Series:
     value = pd.to_numeric(table[measure], errors="coerce").astype(float)
-    usable = (table["status"] == "ok") & np.isfinite(value)
-    return table.assign(value=value.where(usable))
+    return value.where((table["status"] == "ok") & np.isfinite(value))
 
 
 def _check_columns(table: pd.DataFrame, measure: str) -> None:
@@ -146,104 +153,122 @@ def choose_methods(table: pd.DataFrame, who: str | Sequence[str]) -> list[str]:
     InputError
         If a name is neither a family nor a method of the table.
     """
-    names = [who] if isinstance(who, str) else list(who)
+    return _choose(_list_families(table), who)
+
+
+def _list_families(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Family -> its methods, in the order of the table."""
+    found: dict[str, list[str]] = {}
+    for family, method in zip(
+        *(table[name].tolist() for name in ("family", "method")), strict=True
+    ):
+        found.setdefault(family, []).append(method)
+    return {family: list(dict.fromkeys(methods)) for family, methods in found.items()}
+
+
+def _choose(families: Mapping[str, list[str]], who: str | Sequence[str]) -> list[str]:
+    known = list(chain.from_iterable(families.values()))
     methods: list[str] = []
-    for name in names:
-        family = table.loc[table["family"] == name, "method"].unique().tolist()
-        if not family and not (table["method"] == name).any():
+    for name in [who] if isinstance(who, str) else who:
+        if name not in families and name not in known:
             raise InputError(
-                f"{name!r} is no method and no family of the table; methods: "
-                f"{sorted(table['method'].unique())}, families: {sorted(table['family'].unique())}"
+                f"{name!r} is no method and no family of the table; methods: {sorted(known)}, "
+                f"families: {sorted(families)}"
             )
-        methods += family or [name]
+        methods += families.get(name, [name])
     return list(dict.fromkeys(methods))
 
 
-def compute_pair_values(
-    table: pd.DataFrame,
-    who: str | Sequence[str],
-    condition: str | Sequence[str] | None,
-    measure: str,
-) -> pd.DataFrame:
-    """One value per pair: the measure of a method, or its mean over methods or conditions.
+@dataclass(frozen=True)
+class PairValues:
+    """The measure of a method, or its mean over methods or conditions, on every pair of a table.
 
     A pair counts as failed as soon as one of the methods failed on it under one of the conditions:
     a mean over those that happened to succeed would compare different things on different pairs.
 
-    Returns
-    -------
-    DataFrame
-        Indexed by (fixed, moving), columns value (NaN if failed), failed, complete (every method
-        has a row under every condition), fixed_subject, moving_subject.
-
-    Raises
-    ------
-    InputError
-        If the condition is needed and not given, or nothing was run.
+    Attributes
+    ----------
+    value : float array, shape (n_pairs,)
+        NaN where it failed or nothing was run.
+    present, failed, complete : bool array, shape (n_pairs,)
+        Whether there is a row; whether one of them failed; whether every method has a row under
+        every condition.
     """
-    _check_columns(table, measure)
-    methods = choose_methods(table, who)
-    # A run has forty columns more, and many rows; every step would copy them.
-    needed = list(dict.fromkeys((*COLUMNS, measure)))
-    rows = check_pairs(table.loc[table["method"].isin(methods), needed], measure)
-    if condition is None:
-        conditions = rows["condition"].unique().tolist()
-        if len(conditions) > 1:
-            raise InputError(f"name the condition: the table holds {sorted(map(str, conditions))}")
-    else:
-        conditions = [condition] if isinstance(condition, str) else list(condition)
-    absent = [c for c in conditions if not (rows["condition"] == c).any()]
-    if absent or rows.empty:
-        raise InputError(f"no registration by {who!r} under {absent or 'any condition'}")
-    rows = rows[rows["condition"].isin(conditions)]
-    groups = rows.groupby(list(PAIR), sort=True)
-    out = groups[[*SUBJECTS]].first()
-    failed = groups["value"].count() < groups.size()
-    return out.assign(
-        value=groups["value"].mean().where(~failed),
-        failed=failed,
-        complete=groups.size() == len(methods) * len(conditions),
-    )
+
+    value: np.ndarray
+    present: np.ndarray
+    failed: np.ndarray
+    complete: np.ndarray
 
 
-Values = Callable[[Any, Any], pd.DataFrame]  # of (who, condition): what compute_pair_values gives
+class PairTable:
+    """The pairs table spread out, method by condition by pair, for many comparisons of few methods.
 
-
-def remember_values(table: pd.DataFrame, measure: str) -> Values:
-    """:func:`compute_pair_values` of one table, each asked for once; `who` is a tuple or a name.
-
-    For many comparisons of the same few methods; the table must stay as it is.
+    Called with who (a name or a tuple of names) and a condition (one, a tuple, or None for the only
+    one) it gives the :class:`PairValues`; what was asked before is remembered, so the table must stay
+    as it is. Pairs are in the order of the names of their scans.
     """
-    return functools.cache(
-        lambda who, condition: compute_pair_values(table, who, condition, measure)
-    )
 
+    def __init__(self, table: pd.DataFrame, measure: str) -> None:
+        _check_columns(table, measure)
+        self._table = table
+        self._value = _take_value(table, measure).to_numpy()
+        self._twice = table.duplicated(list(ONE)).to_numpy()
+        self._families = _list_families(table)
+        self._rows = table.groupby(["method", "condition"], sort=False).indices
+        groups = table.groupby(list(PAIR), sort=True)
+        self._pair = groups.ngroup().to_numpy()
+        self.subjects = groups[[*SUBJECTS]].first()
+        self._spread = functools.cache(self._spread_out)
+        self._asked: dict[Any, PairValues] = {}
 
-def _join(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, int, int]:
-    """Pairs both sides completed, and how many of the others failed or are missing."""
-    both = first.join(second, how="outer", lsuffix="_1", rsuffix="_2")
-    failed = (both["failed_1"] == True) | (both["failed_2"] == True)  # noqa: E712 (NaN is absent)
-    complete = (both["complete_1"] == True) & (both["complete_2"] == True)  # noqa: E712
-    kept = both[complete & ~failed]
-    frame = pd.DataFrame(
-        {
-            "first": kept["value_1"],
-            "second": kept["value_2"],
-            **{name: kept[f"{name}_1"] for name in SUBJECTS},
-        }
-    )
-    return frame, int(failed.sum()), int((~complete & ~failed).sum())
+    def __call__(self, who: Any, condition: Any) -> PairValues:
+        if (who, condition) not in self._asked:
+            self._asked[who, condition] = self._compute(who, condition)
+        return self._asked[who, condition]
 
+    def _spread_out(self, method: str) -> dict[str, np.ndarray]:
+        """Condition -> by pair, shape (2, n_pairs), 1 where there is a row, and its value or NaN."""
+        found: dict[str, np.ndarray] = {}
+        for (name, condition), rows in self._rows.items():
+            if name == method:
+                _refuse_twice(self._table.iloc[rows], self._twice[rows])
+                found[condition] = np.zeros((2, len(self.subjects)))
+                found[condition][0, self._pair[rows]] = 1
+                found[condition][1, self._pair[rows]] = self._value[rows]
+        return found
 
-def _matched(frame: pd.DataFrame, n_failed: int, n_missing: int) -> Matched:
-    return Matched(
-        frame["first"].to_numpy(float),
-        frame["second"].to_numpy(float),
-        frame["fixed_subject"].to_numpy(),
-        frame["moving_subject"].to_numpy(),
-        n_failed,
-        n_missing,
-    )
+    def _compute(self, who: Any, condition: Any) -> PairValues:
+        methods = {m: self._spread(m) for m in _choose(self._families, who)}
+        there = list(dict.fromkeys(c for found in methods.values() for c in found))
+        if condition is None and len(there) > 1:
+            raise InputError(f"name the condition: the table holds {sorted(map(str, there))}")
+        named = [condition] if isinstance(condition, str) else condition
+        asked = there if condition is None else named
+        absent = [c for c in asked if c not in there]
+        if absent or not there:
+            raise InputError(f"no registration by {who!r} under {absent or 'any condition'}")
+        found = np.stack([f[c] for f in methods.values() for c in asked if c in f])
+        n = found[:, 0].sum(axis=0)
+        failed = np.isnan(found[:, 1]).any(axis=0)
+        value = np.full(len(n), np.nan)
+        np.divide(np.nansum(found[:, 1], axis=0), n, out=value, where=(n > 0) & ~failed)
+        return PairValues(value, n > 0, failed, n == len(methods) * len(asked))
+
+    def keep(self, first: np.ndarray, second: np.ndarray, sides: Sequence[PairValues]) -> Matched:
+        """Two columns on the pairs that all sides completed, and how many others failed or are missing."""
+        complete = np.logical_and.reduce([side.complete for side in sides])
+        failed = np.logical_or.reduce([side.failed for side in sides])
+        present = np.logical_or.reduce([side.present for side in sides])
+        kept = complete & ~failed
+        return Matched(
+            first[kept],
+            second[kept],
+            self.subjects.loc[kept, "fixed_subject"].to_numpy(),
+            self.subjects.loc[kept, "moving_subject"].to_numpy(),
+            int(failed.sum()),
+            int((present & ~complete & ~failed).sum()),
+        )
 
 
 def _freeze(names: str | Sequence[str] | None) -> str | tuple[str, ...] | None:
@@ -257,7 +282,7 @@ def match_pairs(
     *,
     measure: str = "dice",
     condition: str | Sequence[str] | None = None,
-    values: Values | None = None,
+    values: PairTable | None = None,
 ) -> Matched:
     """The same pairs by two methods, or by two families (mean over the methods of each).
 
@@ -269,8 +294,8 @@ def match_pairs(
         A method, a family, or several methods.
     condition : str or sequence of str, optional
         Needed if the table holds several; of a sequence, the mean over the conditions.
-    values : callable, optional
-        Of :func:`remember_values`, of the same table and measure.
+    values : PairTable, optional
+        Of the same table and measure.
 
     Returns
     -------
@@ -282,8 +307,9 @@ def match_pairs(
     InputError
         If a column or name is missing, or a registration is listed twice.
     """
-    values = values or remember_values(table, measure)
-    return _matched(*_join(*(values(_freeze(who), _freeze(condition)) for who in (first, second))))
+    values = values or PairTable(table, measure)
+    a, b = (values(_freeze(who), _freeze(condition)) for who in (first, second))
+    return values.keep(a.value, b.value, (a, b))
 
 
 def match_conditions(
@@ -293,14 +319,15 @@ def match_conditions(
     condition: str | Sequence[str],
     reference: str,
     measure: str = "dice",
-    values: Values | None = None,
+    values: PairTable | None = None,
 ) -> Matched:
     """The same pairs by the same method under two conditions: `condition` minus `reference`.
 
     Pairs are the same if their scan names are: a scan keeps its name over all conditions.
     """
-    values = values or remember_values(table, measure)
-    return _matched(*_join(*(values(_freeze(who), _freeze(c)) for c in (condition, reference))))
+    values = values or PairTable(table, measure)
+    a, b = (values(_freeze(who), _freeze(c)) for c in (condition, reference))
+    return values.keep(a.value, b.value, (a, b))
 
 
 def match_changes(
@@ -311,7 +338,7 @@ def match_changes(
     condition: str | Sequence[str],
     reference: str,
     measure: str = "dice",
-    values: Values | None = None,
+    values: PairTable | None = None,
 ) -> Matched:
     """What a change of condition did to either method, on the same pairs.
 
@@ -322,23 +349,8 @@ def match_changes(
         `reference`; `second` that of the second. Their difference is the difference in differences
         (first - second on the condition) - (first - second on the reference).
     """
-    values = values or remember_values(table, measure)
-    changes = []
-    failed: set[tuple[str, str]] = set()
-    missing: set[tuple[str, str]] = set()
-    for who in (first, second):
-        new, old = (values(_freeze(who), _freeze(c)) for c in (condition, reference))
-        frame, _, _ = _join(new, old)
-        everything = new.index.union(old.index)
-        bad = new.index[new["failed"]].union(old.index[old["failed"]])
-        failed |= set(bad)
-        missing |= set(everything) - set(frame.index) - set(bad)
-        changes.append(frame.assign(change=frame["first"] - frame["second"]))
-    a, b = changes
-    keys = a.index.intersection(b.index)
-    # A pair that only one of the two methods was ever run on is missing too.
-    missing |= (set(a.index) ^ set(b.index)) - failed
-    frame = a.loc[keys, list(SUBJECTS)].assign(
-        first=a.loc[keys, "change"], second=b.loc[keys, "change"]
-    )
-    return _matched(frame, len(failed), len(missing - failed))
+    values = values or PairTable(table, measure)
+    asked = (_freeze(condition), _freeze(reference))
+    sides = [values(_freeze(who), c) for who in (first, second) for c in asked]
+    a, a_before, b, b_before = (side.value for side in sides)
+    return values.keep(a - a_before, b - b_before, sides)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ._claims import Claim, find_word, match_claim
 from ._intervals import compute_interval
-from ._pairs import choose_methods, is_error, remember_values
+from ._pairs import PairTable, choose_methods, is_error
 
 COLUMNS = (
     "variant",
@@ -80,7 +80,7 @@ def compute_specifications(
     for name, (claim, table) in variants.items():
         sides = [tuple(choose_methods(table, who)) for who in (claim.first, claim.second or ())]
         sign = -1.0 if is_error(claim.measure) else 1.0
-        values = remember_values(table, claim.measure)
+        values = PairTable(table, claim.measure)
         for choice, first, second in choose_families(*sides):
             who = None if claim.second is None else second
             matched = match_claim(replace(claim, first=first, second=who), table, values)
