@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -108,6 +109,8 @@ def execute_notebook(name: str, parameters: Mapping, output: Path, kernel=None) 
     InputError
         A cell failed, or the page cannot be written.
     """
+    # jsonschema would build a grammar of addresses with it, which takes a second: notebooks have none.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     import jupytext
     import nbformat
     import papermill
