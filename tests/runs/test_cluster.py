@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import distributed
@@ -17,9 +19,10 @@ import pytest
 from fakes import QUICK
 
 from lumirage_lib.cohorts import balanced_pairs, get_cohort
+from lumirage_lib.cohorts.sources import is_local
 from lumirage_lib.errors import InputError
 from lumirage_lib.runs import store as stored
-from lumirage_lib.runs.compute import compute
+from lumirage_lib.runs.compute import compute, needs
 from lumirage_lib.runs.executors import cluster as cluster_module
 from lumirage_lib.runs.executors.cluster import make_queue, open_cluster
 from lumirage_lib.runs.executors.needs import predict_mb
@@ -114,6 +117,37 @@ def test_process_that_asked_ends_and_nothing_lingers(tmp_path, number):
     assert process.wait(60) != 0
     fakes.wait_until(lambda: all(map(fakes.has_ended, running)), seconds=30)
     assert stored.read_answers(store) == {}
+
+
+@pytest.mark.mirror
+def test_a_worker_fetches_what_it_lacks_by_its_digest(tmp_path, monkeypatch):
+    """Its cache is empty, and it has its files from elsewhere than the process that asks."""
+    mirror, served = os.environ["LUMIRAGE_MIRROR"], []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *about):
+            served.append(self.path)
+
+    def stand(address: str, cache: str) -> None:
+        monkeypatch.setenv("LUMIRAGE_MIRROR", address)
+        monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path / cache))
+
+    pairs = balanced_pairs(get_cohort("macaque").scans, 1)
+    tasks = plan("macaque", pairs, {"fakes:SHIFT": {}}, preprocessing=[QUICK])
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=mirror)) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        elsewhere = f"http://127.0.0.1:{service.server_port}"
+        stand(elsewhere, "worker")
+        with open_cluster(workers=1) as cluster:
+            stand(mirror, "cache")
+            counts = compute(tasks, tmp_path / "there.sqlite", executor=cluster)
+        service.shutdown()
+    assert counts == {"reused": 0, "new": 1, "failed": 0, "skipped": 0}
+    assert set(served) == {f"/{source.location}" for source in needs(tasks)}
+    compute(tasks, tmp_path / "here.sqlite")
+    assert_same(tmp_path / "here.sqlite", tmp_path / "there.sqlite")
+    stand(elsewhere, "worker")
+    assert all(is_local(source) for source in needs(tasks))  # the pinned bytes
 
 
 def test_workers_that_come_later_are_used(monkeypatch):

@@ -16,7 +16,7 @@ from ..registry import EXPERIMENTS, load, load_or_compute
 from ..resolution.memory import read_wall, say_wall
 from ..sentences import make_table, show
 from ..specifications import take_dice
-from .cards import draw_interval, write_card
+from .cards import draw_interval, write_card, write_line
 
 CHAPTER_OF_MEMORY = "04_resolution"
 CHOICES = "11_specifications"
@@ -355,8 +355,6 @@ def _write_cards(
         own = specifications[specifications["claim"].isin([v.claim.id for v in mine])]
         before = first.loc[first["statement"] == statement.id, "scoreboard"]
         notes = [f"The challenge's authors: {statement.challenge}."]
-        if statement.instead:
-            notes.append(_say_memory())
         if len(before):
             notes.append(f"Version 1 of the rules said: {before.iloc[0]}.")
         chapter = statement.notebooks[0] if statement.notebooks else ""
@@ -366,7 +364,9 @@ def _write_cards(
                 statement.claim,
                 write_chips(mine) if mine else _chip(words[statement.id]),
                 f"The paper: {statement.paper}",
-                [draw_interval(v, name_plainly(v.claim.id), reach) for v in mine],
+                [write_line(_say_memory())]
+                if statement.instead
+                else [draw_interval(v, name_plainly(v.claim.id), reach) for v in mine],
                 notes,
                 {
                     f"Chapter {chapter[:2]}": f"{chapter}_{profile}.html" if chapter else "",

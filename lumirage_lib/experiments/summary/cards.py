@@ -29,6 +29,11 @@ def write_card(
     )
 
 
+def write_line(text: str) -> str:
+    """A line of what came out."""
+    return f'<p class="lm-interval">{escape(text, quote=False)}</p>'
+
+
 def draw_interval(verdict: Verdict, name: str, reach: float) -> str:
     """Name, numbers and a line from low to high on an axis from -reach to reach, in Dice.
 
@@ -37,7 +42,7 @@ def draw_interval(verdict: Verdict, name: str, reach: float) -> str:
     if verdict.verdict == INCOMPLETE or not np.isfinite(verdict.estimate):
         known = {NOT_DECIDABLE: "too few individuals", NOT_TESTED: "not compared"}
         why = known.get(verdict.verdict, "registrations not finished")
-        return f'<p class="lm-interval">{escape(name)}: {why}</p>'
+        return write_line(f"{name}: {why}")
 
     def at(value: float) -> float:
         return WIDTH * (0.5 + 0.48 * float(np.clip(value / reach, -1, 1)))
@@ -45,10 +50,10 @@ def draw_interval(verdict: Verdict, name: str, reach: float) -> str:
     low, high = (v if np.isfinite(v) else verdict.estimate for v in (verdict.low, verdict.high))
     numbers = show_interval(verdict.estimate, verdict.low, verdict.high)
     margin = at(verdict.claim.margin) - at(-verdict.claim.margin)
+    said = f"{name}: {numbers} Dice, {verdict.n_pairs} pairs of {verdict.n_subjects} subjects"
     return (
-        f'<p class="lm-interval">{escape(name)}: {numbers} Dice, '
-        f"{verdict.n_pairs} pairs of {verdict.n_subjects} subjects</p>"
-        f'<svg class="lm-axis" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(name)}: '
+        write_line(said)
+        + f'<svg class="lm-axis" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(name)}: '
         f'{numbers}, on an axis from −{reach:.2f} to +{reach:.2f} Dice">'
         f'<rect x="{at(-verdict.claim.margin):.1f}" y="2" width="{margin:.1f}" height="14" class="lm-band"/>'
         f'<line x1="{at(0):.1f}" x2="{at(0):.1f}" y1="0" y2="18" class="lm-zero"/>'
