@@ -59,9 +59,19 @@ def list_all() -> list[Task]:
     return first + tasks
 
 
+def choose_task(method: str) -> Task:
+    """Its first registration that is published; of a method that is not, its first of the plan."""
+    tasks, published = [t for t in list_all() if t.method == method], read_published()
+    return next((task for task in tasks if task.key in published), tasks[0])
+
+
+def read_published() -> set[str]:
+    return set(pd.read_parquet(PUBLISHED / "registrations.parquet")["key"])
+
+
 def find_reference(task: Task, folder: Path) -> Path:
     """The published run where it has the task; else one computed here."""
-    if task.key in set(pd.read_parquet(PUBLISHED / "registrations.parquet")["key"]):
+    if task.key in read_published():
         return PUBLISHED
     alignments = pd.read_parquet(PUBLISHED / "alignments.parquet").set_index("key", drop=False)
     fetch_all([source for source in needs([task]) if not is_local(source)])
@@ -72,14 +82,14 @@ def find_reference(task: Task, folder: Path) -> Path:
 
 
 def run_once(method: str, reference: str, threads: str, out: str) -> None:
-    task = next(t for t in list_all() if t.method == method)
+    task = choose_task(method)
     none = pd.DataFrame(columns=["method", "measure", "tolerance"])
     register_again(Path(reference), [task], none, threads=int(threads)).to_csv(out, index=False)
 
 
 def measure(method: str) -> pd.DataFrame:
     """The largest difference of each run from the reference, and what is tolerated."""
-    task = next(t for t in list_all() if t.method == method)
+    task = choose_task(method)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         reference = find_reference(task, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
 import nbformat
@@ -74,14 +75,25 @@ def store(tmp_path_factory):
     assert rows["finished"].min() >= begun
 
 
+@pytest.fixture(scope="module")
+def kernel(store):
+    """One for all notebooks but the first, which has one of its own."""
+    stack = contextlib.ExitStack()
+    with notebooks.environment({"LUMIRAGE_STORE": str(store)}):  # which the kernel inherits
+        clear = stack.enter_context(notebooks.warm_kernel(store))
+    with stack:
+        yield clear
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_smoke_profile_executes(name, tmp_path, store, monkeypatch, capfd):
+def test_smoke_profile_executes(name, tmp_path, store, kernel, monkeypatch, capfd):
     """The whole road: plan, children, store, papermill, page with captioned figures."""
-    monkeypatch.setenv("LUMIRAGE_STORE", str(store))  # which the kernel inherits
+    monkeypatch.setenv("LUMIRAGE_STORE", str(store))
     published = sorted(p.stat().st_mtime_ns for p in (ROOT / "store").glob("*"))
     parameters = notebooks.resolve_parameters(name, "smoke")
-    page = notebooks.execute_notebook(name, parameters, tmp_path / "page.ipynb")
+    shared = None if name == NAMES[0] else kernel()
+    page = notebooks.execute_notebook(name, parameters, tmp_path / "page.ipynb", shared)
     said = capfd.readouterr().err
     assert "without encryption" not in said
     assert "ERROR" not in said  # the kernel is interrupted to end it

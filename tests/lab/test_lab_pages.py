@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import re
@@ -39,12 +40,23 @@ def test_a_lesson_says_goals_prerequisites_and_time(name):
         assert all(part in text for part in ("## Quiz", "## Read next", "my_prediction"))
 
 
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    """One for all lessons, as the book has it, with as few pairs."""
+    folder = tmp_path_factory.mktemp("lab")
+    few = {"LUMIRAGE_LAB_PAIRS": lab.SMOKE_PAIRS, "LUMIRAGE_STORE": str(folder / "store")}
+    stack = contextlib.ExitStack()
+    with lab.lab_environment(**few):  # which the kernel inherits
+        clear = stack.enter_context(notebooks.warm_kernel(folder))
+    with stack:
+        yield clear
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LESSONS)
-def test_a_lesson_runs_from_the_first_to_the_last_cell(name, tmp_path, monkeypatch):
-    monkeypatch.setenv("LUMIRAGE_STORE", str(tmp_path / "store"))
+def test_a_lesson_runs_from_the_first_to_the_last_cell(name, tmp_path, kernel):
     page = tmp_path / "page.ipynb"
-    lab.execute(name, page, 1)
+    lab.execute(name, page, lab.SMOKE_STEPS, kernel())
     cells = [c for c in nbformat.read(page, as_version=4).cells if c.cell_type == "code"]
     assert all(c.execution_count for c in cells if c.source.strip())
     shown = "".join(str(o) for c in cells for o in c.outputs)
