@@ -16,6 +16,7 @@ from .families import (
     is_primary,
     name_claim,
     name_plainly,
+    say_beside,
 )
 from .run import Run
 from .sentences import make_table, name_some, show, show_interval
@@ -202,7 +203,8 @@ def list_verdicts(verdicts: Mapping[str, stats.Verdict]) -> str:
         kind = arm.status if arm is not None and counts else "exploratory"
         unfinished = verdict.verdict == stats.INCOMPLETE  # its first pairs are no result
         said = f"Not finished: {verdict.reason}." if unfinished else verdict.sentence
-        lines.append(f"- **{name_plainly(name)}** ({kind}). {said}")
+        beside = say_beside(name) if verdict.word else ""
+        lines.append(f"- **{name_plainly(name)}** ({kind}). {said} {beside}".rstrip())
     return (
         "\n".join(lines) or "No rule could be applied: a network or an iterative method is missing."
     )

@@ -50,6 +50,9 @@ class Arm:
         Labels that must give the same word, where registration made the first; none: its own decide.
     drew_labels : tuple of str
         Methods whose registrations of atlases made the first labels: their scores are hatched.
+    beside : str
+        What else differs between the two sides or between condition and reference, so that its
+        verdict is none of the contrast, size or step alone.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Arm:
     status: str = "re-analysis"
     label_sets: tuple[str, ...] = ()
     drew_labels: tuple[str, ...] = ()
+    beside: str = ""
 
 
 # Every method of both roles, and the two of each that are run everywhere.
@@ -131,7 +135,14 @@ ARMS = {  # in the order of the runs
             {"T2w": T1W, "FLAIR": T1W},
             drew_labels=("greedy",),
         ),
-        Arm("nichart", "the same adults at 2 mm", FIRST, {"FLAIR": T1W}),
+        Arm(
+            "nichart",
+            "the same adults at 2 mm",
+            FIRST,
+            {"FLAIR": T1W},
+            beside="conditional LapIRN worked at 1 mm, greedy and VFA at 2 mm, and FLAIR was scanned in "
+            "thicker slices than T1w",
+        ),
     )
 }
 N_PRIMARY = sum(len(arm.primary) for arm in ARMS.values())
@@ -182,6 +193,14 @@ def name_plainly(name: str) -> str:
 def is_primary(name: str) -> bool:
     """Whether the claim of this name counts on the scoreboard."""
     return any(name_claim(arm.name, c) == name for arm in ARMS.values() for c in arm.primary)
+
+
+def say_beside(name: str) -> str:
+    """What else than the condition differs in the claim of this name, as a sentence; mostly nothing."""
+    for arm in ARMS.values():
+        if arm.beside and name in {name_claim(arm.name, c) for c in arm.references}:
+            return f"This is not the contrast alone: {arm.beside}."
+    return ""
 
 
 def choose_families(arm: str, methods: Iterable[str]) -> Families:

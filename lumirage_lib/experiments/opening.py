@@ -134,7 +134,8 @@ def say_certainty(verdicts: Sequence[stats.Verdict]) -> str:
             f"**How sure.** No interval yet: {count(lacking, 'comparison')} without all registrations, and a "
             "part of them could mislead."
             if lacking
-            else f"**How sure.** {show_counts(verdicts)}: described, not judged."
+            else f"**How sure.** Too few individuals, at most "
+            f"{max((v.n_subjects for v in verdicts), default=0)}: described, not judged."
         )
     widths = show_range([(v.high - v.low) / 2 for v in decided])
     seen = [v.detectable for v in decided if np.isfinite(v.detectable)]

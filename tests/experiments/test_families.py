@@ -17,6 +17,7 @@ from lumirage_lib.experiments.families import (
     find_turn,
     is_primary,
     name_claim,
+    say_beside,
 )
 from lumirage_lib.methods import get_method
 
@@ -67,3 +68,10 @@ def test_claims_are_named_by_arm_and_condition():
     assert is_primary("synthesised: T2*w")
     assert not is_primary("synthesised: FLAIR")
     assert not is_primary("nichart: FLAIR")
+
+
+def test_an_arm_in_which_more_than_the_contrast_differs_says_so_and_judges_nothing():
+    assert "conditional LapIRN worked at 1 mm" in say_beside("nichart: FLAIR")
+    assert [arm.name for arm in ARMS.values() if arm.beside] == ["nichart"]
+    assert not ARMS["nichart"].primary
+    assert say_beside("nichart at 1 mm: FLAIR") == say_beside("oasis") == ""

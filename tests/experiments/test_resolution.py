@@ -176,7 +176,7 @@ def test_gain_is_read_off_at_native_labels(registrations):
     assert gain.loc["clapirn", ["gain", "n_pairs", "n_failed"]].tolist() == [0.0, 1, 1]
     text = analysis._gain_text(gain.reset_index())
     # Of networks one pair was registered at both, which says nothing of the next.
-    assert "generated, from 8 to 5 mm: iterative methods 0.100." in text
+    assert "on generated, from 8 to 5 mm, iterative methods 0.100." in text
 
 
 def test_page_of_an_empty_run_has_its_sentences(registrations):

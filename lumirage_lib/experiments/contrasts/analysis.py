@@ -23,7 +23,15 @@ from ..comparison import (
 )
 from ..completeness import keep_matched
 from ..experiment import Result
-from ..families import ARMS, LEAK_FREE, Families, is_primary, name_claim, name_plainly
+from ..families import (
+    ARMS,
+    LEAK_FREE,
+    Families,
+    is_primary,
+    name_claim,
+    name_plainly,
+    say_beside,
+)
 from ..opening import Opening, say_certainty, say_together, show_range
 from ..run import Run
 from ..sentences import (
@@ -225,7 +233,7 @@ def _open(
         found = "Nothing was registered in two contrasts by both sides, so the question stays open."
         return Opening(found, (), tuple(verdicts.values()))
     judges = [v for name, v in verdicts.items() if is_primary(name)] or list(verdicts.values())
-    beside = [v for v in verdicts.values() if v not in judges and v.word]
+    beside = [v for n, v in verdicts.items() if v not in judges and v.word and not say_beside(n)]
     means = changes[changes["method"] == ALL].dropna(subset="low")
     what = (
         f"Measured so far, networks lose {show_range(-means['deep'])} Dice from the reference to a new "

@@ -194,11 +194,11 @@ def _gain_text(gain: pd.DataFrame) -> str:
     if (last["n_pairs"] > 1).any():
         last = last[last["n_pairs"] > 1]  # one pair says nothing of the next
     parts = [
-        f"{NAMES.get(arm, arm)}, from {start:g} to {end:g} mm: "
+        f"on {NAMES.get(arm, arm)}, from {start:g} to {end:g} mm, "
         + describe_families(rows.set_index("method")["gain"])
         for (arm, start, end), rows in last.groupby(["arm", "from_mm", "to_mm"], sort=False)
     ]
-    return f"Change of Dice at the last step to smaller voxels. {'; '.join(parts)}."
+    return f"The last step to smaller voxels changes Dice: {'; '.join(parts)}."
 
 
 def _gain_table(gain: pd.DataFrame) -> str:
