@@ -109,8 +109,9 @@ def execute_notebook(name: str, parameters: Mapping, output: Path, kernel=None) 
     InputError
         A cell failed, or the page cannot be written.
     """
-    # jsonschema would build a grammar of addresses with it, which takes a second: notebooks have none.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    if kernel is None:
+        with warm_kernel(output.parent) as clear:
+            return execute_notebook(name, parameters, output, clear())
     import jupytext
     import nbformat
     import papermill
@@ -123,7 +124,7 @@ def execute_notebook(name: str, parameters: Mapping, output: Path, kernel=None) 
     }
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
-        with replacing(output) as draft, environment(_of_kernels()):
+        with replacing(output) as draft:
             nbformat.write(source, draft)
             try:
                 papermill.execute_notebook(
@@ -132,9 +133,6 @@ def execute_notebook(name: str, parameters: Mapping, output: Path, kernel=None) 
                     dict(parameters),
                     kernel_name="python3",
                     progress_bar=False,
-                    cwd=str(output.parent),
-                    config=_kernel_config(),
-                    extra_arguments=QUIET,
                     km=kernel,
                 )
             except papermill.PapermillExecutionError as error:
@@ -162,6 +160,11 @@ def warm_kernel(cwd: Path):
     with environment(_of_kernels()):
         manager = KernelManager(kernel_name="python3", config=_kernel_config())
         manager.start_kernel(cwd=str(cwd), extra_arguments=QUIET)
+    # Meanwhile, because that takes a second; so would the grammar of addresses that jsonschema builds where
+    # it can, and notebooks have none.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    import papermill  # noqa: F401
+
     client = manager.blocking_client()
 
     def clear() -> KernelManager:
