@@ -73,7 +73,16 @@ def test_imports_within_the_library_are_relative_and_none_is_of_tests(name):
 
 
 def test_planning_and_listing_import_nothing_that_takes_seconds():
-    slow = ("torch", "ants", "statsmodels", "scipy.stats", "nbformat", "papermill", "IPython")
+    slow = (
+        "torch",
+        "ants",
+        "matplotlib",
+        "statsmodels",
+        "scipy.stats",
+        "nbformat",
+        "papermill",
+        "IPython",
+    )
     code = f"""
 import sys, lumirage_lib.cli, lumirage_lib.experiments, lumirage_lib.book.notebooks
 assert not (found := [name for name in {slow} if name in sys.modules]), found

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
-
 WIDTH = 7.0  # inches: the width of a page's column, at which every figure is drawn
 STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
@@ -19,6 +17,8 @@ STYLE: dict[Any, Any] = {
 
 def subplots(*shape: int, **how: Any) -> tuple[Any, Any]:
     """Figure and axes of :func:`matplotlib.pyplot.subplots`, in the style of every figure of the book."""
+    import matplotlib.pyplot as plt  # here, because what plans and lists draws nothing
+
     plt.rcParams.update(STYLE)
     return plt.subplots(*shape, **how)
 
