@@ -116,17 +116,22 @@ PAGES = {  # command -> number of pairs; in this order
 }
 LUMIR, CONTRASTS, PREPROCESSING, MACAQUES, ULTRACORTEX, OASIS = PAGES
 CODE = """
-import json, sys
+import functools, json, os, sys
+from pathlib import Path
+from lumirage_lib.book import notebooks
 from lumirage_lib.cli import app
 
-for words in json.load(sys.stdin):
-    app(words, standalone_mode=False)
+execute = notebooks.execute_notebook
+with notebooks.warm_kernel(Path(os.environ["LUMIRAGE_ROOT"])) as clear:
+    for words in json.load(sys.stdin):
+        notebooks.execute_notebook = functools.partial(execute, kernel=clear())
+        app(words, standalone_mode=False)
 """
 
 
 @pytest.fixture(scope="module")
 def pages(trees, tmp_path_factory) -> dict[str, tuple[str, str]]:
-    """What the commands print, in one process, and what their pages say."""
+    """What the commands print, in one process and with one kernel, and what their pages say."""
     project = tmp_path_factory.mktemp("project")
     (project / "book").mkdir()
     for name in ("experiments.yml", "notebooks", "book/pictures"):
