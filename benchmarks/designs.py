@@ -37,7 +37,7 @@ def find_designs(table: pd.DataFrame) -> dict[str, np.ndarray]:
     """Every design in use: arm -> pairs."""
     oasis = table[(table["cohort"] == "oasis") & (table["condition"] == "standard")]
     ring = np.array([(f"s{k}", f"s{(k + 1) % 12}") for k in range(12)])
-    few = table[(table["cohort"] == "oasis") & (table["condition"] == "tight crop")]
+    few = table[(table["cohort"] == "oasis") & (table["condition"] == "z-score")]
     nichart = pairs_of(table[table["cohort"] == "nichart"])
     return {
         "T1w": pairs_of(oasis),
