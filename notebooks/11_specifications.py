@@ -173,7 +173,8 @@ pages.say(result.limits)
 # %% tags=["hide-cell"]
 table = result.choices
 table = table.assign(network=[", ".join(who) for who in table["first"]]) if len(table) else table
-table.groupby(["claim", "network"])["estimate"].median().round(3) if len(table) else None
+medians = table.groupby(["claim", "network"])["estimate"].median() if len(table) else None
+None if medians is None else medians.round(3).add(0.0)  # no minus before a zero
 
 # %% [markdown]
 # ## How this page was made
