@@ -8,6 +8,7 @@ import numpy as np
 from .. import stats
 from ..stats import count, join
 from .families import name_plainly
+from .sentences import show
 
 NETWORKS, ITERATIVE = "networks", "iterative methods"
 NO_CLAIM = "a description: no claim is judged here"
@@ -116,10 +117,10 @@ def say_together(verdicts: Mapping[str, stats.Verdict], preposition: str = "on")
 
 def show_range(values: Sequence[float]) -> str:
     """ "0.009 to 0.017", or one number where they are the same to the third digit."""
-    known = [f"{v:.3f}" for v in values if np.isfinite(v)]
+    known = [float(v) for v in values if np.isfinite(v)]
     if not known:
         return "by an unknown amount of"
-    low, high = min(known), max(known)
+    low, high = show(min(known)), show(max(known))
     return low if low == high else f"{low} to {high}"
 
 

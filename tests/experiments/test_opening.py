@@ -9,7 +9,13 @@ import pytest
 from lumirage_lib import stats
 from lumirage_lib.experiments.comparison import judge
 from lumirage_lib.experiments.families import ARMS, Families, name_claim, name_plainly
-from lumirage_lib.experiments.opening import find_kind, say_certainty, say_together, write_chips
+from lumirage_lib.experiments.opening import (
+    find_kind,
+    say_certainty,
+    say_together,
+    show_range,
+    write_chips,
+)
 from lumirage_lib.stats import Claim, Interval, Verdict, find_word
 
 WORDS = {
@@ -84,3 +90,17 @@ def test_no_arm_shows_its_internal_name():
             said = name_plainly(name_claim(arm.name, condition))
             assert said
             assert not {"nichart", "openms", "real5", "oasis"} & set(said.split())
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([0.017, 0.009], "0.009 to 0.017"),
+        ([-0.019, -0.010, 0.028], "−0.019 to 0.028"),
+        ([-0.010, -0.019], "−0.019 to −0.010"),
+        ([-0.0001, 0.0004, np.nan], "0.000"),
+        ([np.nan], "by an unknown amount of"),
+    ],
+)
+def test_a_range_goes_from_the_least_to_the_greatest(values, said):
+    assert show_range(values) == said
