@@ -292,6 +292,7 @@ def say_answer(rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]]) -> tup
     Where a claim is not finished, what was decided beside it stands in its place.
     """
     said: dict[str, str] = {}
+    decided_on = set[str]()
     waiting, beside = list[str](), dict[str, stats.Verdict]()
     for statement, found in rows:
         judges = choose_judges(found)
@@ -305,15 +306,20 @@ def say_answer(rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]]) -> tup
         preposition, name = statement.place
         places = {name or name_plainly(v.claim.id): v for v in judges}
         said[statement.id] = say_together(places, preposition)
-    trained = " ".join(said[k] for k in ("t1w", "macaque") if k in said)
-    elsewhere = " ".join(said[k] for k in ("contrasts", "preprocessing", "gain") if k in said)
+        decided_on |= {statement.id} if any(v.word for v in judges) else set()
+    # Where networks were trained, then elsewhere; but what was decided stands before what was not.
+    groups = sorted(
+        (("t1w", "macaque"), ("contrasts", "preprocessing", "gain")),
+        key=lambda group: decided_on.isdisjoint(group),
+    )
+    first, second = (" ".join(said[k] for k in group if k in said) for group in groups)
     aside = f"Beside the paper's claims: {_lower(say_together(beside))}" if beside else ""
     open_ones = (
         f"No answer yet on {stats.join(waiting)}: these runs are not finished." if waiting else ""
     )
     untested = [f"{s.short}, {s.untested}" for s, _ in rows if s.untested]
     not_tested = f"Not tested: {stats.join(untested)}." if untested else ""
-    return tuple(t for t in (trained, elsewhere, aside, _say_memory(), open_ones, not_tested) if t)
+    return tuple(t for t in (first, second, aside, _say_memory(), open_ones, not_tested) if t)
 
 
 def _lower(text: str) -> str:
