@@ -1,11 +1,11 @@
-"""Every figure of the audit of version 1, once more from the published tables, beside what version 2 says.
+"""Figures of the audit of version 1, once more from the published rows they rest on, beside version 2.
 
     python benchmarks/audit.py
 
 "audit" quotes what was found in the results of version 1 of the rules; "again" computes it from the
 registrations of that time, by the families and references of that time. Intervals are those of today,
 over subjects, and a little wider than the bootstrap of then. "now" is what version 2 makes of it: its
-verdict, or what its arm still lacks. Writes audit.csv and audit.md beside this file. No image is needed.
+verdict, or what its arm still lacks. Writes audit.csv beside this file. No image is needed.
 """
 
 from __future__ import annotations
@@ -241,6 +241,4 @@ def compute() -> pd.DataFrame:
 if __name__ == "__main__":
     found = compute()
     found.to_csv(TABLE, index=False)
-    text = make_table(found.to_dict("records"))
-    TABLE.with_suffix(".md").write_text(text + "\n")
-    print(text)
+    print(make_table(found.to_dict("records")))

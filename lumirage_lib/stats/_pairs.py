@@ -220,12 +220,10 @@ class PairTable:
         self._pair = groups.ngroup().to_numpy()
         self.subjects = groups[[*SUBJECTS]].first()
         self._spread = functools.cache(self._spread_out)
-        self._asked: dict[Any, PairValues] = {}
+        self._asked = functools.cache(self._compute)
 
     def __call__(self, who: Any, condition: Any) -> PairValues:
-        if (who, condition) not in self._asked:
-            self._asked[who, condition] = self._compute(who, condition)
-        return self._asked[who, condition]
+        return self._asked(who, condition)
 
     def _spread_out(self, method: str) -> dict[str, np.ndarray]:
         """Condition -> by pair, shape (2, n_pairs), 1 where there is a row, and its value or NaN."""
