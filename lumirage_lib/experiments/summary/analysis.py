@@ -287,12 +287,11 @@ def analyse(judged: Judged, profile: str) -> Result:
 
 
 def say_answer(rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]]) -> tuple[str, ...]:
-    """Plain sentences: where networks were trained, elsewhere, what is not finished, what is not tested.
+    """Plain sentences: one a claim, what stands beside them, what is not finished, what is not tested.
 
     Where a claim is not finished, what was decided beside it stands in its place.
     """
-    said: dict[str, str] = {}
-    decided_on = set[str]()
+    answers = list[tuple[bool, str]]()  # whether nothing was decided, and the sentence
     waiting, beside = list[str](), dict[str, stats.Verdict]()
     for statement, found in rows:
         judges = choose_judges(found)
@@ -305,21 +304,16 @@ def say_answer(rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]]) -> tup
             continue
         preposition, name = statement.place
         places = {name or name_plainly(v.claim.id): v for v in judges}
-        said[statement.id] = say_together(places, preposition)
-        decided_on |= {statement.id} if any(v.word for v in judges) else set()
-    # Where networks were trained, then elsewhere; but what was decided stands before what was not.
-    groups = sorted(
-        (("t1w", "macaque"), ("contrasts", "preprocessing", "gain")),
-        key=lambda group: decided_on.isdisjoint(group),
-    )
-    first, second = (" ".join(said[k] for k in group if k in said) for group in groups)
+        answers.append((not any(v.word for v in judges), say_together(places, preposition)))
+    # What was decided stands before what was not; else in the order of the paper's claims.
+    said = [sentence for _, sentence in sorted(answers, key=lambda answer: answer[0])]
     aside = f"Beside the paper's claims: {_lower(say_together(beside))}" if beside else ""
     open_ones = (
         f"No answer yet on {stats.join(waiting)}: these runs are not finished." if waiting else ""
     )
     untested = [f"{s.short}, {s.untested}" for s, _ in rows if s.untested]
     not_tested = f"Not tested: {stats.join(untested)}." if untested else ""
-    return tuple(t for t in (first, second, aside, _say_memory(), open_ones, not_tested) if t)
+    return tuple(t for t in (*said, aside, _say_memory(), open_ones, not_tested) if t)
 
 
 def _lower(text: str) -> str:
