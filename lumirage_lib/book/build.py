@@ -1,4 +1,4 @@
-"""The book: pages executed where they are out of date, generated tables, then Jupyter Book.
+"""The book: pages executed where they are out of date, the lab's too, generated tables, then Jupyter Book.
 
 What the prose takes from the code (tables of sources, cohorts, methods and preprocessing, the answers
 of the executed pages) is written as Markdown beside those pages and included, so that no number is
@@ -13,6 +13,7 @@ import yaml
 from ..runs.profiles import notebooks_of, project_root
 from .executed import update_page
 from .html import build_html
+from .lab import write_pages
 from .snippets import write_snippets
 from .toc import PAGES, list_files, select_toc
 
@@ -42,6 +43,7 @@ def build(profiles: Sequence[str], *, recompute: bool, console, run: Callable) -
     """
     root = project_root()
     toc = select_toc(yaml.safe_load((root / "_toc.yml").read_text()), profiles)
+    write_pages(console)
     pages = []
     for profile in dict.fromkeys(profiles):
         for notebook in notebooks_of(profile):

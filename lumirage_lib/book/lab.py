@@ -87,8 +87,11 @@ def keep_outputs(page: Path, folder: Path) -> None:
     (folder / "outputs.json").write_text(json.dumps(cells, indent=1, ensure_ascii=False) + "\n")
 
 
-def show_outputs(page: Path, folder: Path) -> int:
-    """Give the cells of a page the outputs kept of the full run; how many cells have none of theirs."""
+def show_outputs(page: Path, folder: Path, made_from: str = "") -> int:
+    """Give the cells of a page the outputs kept of the full run; how many cells have none of theirs.
+
+    The page notes what it was made from.
+    """
     import nbformat
 
     path = folder / "outputs.json"
@@ -109,6 +112,7 @@ def show_outputs(page: Path, folder: Path) -> int:
                 data["image/png"] = b64encode((folder / data["image/png"]).read_bytes()).decode()
         cell.metadata = nbformat.from_dict(found["metadata"])
         cell.outputs = [nbformat.from_dict(output) for output in found["outputs"]]
+    notebook.metadata["lab"] = made_from
     nbformat.write(notebook, page)
     return lacking
 
@@ -128,14 +132,9 @@ def write_pages(console: Console) -> None:
     kernel = warm_kernel(target) if digests else contextlib.nullcontext()
     with lab_environment(LUMIRAGE_LAB_PAIRS=SMOKE_PAIRS), kernel as clear:
         for name, digest in digests.items():
-            import nbformat  # here, because pages that are up to date need none of it
-
             page = target / f"{name}.ipynb"
             seconds, _ = execute(name, page, SMOKE_STEPS, clear() if clear else None)
-            lacking = show_outputs(page, kept / name)
-            notebook = nbformat.read(page, as_version=4)
-            notebook.metadata["lab"] = digest
-            nbformat.write(notebook, page)
+            lacking = show_outputs(page, kept / name, digest)
             note = f", {lacking} cells show the smoke run" if lacking else ""
             console.print(f"lab {name}: done in {seconds:.0f} s{note}")
     pages = [target / f"{name}.ipynb" for name in list_lessons()]

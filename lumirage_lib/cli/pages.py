@@ -102,13 +102,8 @@ def book(
 ) -> None:
     """Execute the notebooks whose pages are out of date and build the book into _build/html."""
     from ..book.build import build
-    from ..book.lab import write_pages
-    from ..runs.profiles import DRAW_ONLY, check_profile
+    from ..runs.profiles import DRAW_ONLY
 
-    names = profiles.split(",")
-    for name in names:  # before the lab's pages, which take a minute
-        check_profile(name)
     os.environ[DRAW_ONLY] = "1"
-    write_pages(errors)
-    index = build(names, recompute=recompute, console=errors, run=run)
+    index = build(profiles.split(","), recompute=recompute, console=errors, run=run)
     console.print(f"book: {index}")
