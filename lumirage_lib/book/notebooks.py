@@ -194,7 +194,15 @@ def _kernel_config():
 
 
 def _of_kernels() -> dict[str, str]:
-    return {"LUMIRAGE_ROOT": str(project_root()), "PYTHONWARNINGS": "ignore"}
+    """Variables of a kernel, which works in another folder: a relative path means there what it does here."""
+    folders = {
+        name: os.path.abspath(os.path.expanduser(value))
+        for name, value in os.environ.items()
+        if re.fullmatch(r"LUMIRAGE_(MIRROR|CACHE|STORE|DATA_\w+)", name)
+        and value
+        and "://" not in value
+    }
+    return {**folders, "LUMIRAGE_ROOT": str(project_root()), "PYTHONWARNINGS": "ignore"}
 
 
 @contextlib.contextmanager

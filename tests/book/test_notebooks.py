@@ -111,15 +111,37 @@ def test_smoke_profile_executes(name, tmp_path, store, kernel, monkeypatch, capf
     assert not list(tmp_path.glob(".*"))
 
 
-def fail(project, cell: str) -> str:
+def end_with(project, cell: str) -> str:
     """A notebook of the small project that ends with a cell."""
     source = project / "notebooks" / "00_small.py"
     source.write_text(source.read_text() + f"\n# %%\n{cell}\n")
     return "00_small"
 
 
+def test_relative_folders_of_the_caller_are_those_of_the_kernel(project, tmp_path, monkeypatch):
+    """The kernel works where the page lies; an address stays an address."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LUMIRAGE_STORE", "my/store")
+    monkeypatch.setenv("LUMIRAGE_DATA_LUMIR", "../brains")
+    monkeypatch.setenv("LUMIRAGE_MIRROR", "https://example.org/mirror")
+    monkeypatch.setenv("LUMIRAGE_CACHE", "")
+    names = [f"LUMIRAGE_{name}" for name in ("STORE", "DATA_LUMIR", "MIRROR", "CACHE")]
+    name = end_with(project, f"import os\nprint([os.environ[name] for name in {names}])")
+    (tmp_path / "pages").mkdir()
+    page = tmp_path / "pages" / "page.ipynb"
+    notebooks.execute_notebook(name, {"profile": "demo"}, page)
+    (said,) = [c for c in nbformat.read(page, as_version=4).cells if "os.environ" in c.source]
+    expected = [
+        f"{tmp_path}/my/store",
+        f"{tmp_path.parent}/brains",
+        "https://example.org/mirror",
+        "",
+    ]
+    assert said.outputs[0].text.strip() == str(expected)
+
+
 def test_a_notebook_that_fails_keeps_the_page_and_stays_as_far_as_it_came(project, tmp_path):
-    name = fail(project, "raise ValueError('x' * 10_000_000)")
+    name = end_with(project, "raise ValueError('x' * 10_000_000)")
     page = tmp_path / "page.ipynb"
     page.write_text("the page before")
     with pytest.raises(InputError, match=r"00_small failed in cell .*ValueError: xxx") as told:
