@@ -157,7 +157,7 @@ def warm_kernel(cwd: Path):
     """
     from jupyter_client.manager import KernelManager
 
-    with environment(_of_kernels()):
+    with environment(of_kernels()):
         manager = KernelManager(kernel_name="python3", config=_kernel_config())
         manager.start_kernel(cwd=str(cwd), extra_arguments=QUIET)
     # Meanwhile, because that takes a second; so would the grammar of addresses that jsonschema builds where
@@ -193,7 +193,7 @@ def _kernel_config():
     return Config(KernelManager={"transport_encryption": policy})
 
 
-def _of_kernels() -> dict[str, str]:
+def of_kernels() -> dict[str, str]:
     """Variables of a kernel, which works in another folder: a relative path means there what it does here."""
     folders = {
         name: os.path.abspath(os.path.expanduser(value))

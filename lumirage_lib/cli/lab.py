@@ -1,6 +1,7 @@
 """The lab: open a lesson, run it without a browser, write the slides."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -70,11 +71,15 @@ def lab(
         import subprocess
         import sys
 
+        from ..book.notebooks import of_kernels
+
         given = read_yaml((root / "_config.yml").read_text(), "_config.yml")["sphinx"]["config"]
         copy = open_lesson(names[0], given["html_theme_options"]["repository_url"])
         console.print(f"your copy: {copy}")
         command = [sys.executable, "-m", "jupyterlab", str(copy)]
-        raise typer.Exit(subprocess.run(command, cwd=copy.parent).returncode)
+        raise typer.Exit(
+            subprocess.run(command, cwd=copy.parent, env=os.environ | of_kernels()).returncode
+        )
     times: list[dict] = []
     for name in names:
         page = root / "_build" / "lab" / f"{name}.ipynb"
