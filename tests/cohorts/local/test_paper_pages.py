@@ -125,7 +125,8 @@ execute = notebooks.execute_notebook
 with notebooks.warm_kernel(Path(os.environ["LUMIRAGE_ROOT"])) as clear:
     for words in json.load(sys.stdin):
         notebooks.execute_notebook = functools.partial(execute, kernel=clear())
-        app(words, standalone_mode=False)
+        if code := app(words, standalone_mode=False):
+            sys.exit(code)  # what went wrong was written
 """
 
 
@@ -152,7 +153,7 @@ def pages(trees, tmp_path_factory) -> dict[str, tuple[str, str]]:
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert str(project) not in results.read_registrations(project / "store/paper.sqlite").to_csv()
     printed = done.stdout.split("page: ")[:-1]
     said = [read_page(project / f"{number}.ipynb") for number in range(len(PAGES))]
