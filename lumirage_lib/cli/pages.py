@@ -1,7 +1,6 @@
 """Run a notebook, build the book."""
 
 import contextlib
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -102,8 +101,9 @@ def book(
 ) -> None:
     """Execute the notebooks whose pages are out of date and build the book into _build/html."""
     from ..book.build import build
+    from ..book.notebooks import environment
     from ..runs.profiles import DRAW_ONLY
 
-    os.environ[DRAW_ONLY] = "1"
-    index = build(profiles.split(","), recompute=recompute, console=errors, run=run)
+    with environment({DRAW_ONLY: "1"}):
+        index = build(profiles.split(","), recompute=recompute, console=errors, run=run)
     console.print(f"book: {index}")

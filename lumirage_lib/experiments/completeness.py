@@ -22,8 +22,7 @@ def find_complete(rows: pd.DataFrame) -> list[str]:
 
     In the order of figures. A failure is a result; what was not run is not.
     """
-    places = rows.groupby("method")[["fixed", "moving", "condition"]].apply(
-        lambda r: len(r.drop_duplicates())
-    )
-    everywhere = len(rows[["fixed", "moving", "condition"]].drop_duplicates())
-    return order_of(places.index[places == everywhere])
+    places = ["fixed", "moving", "condition"]
+    tried = rows[["method", *places]].drop_duplicates()["method"].value_counts()
+    everywhere = len(rows[places].drop_duplicates())
+    return order_of(tried.index[tried == everywhere])

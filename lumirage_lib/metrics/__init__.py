@@ -16,9 +16,10 @@ from ._lumir24 import LUMIR24_LABELS, compute_lumir24_tre, measure_lumir24, meas
 from ._overlap import compute_overlap, compute_soft_overlap, find_common_labels
 from ._similarity import compute_correlation
 from ._surface import compute_hd95, compute_hd95_table
-from .case import RULER, RULES, STRUCTURE_MEASURES, score_case
+from .case import FIELD_MEASURES, RULER, RULES, STRUCTURE_MEASURES, score_case
 
 __all__ = [
+    "FIELD_MEASURES",
     "LUMIR24_LABELS",
     "RULER",
     "RULES",

@@ -24,6 +24,12 @@ STRUCTURE_MEASURES = (
     *("n_fixed", "n_moved", "dice", "hd95_mm", "hd95_voxel"),
     *("n_moving", "j_mean", "log_j_mean", "log_j_sd"),
 )
+# What is measured of every displacement, whatever is known of the pair.
+FIELD_MEASURES = (
+    *("dice", "n_labels", "n_lost", "fixed_voxel_mm3", "moving_voxel_mm3", "n_mask"),
+    *("ndv_voxels", "ndv_percent", "nonpositive_tetrahedra", "nonpositive_tetrahedra_fraction"),
+    *("nonpositive_fraction", "sd_log_j", "sd_log_j_positive"),
+)
 
 
 def score_case(

@@ -19,6 +19,7 @@ import pandas as pd
 from ..cohorts import SHOWN
 from ..errors import StoreError
 from ..files import replacing
+from ..metrics import FIELD_MEASURES
 from .tables import PRIMARY, TABLES, VERSION, check_table, make_schema
 
 WAIT_SECONDS = 60  # for another process that is writing
@@ -264,11 +265,17 @@ def _select(
 
 
 def read_registrations(path: str | Path, keys: Iterable[str] | None = None) -> pd.DataFrame:
-    """One row per registration; what was measured of the whole field becomes columns."""
+    """One row per registration; what was measured of the whole field becomes columns.
+
+    Those of every field (`FIELD_MEASURES`) are there even if no registration is, or none succeeded.
+    """
     with open_store(path) as connection:
         table = _select(connection, "registrations", keys)
     measures = pd.DataFrame([json.loads(m) for m in table.pop("measures")], index=table.index)
-    return table.join(measures)
+    absent = [name for name in FIELD_MEASURES if name not in measures]
+    return table.join(
+        measures.reindex(columns=[*measures, *absent]).astype(dict.fromkeys(absent, float))
+    )
 
 
 def read_structures(path: str | Path, keys: Iterable[str] | None = None) -> pd.DataFrame:

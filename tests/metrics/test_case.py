@@ -11,6 +11,7 @@ from scipy import ndimage
 from lumirage_lib.errors import InputError
 from lumirage_lib.images.warp import warp_image, warp_labels
 from lumirage_lib.metrics import (
+    FIELD_MEASURES,
     STRUCTURE_MEASURES,
     compute_inverse_consistency,
     compute_overlap,
@@ -77,6 +78,7 @@ def test_volumes_and_jacobians_of_every_structure(case):
 def test_every_set_and_rule_has_its_rows_and_what_is_not_measured_is_nan(case):
     measures, structures = score(case)
     assert list(structures.columns) == ["label_set", "rule", "label", *STRUCTURE_MEASURES]
+    assert tuple(measures) == (*FIELD_MEASURES, "correlation")
     sizes = structures.groupby(["label_set", "rule"]).size().to_dict()
     assert sizes == {
         **{("one", rule): 4 for rule in ("nearest", "linear", "soft")},

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from lumirage_lib.errors import StoreError
+from lumirage_lib.metrics import FIELD_MEASURES
 from lumirage_lib.runs import store as results
 from lumirage_lib.runs.store import (
     drop_leases,
@@ -139,7 +140,9 @@ def test_only_the_keys_asked_for_are_read(store):
     assert set(read_registrations(store, ["k1", "k3", "none"])["key"]) == {"k1", "k3"}
     assert set(read_structures(store, ["k1", "k1"])["key"]) == {"k1"}
     assert len(read_structures(store, ["k1", "k1"])) == 4
-    assert read_registrations(store, []).empty
+    nothing = read_registrations(store, [])
+    assert nothing.empty
+    assert {str(nothing[name].dtype) for name in FIELD_MEASURES} == {"float64"}
     assert len(read_registrations(store)) == 5
 
 

@@ -144,6 +144,8 @@ def _compare_structures(
 
 def _say_means(between: pd.DataFrame, complete: list[str]) -> str:
     done = between[(between["status"] == "ok") & between["method"].isin(complete)]
+    if done.empty:
+        return "No method has been run on these pairs yet."
     means = done.groupby("method")["dice"].mean()
     return f"Mean Dice by method: {describe_families(means)}; {write_design(done)}."
 
@@ -235,6 +237,8 @@ def _say_rescans(table: pd.DataFrame) -> str:
 
 def _say_cost(between: pd.DataFrame) -> str:
     done = between.query("status == 'ok' and method != 'affine'")
+    if done.empty:
+        return ""
     costs = done.groupby("method")[["cpu_seconds", "method_mb"]].median().sort_values("cpu_seconds")
     seconds, memory = (describe_families(costs[c], 0) for c in costs)
     return f"Median per pair, processor seconds: {seconds}. Memory, MB: {memory}."
@@ -246,10 +250,14 @@ def _list_limits(run: Run, table: pd.DataFrame) -> list[str]:
         f"The methods start from the alignment `{start}` alone, and the row that is otherwise the "
         "affine shows that start."
     ]  # fmt: skip
+    timed = table.dropna(subset=["threads", "hardware"])
+    times = [] if timed.empty else [
+        f"Times are of {count(int(timed['threads'].max()), 'thread')} a registration on "
+        f"{timed['hardware'].iloc[0]}, no GPU where none is named.",
+    ]  # fmt: skip
     return [
         *lines,
         "Published networks see the images once; the iterative methods run with the settings of their "
         "authors, not tuned on these pairs.",
-        f"Times are of {count(int(table['threads'].dropna().max()), 'thread')} a registration on "
-        f"{table['hardware'].dropna().iloc[0]}, no GPU where none is named.",
+        *times,
     ]

@@ -122,11 +122,16 @@ from lumirage_lib.book import notebooks
 from lumirage_lib.cli import app
 
 execute = notebooks.execute_notebook
-with notebooks.warm_kernel(Path(os.environ["LUMIRAGE_ROOT"])) as clear:
-    for words in json.load(sys.stdin):
-        notebooks.execute_notebook = functools.partial(execute, kernel=clear())
-        if code := app(words, standalone_mode=False):
-            sys.exit(code)  # what went wrong was written
+def run(some, **settings):
+    with notebooks.environment(settings), notebooks.warm_kernel(Path.cwd()) as clear:
+        for words in some:
+            notebooks.execute_notebook = functools.partial(execute, kernel=clear())
+            if code := app(words, standalone_mode=False):
+                sys.exit(code)  # what went wrong was written
+
+asked = json.load(sys.stdin)
+run(asked[:4], LUMIRAGE_DRAW_ONLY="1")  # of nothing, as yet
+run(asked)
 """
 
 
@@ -150,12 +155,13 @@ def pages(trees, tmp_path_factory) -> dict[str, tuple[str, str]]:
         [sys.executable, "-c", CODE],
         input=json.dumps(asked),
         env={**os.environ, **variables(trees), **{k: str(v) for k, v in settings.items()}},
+        cwd=project,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert str(project) not in results.read_registrations(project / "store/paper.sqlite").to_csv()
-    printed = done.stdout.split("page: ")[:-1]
+    printed = done.stdout.split("page: ")[-1 - len(asked) : -1]
     said = [read_page(project / f"{number}.ipynb") for number in range(len(PAGES))]
     return dict(zip(PAGES, zip(printed, said, strict=True), strict=True))
 
