@@ -132,10 +132,10 @@ labkit.check("culprits", solution, shares=shares)
 labkit.say(labkit.describe_breaks(shares))
 
 # %% [markdown]
-# ## Why does inversion cost so little?
+# ## Why does inversion not cost everything?
 #
-# Dark for bright looks like the end of the world. Yet every edge stays where it was. The row *outline* is a control image: white where the brain is, and nothing
-# in it. What a method gains there, it needs no tissue for.
+# Dark for bright, and yet every edge stays where it was. The row *outline* is a control image: white where the brain
+# is, and nothing in it. What a method gains there, it needs no tissue for.
 
 # %% tags=["remove-input"]
 labkit.say(labkit.describe_why(network, held_out, shares))

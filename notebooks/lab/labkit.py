@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 import yaml
 from IPython.display import HTML, display
-from network import Network, train
+from network import Network, centre, train
 
 from lumirage_lib.book import pages
 
@@ -92,7 +92,7 @@ def get_network(pairs, steps: int, name: str = "T1w", **how) -> Network:
     """
     path = find_network(steps, name, how.get("seed", 0))
     if path.exists():
-        network = Network(describe=how.get("describe"))
+        network = Network(describe=how.get("describe", centre))
         network.load_state_dict(torch.load(path, weights_only=True))
         return network.eval()
     network, _ = train(pairs, steps, **how)
@@ -240,9 +240,10 @@ def describe_why(network, pairs, shares: pd.DataFrame) -> str:
     dimmed = network(factor * pairs.fixed, factor * pairs.moving).norm(dim=1).mean()
     return (
         f"From the outline alone the network keeps {kept['network']:.0%} of its gain, greedy {kept['greedy']:.0%}. "
-        "Inverted and folded images have that outline, so this part is safe. Dimming is another matter: at "
-        f"{factor} times the intensities, displacements are {dimmed / sharp:.2f} times as long. Convolutions and "
-        "rectifiers do to their answer nearly what is done to all of their input."
+        "Inverted and folded images have that outline, so this part is safe: inverted, the network keeps "
+        f"{shares.loc['inverted', 'network']:.0%} in all, folded {shares.loc['folded', 'network']:.0%}. Dimming is "
+        f"another matter: at {factor} times the intensities, displacements are {dimmed / sharp:.2f} times as long. "
+        "The network centres intensities by fixed numbers, so that a dimmed brain is dark tissue everywhere."
     )
 
 

@@ -14,19 +14,25 @@ from slices import exponentiate, warp
 
 
 def convolve(n_in, n_out, stride=1):
-    return nn.Sequential(nn.Conv2d(n_in, n_out, 3, stride, padding=1), nn.LeakyReLU(0.2))
+    return nn.Sequential(nn.Conv2d(n_in, n_out, 3, stride, padding=1), nn.ReLU())
+
+
+def centre(image, middle=0.62, spread=0.33):
+    """Intensities of the brain about 0, by numbers that suit the training images; 0, the outside, stays 0."""
+    return (image - middle) / spread * (image != 0)
 
 
 class Network(nn.Module):
-    """A U-Net: down to a sixteenth of the resolution, up to a half, with shortcuts."""
+    """Two layers look at each image by itself; a U-Net compares: down to a sixteenth, up to a half."""
 
-    def __init__(self, channels=16, describe=None):
+    def __init__(self, channels=16, describe=centre):
         super().__init__()
-        self.describe = describe or (lambda image: image)  # what it looks at instead of intensities
-        seen = 2 * self.describe(torch.zeros(1, 1, 8, 8)).shape[1]
+        self.describe = describe  # what it is given of an image
+        seen = describe(torch.zeros(1, 1, 8, 8)).shape[1]
+        self.look = nn.Sequential(convolve(seen, 8), convolve(8, 8))  # the same for both images
         wide = 2 * channels
         self.down = nn.ModuleList(
-            [convolve(seen, channels, 2), convolve(channels, wide, 2)]
+            [convolve(16, channels, 2), convolve(channels, wide, 2)]
             + [convolve(wide, wide, 2) for _ in range(2)]
         )
         self.up = nn.ModuleList([convolve(2 * wide, wide) for _ in range(2)])
@@ -37,7 +43,7 @@ class Network(nn.Module):
 
     def forward(self, fixed, moving):
         """Displacement in voxels of the images."""
-        x = torch.cat([self.describe(fixed), self.describe(moving)], dim=1)
+        x = torch.cat([self.look(self.describe(image)) for image in (fixed, moving)], dim=1)
         kept = []
         for layer in self.down:
             x = layer(x)
@@ -76,7 +82,7 @@ def train(
     seed=0,
     start=None,
     change=None,
-    describe=None,
+    describe=centre,
     smooth=0.5,
     batch=4,
     rate=2e-3,

@@ -20,8 +20,8 @@ def remap_inputs(pairs, generator):
 
 
 def shrink_inputs(pairs, generator):
-    """Both images of every batch shrunk by one random factor, in eight batches of ten."""
-    if torch.rand(1, generator=generator) > 0.8:
+    """Both images of every batch shrunk by one random factor, in nine batches of ten."""
+    if torch.rand(1, generator=generator) > 0.9:
         return pairs
     factor = draw_scale(generator)
     return replace(pairs, fixed=shrink(pairs.fixed, factor), moving=shrink(pairs.moving, factor))
