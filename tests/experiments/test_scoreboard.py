@@ -120,6 +120,9 @@ def test_share_of_specifications_leads_from_the_card_to_the_page_of_all_choices(
     choices = pd.DataFrame({"claim": verdict.claim.id, "word": words, "measure": "dice"})
     result = analyse({"01_in_distribution": [verdict]}, "open", choices)
     link = '<a class="lm-card-link" href="11_specifications_open.html">'
-    assert f"{link}75 % of 4 choices: gains, and it matters</a>" in result.cards
+    assert (
+        f"{link}Of 4 other choices of methods and rulers, 75 % say: gains, and it matters</a>"
+        in result.cards
+    )
     before = analyse({"01_in_distribution": [verdict]}, "open")
     assert f"{link}Other choices</a>" in before.cards

@@ -194,7 +194,7 @@ def say_wall(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
         return f"How much memory networks need at {FINE_MM:g} mm was not measured."
     (need, _), largest = _need(wall), max(budgets)
     said = []
-    for form, words in (("slabs", "computed in slabs"), ("whole", "computed whole")):
+    for form, words in (("slabs", "computed part by part"), ("whole", "computed whole")):
         fit = need[form][need[form] <= largest]
         who = f"all {len(need)}" if len(fit) == len(need) else f"{len(fit)} of {len(need)}"
         said.append(f"{who} fit into {find_budget(fit.max(), budgets):g} GB {words}" if len(fit)
