@@ -64,7 +64,9 @@ def main() -> None:
     published = pd.read_parquet(PUBLISHED, columns=["key", "status", "seconds", "cpu_seconds"])
     entries = list_entries()
     places = entries.merge(published, on="key", how="left")
-    places["seconds"] = places["seconds"].where(places["status"].isna(), places["seconds"].fillna(0))
+    places["seconds"] = places["seconds"].where(
+        places["status"].isna(), places["seconds"].fillna(0)
+    )
     arms = places.groupby(["notebook", "arm"], sort=False, dropna=False)
     table = arms.apply(describe_arm, include_groups=False).reset_index()
     table.to_csv(Path(__file__).with_suffix(".csv"), index=False, float_format="%.2f")

@@ -386,7 +386,8 @@ def _say_share(own: pd.DataFrame) -> str:
     if own.empty:
         return "Other choices"
     share = own["word"].value_counts(normalize=True)
-    return f"Of {len(own)} other choices of methods and rulers, {100 * share.iloc[0]:.0f} % say: {share.index[0]}"
+    percent, word = 100 * share.iloc[0], share.index[0]
+    return f"Of {len(own)} other choices of methods and rulers, {percent:.0f} % say: {word}"
 
 
 def _read_first(profile: str) -> pd.DataFrame:
