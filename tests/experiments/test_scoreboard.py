@@ -121,8 +121,15 @@ def test_share_of_specifications_leads_from_the_card_to_the_page_of_all_choices(
     result = analyse({"01_in_distribution": [verdict]}, "open", choices)
     link = '<a class="lm-card-link" href="11_specifications_open.html">'
     assert (
-        f"{link}Of 4 other choices of methods and rulers, 75 % say: gains, and it matters</a>"
+        f"{link}4 other choices of methods and rulers: 0 % loses, 75 % gains, 25 % neither</a>"
         in result.cards
     )
+    assert not any("opposite" in sentence for sentence in result.sentences)
+    choices["word"] = ["loses, size open", *words[1:]]
+    turned = analyse({"01_in_distribution": [verdict]}, "open", choices).sentences[-1]
+    assert turned.startswith(
+        "**What it depends on.** The opposite is said by 25 % of 4 other choices"
+    )
+    assert turned.endswith("on T1w brains.")
     before = analyse({"01_in_distribution": [verdict]}, "open")
     assert f"{link}Other choices</a>" in before.cards

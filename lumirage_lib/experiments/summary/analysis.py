@@ -134,6 +134,7 @@ STATEMENTS = (
 )
 
 
+TURNED = 0.2  # share of choices that say the opposite of a verdict, from which on it is told
 BUDGETS_GB = (16, 24, 48, 80)
 
 
@@ -266,6 +267,7 @@ def analyse(judged: Judged, profile: str) -> Result:
         sentences=(
             *sentences,
             *([say_certainty(deciding)] if any(v.word for v in deciding) else []),
+            *_say_turned(rows, judges, choices),
         ),
         cards=_write_cards(rows, words, choices, first, profile),
         arms=arms,
@@ -385,9 +387,37 @@ def _say_share(own: pd.DataFrame) -> str:
     """What stands on the way to the page of all choices."""
     if own.empty:
         return "Other choices"
-    share = own["word"].value_counts(normalize=True)
-    percent, word = 100 * share.iloc[0], share.index[0]
-    return f"Of {len(own)} other choices of methods and rulers, {percent:.0f} % say: {word}"
+    shares = _share_directions(own)
+    said = ", ".join(f"{100 * shares[w]:.0f} % {w}" for w in ("loses", "gains", "neither"))
+    return f"{len(own)} other choices of methods and rulers: {said}"
+
+
+def _share_directions(choices: pd.DataFrame) -> dict[str, float]:
+    """The share of choices whose verdict has either direction, and of those that has none."""
+    shares = {w: float(choices["word"].str.startswith(w).mean()) for w in ("loses", "gains")}
+    return {**shares, "neither": 1 - sum(shares.values())}
+
+
+def _say_turned(
+    rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]],
+    judges: Mapping[str, Sequence[stats.Verdict]],
+    choices: pd.DataFrame,
+) -> list[str]:
+    """Claims decided in one direction of which many choices say the other, in a sentence."""
+    turned = []
+    for statement, _ in rows:
+        for verdict in judges[statement.id]:
+            own = choices[choices["claim"] == verdict.claim.id]
+            opposite = {"loses": "gains", "gains": "loses"}.get(verdict.word.split(",")[0])
+            share = _share_directions(own)[opposite] if opposite and len(own) else 0.0
+            if share >= TURNED:
+                place = statement.place[1] or name_plainly(verdict.claim.id)
+                turned.append(
+                    f"{100 * share:.0f} % of {len(own)} other choices of methods and rulers on {place}"
+                )
+    if not turned:
+        return []
+    return [f"**What it depends on.** The opposite is said by {stats.join(turned)}."]
 
 
 def _read_first(profile: str) -> pd.DataFrame:
