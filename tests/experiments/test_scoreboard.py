@@ -121,7 +121,7 @@ def test_share_of_specifications_leads_from_the_card_to_the_page_of_all_choices(
     result = analyse({"01_in_distribution": [verdict]}, "open", choices)
     link = '<a class="lm-card-link" href="11_specifications_open.html">'
     assert (
-        f"{link}4 other choices of methods and rulers: 0 % loses, 75 % gains, 25 % neither</a>"
+        f"{link}4 other choices of methods and rulers: networks lose in 0 %, gain in 75 %, neither in 25 %</a>"
         in result.cards
     )
     assert not any("opposite" in sentence for sentence in result.sentences)

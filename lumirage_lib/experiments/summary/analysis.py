@@ -260,14 +260,15 @@ def analyse(judged: Judged, profile: str) -> Result:
     first, deciding = _read_first(profile), [v for found in judges.values() for v in found]
     sentences = say_answer(rows)
     choices = take_dice(keep_finished(judged))
+    turned = _say_turned(rows, judges, choices)
     return Result(
         opening=Opening(
-            _count_verdicts(words), (*sentences, say_certainty(deciding)), tuple(deciding)
+            _count_verdicts(words), (*sentences, say_certainty(deciding), *turned), tuple(deciding)
         ),
         sentences=(
             *sentences,
             *([say_certainty(deciding)] if any(v.word for v in deciding) else []),
-            *_say_turned(rows, judges, choices),
+            *turned,
         ),
         cards=_write_cards(rows, words, choices, first, profile),
         arms=arms,
@@ -331,9 +332,11 @@ def _say_memory() -> str:
 def _count_verdicts(words: Mapping[str, str]) -> str:
     """How many claims have which verdict; one whose arms differ is counted apart."""
     of = [
-        "answered by a number of gigabytes" if "gigabytes" in w
-        else w.replace(stats.INCOMPLETE, "not finished") if ";" not in w
-        else "different by arm"
+        "answered in gigabytes" if "gigabytes" in w
+        else "different by arm" if ";" in w
+        else "a loss" if w.startswith("loses")
+        else "a gain" if w.startswith("gains")
+        else w.replace(stats.INCOMPLETE, "not finished")
         for w in words.values()
     ]  # fmt: skip
     counts = pd.Series(of).value_counts(sort=False)
@@ -388,7 +391,8 @@ def _say_share(own: pd.DataFrame) -> str:
     if own.empty:
         return "Other choices"
     shares = _share_directions(own)
-    said = ", ".join(f"{100 * shares[w]:.0f} % {w}" for w in ("loses", "gains", "neither"))
+    words = {"loses": "networks lose in", "gains": "gain in", "neither": "neither in"}
+    said = ", ".join(f"{word} {100 * shares[w]:.0f} %" for w, word in words.items())
     return f"{len(own)} other choices of methods and rulers: {said}"
 
 
