@@ -90,8 +90,6 @@ def resolve_parameters(name: str, profile: str, given: Mapping | None = None) ->
 LONGEST = 1000  # characters of an exception of a cell that are told
 # A kernel is interrupted to end it, and would call that an error on the terminal.
 QUIET = ["--log-level=CRITICAL"]
-# What every page imports: a kernel does so while this process still loads libraries.
-USED = ("matplotlib.pyplot", "lumirage_lib.book.pages", "lumirage_lib.experiments")
 # What tells the pages of one notebook apart.
 ABOUT_PAGE = ("of", "landing")  # what an output says of its whole page
 TITLES = {"demo": " (live demo)", "smoke": " (smoke run)"}
@@ -162,19 +160,19 @@ def warm_kernel(cwd: Path):
     with environment(of_kernels()):
         manager = KernelManager(kernel_name="python3", config=_kernel_config())
         manager.start_kernel(cwd=str(cwd), extra_arguments=QUIET)
-    client = manager.blocking_client()
-    client.start_channels()
-    client.execute(f"import {', '.join(USED)}", silent=True)  # answered by no one, nor waited for
     # Meanwhile, because that takes a second; so would the grammar of addresses that jsonschema builds where
     # it can, and notebooks have none.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     import papermill  # noqa: F401
+
+    client = manager.blocking_client()
 
     def clear() -> KernelManager:
         client.execute_interactive("%reset -f", silent=True, output_hook=lambda message: None)
         return manager
 
     try:
+        client.start_channels()
         client.wait_for_ready(timeout=60)
         yield clear
     finally:
