@@ -156,7 +156,7 @@ def make_cohort(
 def cohort_of(people: People) -> Callable[..., Cohort]:
     """What makes the cohort of these people, with labels by both registrars and 18 classes."""
 
-    def make(contrast: str = "T1w", n_atlases: int = 15, segmented: bool = False) -> Cohort:
+    def make(contrast: str = "T1w", n_atlases: int = 15, segmented: str = "T1w") -> Cohort:
         """The people in one contrast.
 
         Parameters
@@ -165,10 +165,10 @@ def cohort_of(people: People) -> Callable[..., Cohort]:
             One of those they have.
         n_atlases : int
             See :func:`lumirage_lib.cohorts.fused.make_cohort`.
-        segmented : bool
-            Also offer the label set "seg-contrast"; every image is then segmented, two minutes each.
+        segmented : {"T1w", "contrast", ""}
+            See :func:`lumirage_lib.cohorts.segmented.add_segmented`.
         """
         cohort = make_cohort(people, contrast, n_atlases, tuple(REGISTRARS))
-        return add_segmented(cohort, "neuromorphometrics", segmented=segmented)
+        return add_segmented(cohort, "neuromorphometrics", segmented)
 
     return make

@@ -35,8 +35,14 @@ def load_labels(scan: Scan, label_set: str = "aseg") -> Volume:
     return reorient(load_volume(fetch(_source(scan, "aseg")), labels=True, dtype=np.int32))
 
 
-def ixi2() -> Cohort:
-    """The cohort; nothing is fetched before an image or a label map is asked for."""
+def ixi2(segmented: str = "T1w") -> Cohort:
+    """The cohort; nothing is fetched before an image or a label map is asked for.
+
+    Parameters
+    ----------
+    segmented : {"T1w", "contrast", ""}
+        See :func:`lumirage_lib.cohorts.segmented.add_segmented`.
+    """
     cohort = Cohort(
         "ixi2",
         SCANS,
@@ -49,4 +55,4 @@ def ixi2() -> Cohort:
         title="T1w of two adults as FreeSurfer leaves them",
         limits=("Two people; FreeSurfer's labels are automatic.",),
     )
-    return add_segmented(cohort, "aseg")
+    return add_segmented(cohort, "aseg", segmented)

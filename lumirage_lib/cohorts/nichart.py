@@ -250,7 +250,7 @@ def load_contrast(scan: Scan, contrast: str) -> Volume:
     return replace(t1, data=np.where(mask, image, 0).astype(np.float32))
 
 
-def nichart(contrast: str = "T1w", segmented: bool = False) -> Cohort:
+def nichart(contrast: str = "T1w", segmented: str = "T1w") -> Cohort:
     """The cohort in one contrast.
 
     Parameters
@@ -258,8 +258,8 @@ def nichart(contrast: str = "T1w", segmented: bool = False) -> Cohort:
     contrast : {"T1w", "T1w thick", "FLAIR"}
         "T1w thick" has the slices of FLAIR and is the reference for it: what is lost from one to the
         other is not resolution.
-    segmented : bool
-        Also offer the label set "seg-contrast"; every image is then segmented, two minutes each.
+    segmented : {"T1w", "contrast", ""}
+        See :func:`lumirage_lib.cohorts.segmented.add_segmented`.
     """
     if contrast not in CONTRASTS:
         raise InputError(f"nichart: contrast {contrast!r}, expected one of {', '.join(CONTRASTS)}")
@@ -291,4 +291,4 @@ def nichart(contrast: str = "T1w", segmented: bool = False) -> Cohort:
             "it on 2 mm: against T1w seen through the same slices only the contrast differs.",
         ),
     )
-    return add_segmented(cohort, "dlmuse", segmented=segmented)
+    return add_segmented(cohort, "dlmuse", segmented)

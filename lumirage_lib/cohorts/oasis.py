@@ -52,8 +52,14 @@ def list_sources(scan: Scan) -> list[Source]:
     return [_source(scan.id, kind) for kind in FILES]
 
 
-def oasis() -> Cohort:
-    """The cohort; nothing is fetched before an image or a label map is asked for."""
+def oasis(segmented: str = "T1w") -> Cohort:
+    """The cohort; nothing is fetched before an image or a label map is asked for.
+
+    Parameters
+    ----------
+    segmented : {"T1w", "contrast", ""}
+        See :func:`lumirage_lib.cohorts.segmented.add_segmented`.
+    """
     tissues = pd.DataFrame({"name": TISSUES, "group": "tissue"})
     tissues.index.name = "label"
     cohort = Cohort(
@@ -71,4 +77,4 @@ def oasis() -> Cohort:
             "author publishes the list of scans. That would favour the networks, without labels.",
         ),
     )
-    return add_segmented(cohort, "neuromorphometrics")
+    return add_segmented(cohort, "neuromorphometrics", segmented)

@@ -13,7 +13,7 @@ from .sources import Source
 from .stroke import PEOPLE as STROKE
 
 
-def real5(contrast: str = "T1w", n_atlases: int = 15, segmented: bool = False) -> Cohort:
+def real5(contrast: str = "T1w", n_atlases: int = 15, segmented: str = "T1w") -> Cohort:
     """The cohort in one contrast.
 
     Parameters
@@ -21,15 +21,15 @@ def real5(contrast: str = "T1w", n_atlases: int = 15, segmented: bool = False) -
     contrast : {"T1w", "T2w", "FLAIR"}
     n_atlases : int
         See :func:`lumirage_lib.cohorts.fused.make_cohort`.
-    segmented : bool
-        Also offer the label set "seg-contrast"; every image is then segmented, two minutes each.
+    segmented : {"T1w", "contrast", ""}
+        See :func:`lumirage_lib.cohorts.segmented.add_segmented`.
     """
     parts = [
         make_cohort(people, contrast, n_atlases, tuple(REGISTRARS))
         for people in (OPENMS, KIRBY113, STROKE)
     ]
     cohort = join("real5", parts)
-    return add_segmented(cohort, "neuromorphometrics", segmented=segmented)
+    return add_segmented(cohort, "neuromorphometrics", segmented)
 
 
 def join(name: str, parts: list[Cohort]) -> Cohort:

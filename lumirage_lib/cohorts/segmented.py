@@ -4,7 +4,9 @@ What the labels of a scan are is part of the ruler. Beside the labels of its sou
 
 - ``NAME-18``: its first label set NAME, merged to the classes of the segmenter;
 - ``seg-T1w``: what the segmenter finds on the T1w image;
-- ``seg-contrast``: what it finds on the image in the cohort's own contrast, if asked for (`segmented`).
+- ``seg-contrast``: what it finds on the image in the cohort's own contrast, if asked for.
+
+The option `segmented` of a cohort says which of the last two it has: a scan takes two minutes.
 
 The first says what coarser labels do, the third against the second what the contrast does to the ruler.
 The segmenter is handed in (:class:`lumirage_lib.cohorts.base.Tools`) and runs once per image and machine.
@@ -25,6 +27,7 @@ from .sources import Source, get_source
 
 SEGMENTATION = 1  # raised when the same image gets other labels
 ON_T1W, ON_CONTRAST = "seg-T1w", "seg-contrast"
+SEGMENTED = ("", "T1w", "contrast")
 
 
 def segmenter_weights() -> Source:
@@ -95,7 +98,7 @@ def merge_labels(labels: np.ndarray, protocol: str) -> np.ndarray:
     return np.take(lookup, labels)
 
 
-def add_segmented(cohort: Cohort, protocol: str, *, segmented: bool | None = None) -> Cohort:
+def add_segmented(cohort: Cohort, protocol: str, segmented: str) -> Cohort:
     """The cohort with its 18-class label sets after its own; its fingerprints stay.
 
     Parameters
@@ -104,13 +107,23 @@ def add_segmented(cohort: Cohort, protocol: str, *, segmented: bool | None = Non
         Its T1w images are those of ``aligned_by``, or its own.
     protocol : str
         Of the cohort's first label set; see :func:`merging_table`.
-    segmented : bool, optional
-        The cohort's option of that name: whether "seg-contrast" is offered where it shows another
-        contrast than T1w; None for a cohort without the option.
+    segmented : {"T1w", "contrast", ""}
+        The cohort's option of that name: whether "seg-T1w" is offered, with "seg-contrast" beside it
+        where the cohort shows another contrast, or neither.
+
+    Raises
+    ------
+    InputError
+        Another word.
     """
+    if segmented not in SEGMENTED:
+        raise InputError(
+            f"{cohort.name}: segmented {segmented!r}, expected one of "
+            + ", ".join(map(repr, SEGMENTED))
+        )
     first = next(iter(cohort.label_sets))
-    images = {ON_T1W: cohort.aligned_by or cohort}
-    images |= {ON_CONTRAST: cohort} if segmented and cohort.aligned_by is not None else {}
+    images = {ON_T1W: cohort.aligned_by or cohort} if segmented else {}
+    images |= {ON_CONTRAST: cohort} if segmented == "contrast" and cohort.aligned_by else {}
     merged = f"{first}-18"
 
     def load_labels(scan: Scan, label_set: str = first) -> Volume:
@@ -136,7 +149,7 @@ def add_segmented(cohort: Cohort, protocol: str, *, segmented: bool | None = Non
         cohort,
         load_labels=load_labels,
         label_sets={**cohort.label_sets, **more},
-        options={**cohort.options, **({} if segmented is None else {"segmented": segmented})},
+        options={**cohort.options, "segmented": segmented},
         prepare=prepare,
         sources=sources,
     )

@@ -17,7 +17,6 @@ def synthetic(
     dose: float = 1.0,
     field_t: float = 3.0,
     noise_seed: int = 0,
-    segmented: bool = False,
     **options,
 ) -> Cohort:
     """A cohort with tissue maps, seen through another sequence.
@@ -29,10 +28,9 @@ def synthetic(
         See :func:`lumirage_lib.images.contrast.synthesise`.
     noise_seed : int
         Of bias field and noise, which differ between scans and contrasts but not between doses.
-    segmented : bool
-        Also offer the label set "seg-contrast"; every image is then segmented, two minutes each.
     options
-        Of the anatomy's cohort.
+        Of the anatomy's cohort. Its `segmented` may be "contrast": see
+        :func:`lumirage_lib.cohorts.segmented.add_segmented`.
     """
     if anatomy not in ANATOMIES:
         raise InputError(f"anatomy {anatomy!r}: expected one of {', '.join(ANATOMIES)}")
@@ -67,7 +65,6 @@ def synthetic(
             "dose": dose,
             "field_t": field_t,
             "noise_seed": noise_seed,
-            "segmented": segmented,
             **options,
         },
         base.true_displacement,
@@ -84,4 +81,6 @@ def synthetic(
             *base.limits,
         ),
     )
-    return add_segmented(cohort, "neuromorphometrics", segmented=True) if segmented else cohort
+    if options.get("segmented") != "contrast":
+        return cohort
+    return add_segmented(cohort, "neuromorphometrics", "contrast")

@@ -126,7 +126,7 @@ def test_joined_cohorts_read_each_scan_where_it_is(tools):
 
 
 def test_three_of_the_five_are_those_of_openms():
-    five = get_cohort("real5", contrast="FLAIR", segmented=True)
+    five = get_cohort("real5", contrast="FLAIR", segmented="contrast")
     three = get_cohort("openms", contrast="FLAIR")
     assert len({s.subject for s in five.scans}) == 5
     assert five.scans[:3] == three.scans

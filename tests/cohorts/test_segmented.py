@@ -27,7 +27,7 @@ SCAN = Scan("1", "S1")
 SHAPE = (3, 4, 2)
 
 
-def make_cohort(contrast: str = "T1w") -> Cohort:
+def make_cohort(contrast: str = "T1w", segmented: str = "contrast") -> Cohort:
     data = np.arange(24, dtype=np.float32).reshape(SHAPE)
     data = data if contrast == "T1w" else data[::-1].copy()
     labels = np.full(SHAPE, 47, np.int32)
@@ -39,9 +39,9 @@ def make_cohort(contrast: str = "T1w") -> Cohort:
         lambda scan, label_set="fused": Volume(labels, np.eye(4)),
         {"fused": manual_labels()},
         lambda scan: f"{contrast}-{scan.id}",
-        aligned_by=None if contrast == "T1w" else make_cohort(),
+        aligned_by=None if contrast == "T1w" else make_cohort(segmented=segmented),
     )
-    return add_segmented(cohort, "neuromorphometrics", segmented=True)
+    return add_segmented(cohort, "neuromorphometrics", segmented)
 
 
 class Counting:
@@ -124,12 +124,40 @@ def test_cohorts_keep_their_first_label_set_and_their_fingerprints():
         names = list(cohort.label_sets)
         assert names[0] == first
         assert names[-2:] == [f"{first}-18", "seg-T1w"]
-    flair = get_cohort("nichart", contrast="FLAIR", segmented=True)
+    flair = get_cohort("nichart", contrast="FLAIR", segmented="contrast")
     assert list(flair.label_sets)[-2:] == ["seg-T1w", "seg-contrast"]
     assert list(get_cohort("nichart", contrast="FLAIR").label_sets)[-1] == "seg-T1w"
     oasis = get_cohort("oasis")
     expected = [s.sha256[:16] for s in oasis.sources(oasis.scans[0])[:3]]
     assert oasis.fingerprint(oasis.scans[0]).split(".") == expected
+
+
+@pytest.mark.parametrize(
+    ("segmented", "more"),
+    [("", []), ("T1w", ["seg-T1w"]), ("contrast", ["seg-T1w", "seg-contrast"])],
+)
+def test_what_is_segmented_can_be_chosen(tools, segmented, more):
+    cohort = make_cohort("FLAIR", segmented)
+    assert list(cohort.label_sets) == ["fused", "fused-18", *more]
+    assert len(cohort.sources(SCAN)) == (1 if more else 0)
+    cohort.prepare(SCAN, tools)
+    assert tools.segment.calls == len(more)
+
+
+def test_synthesised_contrasts_pass_the_choice_on_to_their_anatomy():
+    def sets(segmented):
+        return list(get_cohort("synthetic", contrast="T2w", segmented=segmented).label_sets)
+
+    assert sets("")[-1] == "manual-18"
+    assert sets("T1w")[-1] == "seg-T1w"
+    assert sets("contrast")[-2:] == ["seg-T1w", "seg-contrast"]
+
+
+def test_other_choices_are_refused():
+    with pytest.raises(
+        InputError, match="segmented 'FLAIR', expected one of '', 'T1w', 'contrast'"
+    ):
+        get_cohort("oasis", segmented="FLAIR")
 
 
 def test_own_labels_are_merged():

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ...cohorts import Pair, balanced_pairs, get_cohort
+from ...cohorts import Pair, balanced_pairs, get_cohort, get_options
 from ...cohorts.macaque import related_pairs
 from ...images.preprocess import STANDARD, Preprocessing, step
 from ...methods.training import HELD_OUT_MAPS
@@ -105,6 +105,8 @@ def plan_cause(parameters: Mapping) -> list[Entry]:
         cohort_options(parameters),
         parameters["cohort"],
     )
+    # One label rule: what the segmenter draws is not asked for.
+    options |= {"segmented": ""} if "segmented" in get_options(cohort) else {}
     add(T1W, cohort, pairs, options, PLAIN)
     for contrast in parameters["contrasts"]:
         shown = "T1w" if contrast == AGAIN else contrast
@@ -119,5 +121,5 @@ def plan_cause(parameters: Mapping) -> list[Entry]:
     for name, n_pairs in parameters["real"].items():
         chosen = balanced_pairs(get_cohort(name).scans, n_pairs, parameters["seed"])
         for contrast, domain in REAL[name].items():
-            add(domain, name, chosen, {"contrast": contrast}, PLAIN)
+            add(domain, name, chosen, {"contrast": contrast, "segmented": ""}, PLAIN)
     return entries

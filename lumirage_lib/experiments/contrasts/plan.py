@@ -21,21 +21,28 @@ BIDS_SUFFIX = {"T2*w": "T2starw"}  # where it is not the name used here
 
 @dataclass(frozen=True)
 class Real:
-    """An arm of real images: its cohort, contrasts in the order they are run, and working grid."""
+    """An arm of real images: its cohort, contrasts in the order they are run, and working grid.
+
+    `segmented` says by which images the segmenter's labels are made, see
+    :func:`lumirage_lib.cohorts.segmented.add_segmented`.
+    """
 
     cohort: str
     contrasts: tuple[str, ...]
     preprocessing: Preprocessing = STANDARD
+    segmented: str = "T1w"
 
 
 REAL = {
     # "T1w thick" has the slices of FLAIR: what is lost from it to FLAIR is not resolution.
-    "nichart at 1 mm": Real("nichart", ("T1w thick", "FLAIR", "T1w"), working_at(1.0, 2.0)),
+    "nichart at 1 mm": Real(
+        "nichart", ("T1w thick", "FLAIR", "T1w"), working_at(1.0, 2.0), "contrast"
+    ),
     "nichart": Real("nichart", ("T1w", "FLAIR")),
     "openms": Real("openms", ("T1w", "T2w", "FLAIR")),
     # Grids of their own: of about 1 mm, with slices of 3 mm, of 2 mm; both sides work at 1 mm.
-    "real5": Real("real5", ("T1w", "T2w", "FLAIR"), working_at(1.0, 1.2)),
-    "openms-clinical": Real("openms-clinical", ("T1w", "FLAIR"), working_at(1.0, 3.0)),
+    "real5": Real("real5", ("T1w", "T2w", "FLAIR"), working_at(1.0, 1.2), "contrast"),
+    "openms-clinical": Real("openms-clinical", ("T1w", "FLAIR"), working_at(1.0, 3.0), "contrast"),
     "ls": Real("ls", ("T1w", "T2*w"), working_at(1.0, 2.0)),
 }
 
@@ -89,7 +96,9 @@ def plan_contrasts(parameters: Mapping) -> list[Entry]:
         scans = get_cohort(real.cohort, **options).scans
         chosen = balanced_pairs(scans, n_pairs, parameters["seed"])
         for contrast in real.contrasts:
-            seen = {**options, "contrast": contrast}
+            # Of T1w in thick slices the segmenter sees what they are made of.
+            segmented = "T1w" if contrast.startswith("T1w") else real.segmented
+            seen = {**options, "contrast": contrast, "segmented": segmented}
             add(arm, contrast, real.cohort, chosen, seen, how=real.preprocessing)
     dosed, _ = split_methods(parameters["dose_methods"])
     few = pairs[: parameters["n_dose_pairs"]]
