@@ -12,7 +12,7 @@ With ``R`` half the motion, time point t (-1 or 1) shows at x what the scan show
 ``R^-1(exp(-2u)(R^-1(x)))``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from scipy import ndimage, optimize
@@ -28,7 +28,7 @@ from .oasis import oasis
 from .template import template
 
 GENERATOR = 1  # raised when the same options give other images
-ANATOMIES = {"oasis": oasis, "template": template}
+ANATOMIES: dict[str, Callable[..., Cohort]] = {"oasis": oasis, "template": template}
 # Structure -> words in the names of its labels, and the sign of its change with age and disease.
 STRUCTURES: Mapping[str, tuple[str, int]] = {
     "hippocampus": ("Hippocampus", -1),

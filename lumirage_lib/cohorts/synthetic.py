@@ -1,5 +1,7 @@
 """The anatomy of another cohort in a synthesised contrast; labels and alignment stay those of it."""
 
+from collections.abc import Callable
+
 from ..errors import InputError
 from ..images.contrast import CONTRASTS, GENERATOR, INVERTED, compute_signals, make_rng, synthesise
 from ..images.volumes import Volume
@@ -8,7 +10,7 @@ from .oasis import oasis
 from .segmented import add_segmented
 from .template import template
 
-ANATOMIES = {"oasis": oasis, "template": template}
+ANATOMIES: dict[str, Callable[..., Cohort]] = {"oasis": oasis, "template": template}
 
 
 def synthetic(

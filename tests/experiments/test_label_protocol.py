@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lumirage_lib.book import notebooks
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import Run, list_tasks
-from lumirage_lib.experiments.label_protocol import regularity
+from lumirage_lib.experiments.contrasts.plan import plan_contrasts
+from lumirage_lib.experiments.label_protocol import drawn, regularity
 from lumirage_lib.experiments.label_protocol.analysis import (
     POOLED,
     RULERS,
@@ -79,6 +81,7 @@ CURVES = {
 PARAMETERS = {
     "cohort": "template", "spacing_mm": 5.0, "n_subjects": 6, "n_pairs": 6, "seed": 0, "rescan": False,
     "methods": ["affine", "greedy"], "limits": {}, "curves": CURVES, "n_curve_pairs": 6,
+    "drawn": {},
 }  # fmt: skip
 
 
@@ -153,3 +156,85 @@ def test_no_common_roughness_compares_nothing():
 def test_a_curve_has_one_parameter():
     with pytest.raises(InputError, match=r"curves.*greedy"):
         plan_rulers({**PARAMETERS, "curves": {"greedy": {"step": [1.0], "warp_sigma": ["1vox"]}}})
+
+
+# ---- who drew the labels
+
+DRAWN = {**PARAMETERS, "curves": {}, "drawn": {"nichart at 1 mm": 30}, "n_atlases": 2, "seed": 2026}
+DEEP = ("lapirn-disp", "clapirn")
+
+
+def make_drawn(on_flair: dict[str, float], *, missing: int = 0) -> Run:
+    """Networks lose 0.02 from thick T1w to FLAIR, iterative methods nothing; `on_flair` is what labels drawn
+    on FLAIR add to the Dice of either family. Pairs differ, methods of a pair alike."""
+    entries = [e for e in plan_rulers(DRAWN) if e.arm != "template"]
+    rng = np.random.default_rng(0)
+    rows, scored = [], []
+    noise: dict[tuple, float] = {}
+    unscored = {e.task.pair.id for e in entries[: 4 * missing : 4]} if missing else set()
+    for entry in entries:
+        task, pair = entry.task, entry.task.pair
+        family = "deep" if task.method in DEEP else "iterative"
+        rows.append(
+            {
+                "key": task.key, "kind": "between", "status": "ok", "arm": entry.arm,
+                "condition": entry.condition, "dose": np.nan, "method": task.method, "family": family,
+                "fixed": pair.fixed.id, "moving": pair.moving.id,
+                "fixed_subject": pair.fixed.subject, "moving_subject": pair.moving.subject, "dice": 0.7,
+            }
+        )  # fmt: skip
+        for label_set in ("dlmuse", "dlmuse-18", "seg-T1w", "seg-contrast"):
+            if label_set == "seg-contrast" and (entry.condition != "FLAIR" or pair.id in unscored):
+                continue
+            dice = 0.7 - 0.02 * (entry.condition == "FLAIR" and family == "deep")
+            dice += on_flair[family] * (label_set == "seg-contrast")
+            at = (pair.id, entry.condition, family, label_set)
+            dice += noise.setdefault(at, 0.002 * rng.standard_normal())
+            scored.append((task.key, label_set, "nearest", 1, dice))
+    names = ["key", "label_set", "rule", "label", "dice"]
+    structures = pd.DataFrame(scored, columns=names)
+    return Run(pd.DataFrame(rows), structures, {}, {}, entries, Path("none"))
+
+
+def test_arms_whose_labels_are_drawn_anew_are_planned_as_notebook_03_has_them():
+    entries = [e for e in plan_rulers(DRAWN) if e.arm == "nichart at 1 mm"]
+    assert {e.condition for e in entries} == {"T1w thick", "FLAIR"}
+    assert len(entries) == 30 * 2 * 4
+    theirs = notebooks.resolve_parameters("03_contrasts", "open")
+    assert {e.task.key for e in entries} <= {e.task.key for e in plan_contrasts(theirs)}
+
+
+def test_a_ruler_that_shifts_with_the_image_turns_the_word_and_is_named():
+    table = drawn.compare_rulers(make_drawn({"deep": -0.05, "iterative": -0.08}), 0.01)
+    by = table.set_index(["kind", "labels"])
+    for labels in ("dlmuse", "dlmuse-18", "seg-T1w"):
+        assert by.loc[("ruler", labels), "change"] == pytest.approx(-0.02, abs=0.002)
+        assert by.loc[("ruler", labels), "word"] == "loses, and it matters"
+    assert by.loc[("ruler", "seg-contrast"), "change"] == pytest.approx(0.01, abs=0.002)
+    shift = by.loc[("step", "seg-contrast")]
+    assert shift["change"] == pytest.approx(0.03, abs=0.002)
+    assert shift["iterative"] == pytest.approx(-0.08, abs=0.002)
+    assert by.loc[("step", "dlmuse-18"), "word"] == "equal within the margin"
+    said = drawn.say_drawn(table, DRAWN["drawn"])
+    assert 'the word turns from "loses, and it matters" to "' in said
+    assert "30 pairs, 18 subjects" in said
+
+
+def test_a_ruler_that_shifts_alike_for_all_changes_no_word():
+    table = drawn.compare_rulers(make_drawn({"deep": -0.08, "iterative": -0.08}), 0.01)
+    assert 'stays "loses, and it matters"' in drawn.say_drawn(table, DRAWN["drawn"])
+    assert table.query("kind == 'step'")["word"].eq("equal within the margin").all()
+
+
+def test_no_word_before_every_pair_has_every_label_map():
+    run = make_drawn({"deep": -0.05, "iterative": -0.08}, missing=3)
+    table = drawn.compare_rulers(run, 0.01)
+    assert table["word"].eq("").all()
+    assert table["n_pairs"].max() < 30
+    assert "Not finished: " in drawn.say_drawn(table, DRAWN["drawn"])
+    nothing = Run(
+        run.registrations.iloc[:0], run.structures.iloc[:0], {}, {}, run.entries, run.store
+    )
+    empty = drawn.compare_rulers(nothing, 0.01)
+    assert "0 of 30 pairs" in drawn.say_drawn(empty, DRAWN["drawn"])
+    assert drawn.say_drawn(empty, {}).startswith("This profile registers no contrast")

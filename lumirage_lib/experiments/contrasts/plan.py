@@ -62,6 +62,25 @@ def _plan_paper_arm(parameters: Mapping, methods: Sequence[str]) -> list[Entry]:
     return entries
 
 
+def plan_real(arm: str, n_pairs: int, methods: Sequence[str], parameters: Mapping) -> list[Entry]:
+    """The pairs of an arm of `REAL` in each of its contrasts; `parameters`: n_atlases and seed."""
+    real, entries = REAL[arm], list[Entry]()
+    known = get_options(real.cohort)
+    options = {k: parameters[k] for k in ("n_atlases",) if k in known}
+    scans = get_cohort(real.cohort, **options).scans
+    pairs = balanced_pairs(scans, n_pairs, parameters["seed"])
+    for contrast in real.contrasts:
+        # Of T1w in thick slices the segmenter sees what they are made of.
+        segmented = "T1w" if contrast.startswith("T1w") else real.segmented
+        seen = {**options, "contrast": contrast}
+        seen |= {"segmented": segmented} if "segmented" in known else {}
+        tasks = plan(
+            real.cohort, pairs, methods, cohort_options=seen, preprocessing=[real.preprocessing]
+        )
+        entries += enter(tasks, arm, contrast)
+    return entries
+
+
 def plan_contrasts(parameters: Mapping) -> list[Entry]:
     """Every registration with the arm, contrast and dose it stands for.
 
@@ -90,16 +109,8 @@ def plan_contrasts(parameters: Mapping) -> list[Entry]:
             seen, how = {**made, "contrast": real}, SCALINGS[scaling]
             add(SCALED, name_scaled(contrast, scaling), "synthetic", pairs, seen, None, names, how)
     for arm, n_pairs in parameters["real"].items():
-        real = REAL[arm]
-        known = get_options(real.cohort)
-        options = {k: parameters[k] for k in ("n_atlases",) if k in known}
-        scans = get_cohort(real.cohort, **options).scans
-        chosen = balanced_pairs(scans, n_pairs, parameters["seed"])
-        for contrast in real.contrasts:
-            # Of T1w in thick slices the segmenter sees what they are made of.
-            segmented = "T1w" if contrast.startswith("T1w") else real.segmented
-            seen = {**options, "contrast": contrast, "segmented": segmented}
-            add(arm, contrast, real.cohort, chosen, seen, how=real.preprocessing)
+        names = parameters["arm_methods"].get(arm, methods)
+        entries += plan_real(arm, n_pairs, names, parameters)
     dosed, _ = split_methods(parameters["dose_methods"])
     few = pairs[: parameters["n_dose_pairs"]]
     for dose in parameters["doses"]:

@@ -9,10 +9,12 @@ import pandas as pd
 from ...methods import name_of, order_of
 from ...stats import count
 from ..completeness import find_complete
+from ..contrasts.plan import REAL
 from ..experiment import Result
 from ..opening import Opening
 from ..run import Run
-from ..sentences import list_points, make_table, show, write_design
+from ..sentences import list_points, make_table, show, write_design, write_designs
+from .drawn import RULER, STEP, compare_rulers, say_drawn, tabulate_rulers
 from .plan import CURVE
 from .regularity import (
     choose_level,
@@ -113,7 +115,7 @@ def measure(structures: pd.DataFrame, ruler: Ruler) -> pd.Series:
 def analyse(run: Run, parameters: Mapping) -> Result:
     """Every ruler on the methods that were run on all pairs, failures left out of no mean in silence."""
     rows = run.registrations
-    between = rows[rows["kind"].eq("between") & rows["arm"].ne(CURVE)]
+    between = rows[rows["kind"].eq("between") & ~rows["arm"].isin([CURVE, *REAL])]
     methods = find_complete(between[between["status"] == "ok"])
     names = run.tasks[0].get_cohort().label_sets["manual"]["group"]
     structures = run.structures[run.structures["key"].isin(between["key"])]
@@ -128,6 +130,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     # A tie for the first place does not change the winner.
     winners = {n: reference if ranks.loc[reference, n] == 1 else ranks[n].idxmin() for n in ranks}
     curves = find_curves(run)
+    rulers_of_labels = compare_rulers(run, parameters["margin"])
     return Result(
         opening=_open(winners, ranks, values),
         design=f"{write_design(between)}, {len(methods)} methods.",
@@ -141,6 +144,11 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         curve_text=say_regularity(curves, parameters["curves"], parameters["n_curve_pairs"]),
         curve_table=tabulate_curves(curves),
         equal_table=tabulate_comparison(read_at(curves, choose_level(curves))),
+        drawn=rulers_of_labels,
+        drawn_text=say_drawn(rulers_of_labels, parameters["drawn"]),
+        drawn_table=tabulate_rulers(rulers_of_labels, RULER),
+        steps_table=tabulate_rulers(rulers_of_labels, STEP),
+        drawn_design=write_designs(rows[rows["arm"].isin(rulers_of_labels["arm"])]),
         limits=list_points(_list_limits(between, methods)),
     )
 

@@ -1,10 +1,11 @@
-"""Ranks of methods under many rulers; accuracy against the roughness of the field."""
+"""Ranks of methods under many rulers; accuracy against roughness; networks by who drew the labels."""
 
 import numpy as np
 import pandas as pd
 
 from ...methods import name_of, order_of
 from ...methods.display import colour_of, marker_of
+from ..families import name_claim, name_plainly
 from ..style import WIDTH, put_legend, subplots
 from .regularity import ROUGHNESS
 
@@ -48,6 +49,32 @@ def plot_ranks(ranks: pd.DataFrame, values: pd.DataFrame):
     axes.set_xticks(np.arange(m), names, rotation=40, ha="right", fontsize=8)
     for edge in axes.spines.values():
         edge.set_visible(False)
+    return figure
+
+
+def plot_drawn(table: pd.DataFrame, margin: float):
+    """Networks against iterative methods on every contrast, an interval for each label map.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of kind "ruler" of :func:`lumirage_lib.experiments.label_protocol.drawn.compare_rulers`.
+    margin : float
+        Half width of the grey band.
+    """
+    figure, axes = subplots(figsize=(WIDTH, 0.4 * len(table) + 1.2))
+    axes.axvspan(-margin, margin, color="0.9", zorder=0)
+    axes.axvline(0, color="black", lw=0.8)
+    at = np.arange(len(table))
+    axes.hlines(at, table["low"], table["high"], color="#0072B2", lw=1.8)
+    axes.plot(table["change"], at, "D", color="#0072B2", ms=6)
+    places = [
+        name_plainly(name_claim(*names))
+        for names in zip(table["arm"], table["condition"], strict=True)
+    ]
+    axes.set_yticks(at, [f"{p}:\n{n}" for p, n in zip(places, table["name"], strict=True)])
+    axes.invert_yaxis()
+    axes.set_xlabel("change of (deep − iterative) in Dice, contrast against its reference")
     return figure
 
 
