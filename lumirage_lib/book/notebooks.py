@@ -90,6 +90,8 @@ def resolve_parameters(name: str, profile: str, given: Mapping | None = None) ->
 LONGEST = 1000  # characters of an exception of a cell that are told
 # A kernel is interrupted to end it, and would call that an error on the terminal.
 QUIET = ["--log-level=CRITICAL"]
+# What every page imports, while this process is still busy with other things.
+PRELOAD = "import lumirage_lib.book.pages, lumirage_lib.experiments.charts"
 # What tells the pages of one notebook apart.
 ABOUT_PAGE = ("of", "landing")  # what an output says of its whole page
 TITLES = {"demo": " (live demo)", "smoke": " (smoke run)"}
@@ -153,27 +155,28 @@ def execute_notebook(name: str, parameters: Mapping, output: Path, kernel=None) 
 def warm_kernel(cwd: Path):
     """A kernel that short pages take in turn: what they import takes longer than what they do.
 
-    Yields a function that forgets all names of the page before and returns the kernel's manager.
+    Yields a function that forgets all names of the page before and returns the kernel's manager. The kernel
+    starts while the caller goes on; the function waits for it.
     """
+    # A grammar of addresses that jsonschema builds where it can takes a second, and notebooks have none.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     from jupyter_client.manager import KernelManager
 
     with environment(of_kernels()):
         manager = KernelManager(kernel_name="python3", config=_kernel_config())
         manager.start_kernel(cwd=str(cwd), extra_arguments=QUIET)
-    # Meanwhile, because that takes a second; so would the grammar of addresses that jsonschema builds where
-    # it can, and notebooks have none.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
-    import papermill  # noqa: F401
-
     client = manager.blocking_client()
 
     def clear() -> KernelManager:
+        import papermill  # noqa: F401 - rather now than when the kernel waits for it
+
+        client.wait_for_ready(timeout=60)
         client.execute_interactive("%reset -f", silent=True, output_hook=lambda message: None)
         return manager
 
     try:
         client.start_channels()
-        client.wait_for_ready(timeout=60)
+        client.execute(PRELOAD, silent=True)
         yield clear
     finally:
         client.stop_channels()

@@ -126,6 +126,7 @@ def show(figure, name: str, caption: str, alt: str) -> None:
         raise InputError(f"{name}: its alternative text has a table; say in words what is seen")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=FULL_DPI)
+    figure.set_layout_engine("none")  # it is laid out
     with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(f"{name}.svg", metadata={"Date": None})
     caption += f" [SVG]({name}.svg)"

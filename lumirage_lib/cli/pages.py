@@ -88,10 +88,14 @@ def run(
     if not compute_only:
         check_folder(page.parent)
     how: dict[str, Any] = {"retry_failed": retry_failed, "memory_mb": memory}
-    with open_executor(scheduler, cluster, workers) as executor:
-        fill_store(notebook, parameters, fetch, executor=executor, **how)
-    if not compute_only:
-        console.print(f"page: {notebooks.execute_notebook(notebook, parameters, page)}")
+    # It starts meanwhile.
+    kernel = contextlib.nullcontext() if compute_only else notebooks.warm_kernel(page.parent)
+    with kernel as clear:
+        with open_executor(scheduler, cluster, workers) as executor:
+            fill_store(notebook, parameters, fetch, executor=executor, **how)
+        if clear is not None:
+            page = notebooks.execute_notebook(notebook, parameters, page, clear())
+            console.print(f"page: {page}")
 
 
 @app.command()

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.collections import LineCollection
+from matplotlib import path as lines
 from matplotlib.colors import ListedColormap
+from matplotlib.patches import PathPatch
 
 from ..cohorts import SHOWN
 from ..methods import name_of, order_of
@@ -129,6 +130,7 @@ def _draw(axis, arrays, plane: str, image: str, labels: str, colour: str) -> Non
     upright = np.array([[i + 0.5, j - 0.5], [i + 0.5, j + 0.5]])
     i, j = np.nonzero(np.diff(cut, axis=1))
     flat = np.array([[i - 0.5, j + 0.5], [i + 0.5, j + 0.5]])
-    segments = np.concatenate([upright, flat], axis=2).transpose(2, 0, 1)  # (n, end, xy)
-    lines = LineCollection(segments, colors=colour, linewidths=0.45, alpha=0.9)
-    axis.add_collection(lines, autolim=False)
+    ends = np.concatenate([upright, flat], axis=2).transpose(2, 0, 1).reshape(-1, 2)
+    codes = np.tile([lines.Path.MOVETO, lines.Path.LINETO], len(ends) // 2)
+    outline = PathPatch(lines.Path(ends, codes), fill=False, ec=colour, lw=0.45, alpha=0.9)
+    axis.add_artist(outline)
