@@ -130,7 +130,8 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     # A tie for the first place does not change the winner.
     winners = {n: reference if ranks.loc[reference, n] == 1 else ranks[n].idxmin() for n in ranks}
     curves = find_curves(run)
-    rulers_of_labels = compare_rulers(run, parameters["margin"])
+    begun = compare_rulers(run, parameters["margin"])
+    drawn = begun[begun["word"] != ""]  # the first pairs of a run are no result
     return Result(
         opening=_open(winners, ranks, values),
         design=f"{write_design(between)}, {len(methods)} methods.",
@@ -144,11 +145,11 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         curve_text=say_regularity(curves, parameters["curves"], parameters["n_curve_pairs"]),
         curve_table=tabulate_curves(curves),
         equal_table=tabulate_comparison(read_at(curves, choose_level(curves))),
-        drawn=rulers_of_labels,
-        drawn_text=say_drawn(rulers_of_labels, parameters["drawn"]),
-        drawn_table=tabulate_rulers(rulers_of_labels, RULER),
-        steps_table=tabulate_rulers(rulers_of_labels, STEP),
-        drawn_design=write_designs(rows[rows["arm"].isin(rulers_of_labels["arm"])]),
+        drawn=drawn,
+        drawn_text=say_drawn(begun, parameters["drawn"]),
+        drawn_table=tabulate_rulers(drawn, RULER),
+        steps_table=tabulate_rulers(drawn, STEP),
+        drawn_design=write_designs(rows[rows["arm"].isin(drawn["arm"])]),
         limits=list_points(_list_limits(between, methods)),
     )
 

@@ -171,7 +171,7 @@ def tabulate_rulers(table: pd.DataFrame, kind: str) -> str:
         {
             title: row["name"],
             "deep − iterative, Dice (95 %)": show_interval(row["change"], row["low"], row["high"]),
-            "word": row["word"] or "not finished",
+            "word": row["word"],
             "images": name_plainly(name_claim(row["arm"], row["condition"])),
             "networks": show(row["deep"], sign=True),
             "iterative": show(row["iterative"], sign=True),
