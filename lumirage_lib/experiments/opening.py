@@ -160,12 +160,15 @@ def write_chips(verdicts: Sequence[stats.Verdict]) -> str:
     if not words:
         return f'<span class="lm-chip">◇ {NO_CLAIM}</span>'
     if len(words) == 1:
-        return _write_chip(words.pop(), "the paper's claim")
-    return " ".join(_write_chip(v.verdict, name_plainly(v.claim.id)) for v in verdicts)
+        return _write_chip(verdicts[0], "the paper's claim")
+    return " ".join(_write_chip(v, name_plainly(v.claim.id)) for v in verdicts)
 
 
-def _write_chip(word: str, of: str) -> str:
+def _write_chip(verdict: stats.Verdict, of: str) -> str:
     look = {stats.SUPPORTED: ("lm-yes", "●"), stats.NOT_SUPPORTED: ("lm-no", "■")}
-    style, symbol = look.get(word, ("lm-open", "◆"))
-    word = "not finished" if word == stats.INCOMPLETE else word
+    style, symbol = look.get(verdict.verdict, ("lm-open", "◆"))
+    word = "not finished" if verdict.verdict == stats.INCOMPLETE else verdict.verdict
+    if word.startswith(("loses", "gains")):  # a direction is somebody's
+        who = ITERATIVE if verdict.claim.second is None else NETWORKS
+        word = f"{who} {word.replace('loses', 'lose').replace('gains', 'gain')}"
     return f'<span class="lm-chip {style}">{symbol} {of}: <b>{word}</b></span>'

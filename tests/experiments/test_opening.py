@@ -84,6 +84,12 @@ def test_chips_say_one_word_or_one_for_each_place():
     assert "no claim" in write_chips([])
 
 
+def test_a_direction_is_said_of_somebody():
+    assert "<b>networks lose, size open</b>" in write_chips([make_verdict(-0.02, -0.001)])
+    one_side = make_verdict(0.001, 0.02, second=None)
+    assert "<b>iterative methods gain, size open</b>" in write_chips([one_side])
+
+
 def test_no_arm_shows_its_internal_name():
     for arm in ARMS.values():
         for condition in (*arm.references, *arm.primary):
