@@ -10,6 +10,7 @@ from .. import stats
 from ..methods import name_of
 from .families import (
     ARMS,
+    FRESH,
     N_PRIMARY,
     Families,
     choose_families,
@@ -120,11 +121,12 @@ def tabulate_networks(changes: pd.DataFrame) -> str:
 
 def judge(
     arm: str, rows: pd.DataFrame, families: Families, condition: str, *, says: str, text: str,
-    where: str, margin: float, reference: str | None = None,
+    where: str, margin: float, reference: str | None = None, n_pairs: int | None = None,
 ) -> stats.Verdict:  # fmt: skip
     """The verdict on one condition of an arm, before any adjustment.
 
-    The number of pairs is that declared for the arm, where the declared families are compared.
+    The number of pairs is that declared for the arm, where the declared families are compared; `n_pairs`
+    where the rows are some of its pairs.
     "not tested" where a run asks for no method of one side, "incomplete" where a member of a family
     was not run at all; "not decidable here" where no registration that is missing could bring a fifth
     subject.
@@ -134,7 +136,7 @@ def judge(
     claim = stats.Claim(
         name_claim(arm, condition), text, says, families.deep, families.iterative,
         condition=condition, reference=reference, margin=margin, where=where,
-        n_pairs=declared.n_pairs if declared and whole else None,
+        n_pairs=n_pairs or (declared.n_pairs if declared and whole else None),
     )  # fmt: skip
     needed = {condition} | ({reference} if reference else set())
     absent = set(families.methods) - set(_find_present(rows, families.methods, needed))
@@ -201,6 +203,7 @@ def list_verdicts(verdicts: Mapping[str, stats.Verdict]) -> str:
         arm = ARMS.get(name.split(": ")[0])
         counts = arm is not None and (is_primary(name) or arm.status == "confirmatory")
         kind = arm.status if arm is not None and counts else "exploratory"
+        kind = "confirmatory" if name.endswith(FRESH) else kind
         unfinished = verdict.verdict == stats.INCOMPLETE  # its first pairs are no result
         said = f"Not finished: {verdict.reason}." if unfinished else verdict.sentence
         beside = say_beside(name) if verdict.word else ""

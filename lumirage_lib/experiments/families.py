@@ -145,6 +145,8 @@ ARMS = {  # in the order of the runs
         ),
     )
 }
+# How the claim on the pairs of an arm ends that nobody here had scored when the rules were written.
+FRESH = "never scored before"
 N_PRIMARY = sum(len(arm.primary) for arm in ARMS.values())
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from .. import stats
 from ..methods import name_of
 from .completeness import find_complete
-from .families import ARMS, Families
+from .families import ARMS, FRESH, Families
 from .run import Run
 from .sentences import show
 
@@ -86,7 +86,7 @@ def specify_arms(
         arm = verdict.claim.id.split(": ")[0]
         if verdict.word and arm in arms:
             rows = arms[arm][0]
-            if "never scored" in verdict.claim.id:  # some of the pairs of another claim
+            if verdict.claim.id.endswith(FRESH):  # some of the pairs of another claim
                 continue
             # What is still to be run under another condition of the arm takes nobody out of this one.
             compared = {c for c in (verdict.claim.condition, verdict.claim.reference) if c}

@@ -25,6 +25,7 @@ from ..completeness import keep_matched
 from ..experiment import Result
 from ..families import (
     ARMS,
+    FRESH,
     LEAK_FREE,
     Families,
     is_primary,
@@ -147,9 +148,10 @@ def _judge(
         and condition in declared.primary
     ):
         pairs = rows[["fixed", "moving"]].drop_duplicates().iloc[N_SCORED:]
-        fresh = judge(arm, rows.merge(pairs), families, condition, reference=reference, **common)
+        common |= {"reference": reference, "n_pairs": declared.n_pairs - N_SCORED}
+        fresh = judge(arm, rows.merge(pairs), families, condition, **common)
         if fresh.verdict not in (stats.INCOMPLETE, stats.NOT_TESTED) or fresh.n_pairs:
-            name = f"{fresh.claim.id}, the {count(len(pairs), 'pair')} never scored before"
+            name = f"{fresh.claim.id}, the {count(len(pairs), 'pair')} {FRESH}"
             found.append(replace(fresh, claim=replace(fresh.claim, id=name, n_pairs=None)))
     return found
 

@@ -9,7 +9,7 @@ from ...images.preprocess import LIKE_T1W
 from ...methods import name_of
 from ...stats import join
 from ..comparison import ALL, compare_networks
-from ..families import ARMS, Families, name_claim, name_plainly
+from ..families import ARMS, FRESH, Families, name_claim, name_plainly
 from ..sentences import make_table, show
 from .plan import CONTROL, SCALED, SYNTHESISED, name_scaled
 
@@ -104,7 +104,7 @@ def say_parts(parts: pd.DataFrame, verdicts: Mapping[str, stats.Verdict]) -> str
     names = [name_plainly(name_claim(r.arm, r.condition)) for r in whole.itertuples()]
     lacking = [
         name_plainly(name) for name, v in verdicts.items()
-        if not ((parts["arm"] + ": " + parts["condition"]) == name).any() and "never scored" not in name
+        if not ((parts["arm"] + ": " + parts["condition"]) == name).any() and not name.endswith(FRESH)
     ]  # fmt: skip
     together = parts.loc[parts["part"] == PARTS[CONTROL], ["arm", "condition"]]
     within = [name_plainly(name_claim(r.arm, r.condition)) for r in together.itertuples()]

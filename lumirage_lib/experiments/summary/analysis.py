@@ -10,7 +10,7 @@ from ...errors import InputError
 from ...runs import profiles
 from ..comparison import adjust, list_verdicts
 from ..experiment import Result
-from ..families import ARMS, is_primary, name_plainly
+from ..families import ARMS, FRESH, is_primary, name_plainly
 from ..opening import Opening, say_certainty, say_together, write_chips
 from ..registry import EXPERIMENTS, load, load_or_compute
 from ..resolution.memory import read_wall, say_wall
@@ -191,7 +191,9 @@ def say_answer(rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]]) -> tup
             continue
         if all(v.verdict == stats.INCOMPLETE for v in judges):
             waiting.append(statement.short)
-            decided = [v for v in found if v.word and v not in judges and "never" not in v.claim.id]
+            decided = [
+                v for v in found if v.word and v not in judges and not v.claim.id.endswith(FRESH)
+            ]
             beside |= {name_plainly(v.claim.id): v for v in decided}
             continue
         preposition, name = statement.place
