@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import scipy
-from surface_distance import lookup_tables
 
 from ..errors import InputError
 from ._checks import check_label_pair, check_spacing, to_codes, to_label_list
@@ -95,6 +94,8 @@ def _measure(
     code_of = {int(label): code for code, label in enumerate(known)}
     labels = to_label_list(labels)
     find_surface = SURFACES[definition]
+    from surface_distance import lookup_tables  # which loads what planning a run needs not
+
     tables = [lookup_tables.create_table_neighbour_code_to_surface_area(s) for s in spacings]
     fixed_boxes, moved_boxes = _find_boxes(fixed), _find_boxes(moved)
     values = np.full((len(spacings), len(labels)), np.nan)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from ..cohorts import Cohort, Pair, get_cohort
@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..files import hash_of
 from ..images.preprocess import STANDARD, Preprocessing
 from ..methods import get_method
+from ..methods.base import InputSpec
 
 ALIGNMENT = 1  # raised when the shared linear alignment changes
 
@@ -58,13 +59,18 @@ class Task:
                 "preprocessing": self.preprocessing.content,
                 "alignment": ALIGNMENT,
                 "method": spec.id,
-                # What is None is not said, so that a new field leaves old results valid.
-                "input": {k: v for k, v in asdict(spec.input).items() if v is not None},
+                "input": _describe(spec.input),
                 "parameters": self.full_parameters(),
                 "version": spec.version,
                 "weights": spec.weights.sha256 if spec.weights else None,
             }
         )
+
+
+@cache
+def _describe(given: InputSpec) -> dict[str, Any]:
+    """What is None is not said, so that a new field leaves old results valid."""
+    return {k: v for k, v in asdict(given).items() if v is not None}
 
 
 def _fingerprints(cohort: Cohort, pair: Pair) -> list[str]:
