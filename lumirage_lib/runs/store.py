@@ -336,8 +336,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 def import_store(folder: str | Path, path: str | Path) -> dict[str, int]:
     """Merge an export into a store: no duplicates, nothing lost; returns rows added per table.
 
-    A row already there stays, unless the export has the same registration done where it failed
-    here, or measured by a newer ruler.
+    A row already there stays, unless the export has the same registration done where it failed here, measured
+    by a newer ruler, or by the same one later: by label maps, perhaps, that there were not before.
 
     Raises
     ------
@@ -358,9 +358,16 @@ def import_store(folder: str | Path, path: str | Path) -> dict[str, int]:
                 f"{min(strangers)}; the files are not of one export; nothing was imported"
             )
     with open_store(path) as connection, _transaction(connection):
-        rows = connection.execute("SELECT key, status = 'ok', ruler FROM registrations").fetchall()
-        mine = {key: (bool(done), ruler or 0) for key, done, ruler in rows}
-        theirs = zip(registrations["status"] == "ok", registrations["ruler"].fillna(0), strict=True)
+        rows = connection.execute(
+            "SELECT key, status = 'ok', ruler, finished FROM registrations"
+        ).fetchall()
+        mine = {key: (bool(done), ruler or 0, when or "") for key, done, ruler, when in rows}
+        theirs = zip(
+            registrations["status"] == "ok",
+            registrations["ruler"].fillna(0),
+            registrations["finished"].fillna(""),
+            strict=True,
+        )
         better = {
             key
             for key, rank in zip(registrations.index, theirs, strict=True)

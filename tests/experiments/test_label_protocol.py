@@ -218,12 +218,15 @@ def test_a_ruler_that_shifts_with_the_image_turns_the_word_and_is_named():
     said = drawn.say_drawn(table, DRAWN["drawn"])
     assert 'the word turns from "loses, and it matters" to "' in said
     assert "30 pairs, 18 subjects" in said
+    assert drawn.say_turned(table).endswith("turn the verdict on real FLAIR.")
 
 
 def test_a_ruler_that_shifts_alike_for_all_changes_no_word():
     table = drawn.compare_rulers(make_drawn({"deep": -0.08, "iterative": -0.08}), 0.01)
     assert 'stays "loses, and it matters"' in drawn.say_drawn(table, DRAWN["drawn"])
     assert table.query("kind == 'step'")["word"].eq("equal within the margin").all()
+    assert drawn.say_turned(table).endswith("leave the verdict on real FLAIR.")
+    assert drawn.say_turned(table.iloc[:0]) == ""
 
 
 def test_no_word_before_every_pair_has_every_label_map():

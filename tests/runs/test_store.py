@@ -570,6 +570,19 @@ def test_rows_measured_by_a_newer_ruler_replace_older_ones(store, tmp_path):
     assert import_store(tmp_path / "older", store)["registrations"] == 0
 
 
+def test_of_two_measured_by_one_ruler_the_later_replaces_the_earlier(store, tmp_path):
+    early, late = "2026-11-22T12:00:00+00:00", "2026-11-27T12:00:00+00:00"
+    other = tmp_path / "other.sqlite"
+    fill(store, ["k1"], finished=early, hardware="early")
+    fill(other, ["k1"], finished=late, hardware="late")
+    export_store(other, tmp_path / "late", {})
+    export_store(store, tmp_path / "early", {})
+    assert import_store(tmp_path / "late", store)["registrations"] == 1
+    assert read_registrations(store)["hardware"].tolist() == ["late"]
+    assert len(read_structures(store)) == 4
+    assert import_store(tmp_path / "early", store)["registrations"] == 0
+
+
 # ---- leases
 
 

@@ -14,7 +14,7 @@ from ..experiment import Result
 from ..opening import Opening
 from ..run import Run
 from ..sentences import list_points, make_table, show, write_design, write_designs
-from .drawn import RULER, STEP, compare_rulers, say_drawn, tabulate_rulers
+from .drawn import RULER, STEP, compare_rulers, say_drawn, say_turned, tabulate_rulers
 from .plan import CURVE
 from .regularity import (
     choose_level,
@@ -133,7 +133,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     begun = compare_rulers(run, parameters["margin"])
     drawn = begun[begun["word"] != ""]  # the first pairs of a run are no result
     return Result(
-        opening=_open(winners, ranks, values),
+        opening=_open(winners, ranks, values, say_turned(drawn)),
         design=f"{write_design(between)}, {len(methods)} methods.",
         values=values,
         ranks=ranks,
@@ -154,7 +154,9 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     )
 
 
-def _open(winners: Mapping[str, str], ranks: pd.DataFrame, values: pd.DataFrame) -> Opening:
+def _open(
+    winners: Mapping[str, str], ranks: pd.DataFrame, values: pd.DataFrame, turned: str
+) -> Opening:
     reference, n = winners["default"], len(winners)
     changed = [name for name, winner in winners.items() if winner != reference]
     headline = (
@@ -178,7 +180,8 @@ def _open(winners: Mapping[str, str], ranks: pd.DataFrame, values: pd.DataFrame)
                 f"The {', '.join(kinds)} of the ruler."
                 if kinds
                 else "Nothing that was varied here."
-            ),
+            )
+            + f" {turned}".rstrip(),
         ),
     )
 

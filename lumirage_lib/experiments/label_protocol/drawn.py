@@ -164,6 +164,18 @@ def say_drawn(table: pd.DataFrame, planned: Mapping[str, int]) -> str:
     return "\n".join(lines)
 
 
+def say_turned(finished: pd.DataFrame) -> str:
+    """Where labels drawn on the contrast itself turn the word; empty before any contrast is finished."""
+    by_segmenter = finished[(finished["kind"] == RULER) & finished["labels"].isin(RULERS)]
+    turned, same = list[str](), list[str]()
+    for (arm, condition), rows in by_segmenter.groupby(["arm", "condition"], sort=False):
+        places = turned if rows["word"].nunique() > 1 else same
+        places.append(name_plainly(name_claim(arm, condition)))
+    parts = {"turn the verdict": turned, "leave the verdict": same}
+    said = [f"{what} on {stats.join(places)}" for what, places in parts.items() if places]
+    return f"Labels drawn on the contrast itself {' and '.join(said)}." if said else ""
+
+
 def tabulate_rulers(table: pd.DataFrame, kind: str) -> str:
     """The rows of one kind of :func:`compare_rulers`."""
     title = {RULER: "labels", STEP: "what changes"}[kind]
