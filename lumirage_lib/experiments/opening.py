@@ -48,6 +48,14 @@ _CLAUSES = {
     ),
     stats.LABELS_DECIDE: ("the answer {where} depends on who drew the labels",) * 3,
 }
+# What a clause about changes comes down to after another, where the sentence would be too long.
+_SHORT = {
+    "loses": "networks more {where}",
+    "gains": "networks less {where}",
+    "equal": "both alike {where}",
+    "no loss": "no more {where}",
+}
+MOST_WORDS = 25
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class Opening:
     Attributes
     ----------
     headline : str
-        At most 25 words, families for methods.
+        At most `MOST_WORDS` words, families for methods.
     points : tuple of str
         What was found, how sure that is, what it depends on.
     verdicts : tuple of Verdict
@@ -97,7 +105,7 @@ def say_together(verdicts: Mapping[str, stats.Verdict], preposition: str = "on")
     groups: dict[str, list[str]] = {}
     for place, verdict in verdicts.items():
         groups.setdefault(find_kind(verdict), []).append(place)
-    clauses = []
+    clauses, shorter = list[str](), list[str]()
     for kind, places in groups.items():
         found = [verdicts[p] for p in places]
         claim = found[0].claim
@@ -111,7 +119,13 @@ def say_together(verdicts: Mapping[str, stats.Verdict], preposition: str = "on")
             side="behind" if found[0].estimate < 0 else "ahead",
         )
         clauses.append(clause)
+        compared = shorter and "than iterative" in shorter[-1] and form == 1 and kind in _SHORT
+        if compared:
+            shorter[-1] += ", " + _SHORT[kind].format(where=f"{preposition} {join(places)}")
+        else:
+            shorter.append(clause)
     said = "; ".join(clauses)
+    said = said if len(said.split()) <= MOST_WORDS else "; ".join(shorter)
     return said[:1].upper() + said[1:] + "." if said else ""
 
 

@@ -10,6 +10,7 @@ from lumirage_lib import stats
 from lumirage_lib.experiments.comparison import judge
 from lumirage_lib.experiments.families import ARMS, Families, name_claim, name_plainly
 from lumirage_lib.experiments.opening import (
+    MOST_WORDS,
     find_kind,
     say_certainty,
     say_together,
@@ -82,6 +83,22 @@ def test_chips_say_one_word_or_one_for_each_place():
     assert write_chips([yes, no]).count("synthesised T2w") == 2
     assert "lm-no" in write_chips([no])
     assert "no claim" in write_chips([])
+
+
+def test_three_contrasts_of_three_kinds_are_said_in_one_headline():
+    found = {
+        "synthesised T2w": make_verdict(-0.03, 0.02),
+        "synthesised T2*w": make_verdict(-0.025, -0.001),
+        "real FLAIR": make_verdict(-0.005, 0.02),
+    }
+    said = say_together(found)
+    assert said == (
+        "No clear answer on synthesised T2w; networks lose more accuracy than iterative methods on "
+        "synthesised T2*w (0.013 Dice), no more on real FLAIR."
+    )
+    assert len(said.split()) <= MOST_WORDS
+    found["real FLAIR"] = make_verdict(-0.004, 0.003)
+    assert say_together(found).endswith(", both alike on real FLAIR.")
 
 
 def test_a_direction_is_said_of_somebody():

@@ -116,16 +116,16 @@ PAGES = {  # command -> number of pairs; in this order
 }
 LUMIR, CONTRASTS, PREPROCESSING, MACAQUES, ULTRACORTEX, OASIS = PAGES
 CODE = """
-import functools, json, os, sys
+import contextlib, json, os, sys
 from pathlib import Path
 from lumirage_lib.book import notebooks
 from lumirage_lib.cli import app
 
-execute = notebooks.execute_notebook
+warm = notebooks.warm_kernel
 def run(some, **settings):
-    with notebooks.environment(settings), notebooks.warm_kernel(Path.cwd()) as clear:
+    with notebooks.environment(settings), warm(Path.cwd()) as clear:
+        notebooks.warm_kernel = lambda folder: contextlib.nullcontext(clear)
         for words in some:
-            notebooks.execute_notebook = functools.partial(execute, kernel=clear())
             if code := app(words, standalone_mode=False):
                 sys.exit(code)  # what went wrong was written
 
