@@ -90,7 +90,7 @@ def kernel(store):
 def test_smoke_profile_executes(name, tmp_path, store, kernel, monkeypatch, capfd):
     """The whole road: plan, children, store, papermill, page with captioned figures."""
     monkeypatch.setenv("LUMIRAGE_STORE", str(store))
-    published = sorted(p.stat().st_mtime_ns for p in (ROOT / "store").glob("*"))
+    published = sorted(p.stat().st_mtime_ns for p in (ROOT / "store").glob("smoke*"))
     parameters = notebooks.resolve_parameters(name, "smoke")
     shared = None if name == NAMES[0] else kernel()
     page = notebooks.execute_notebook(name, parameters, tmp_path / "page.ipynb", shared)
@@ -106,7 +106,7 @@ def test_smoke_profile_executes(name, tmp_path, store, kernel, monkeypatch, capf
     assert [f for f in figures if "subject" not in f["figure"]["caption"]] == []
     assert not [o for c in cells for o in c.get("outputs", []) if o.output_type == "error"]
     assert (store / "smoke.sqlite").exists()
-    assert sorted(p.stat().st_mtime_ns for p in (ROOT / "store").glob("*")) == published
+    assert sorted(p.stat().st_mtime_ns for p in (ROOT / "store").glob("smoke*")) == published
     assert [p.name for p in tmp_path.glob("*.ipynb")] == ["page.ipynb"]
     assert not list(tmp_path.glob(".*"))
 
