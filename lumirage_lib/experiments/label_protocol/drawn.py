@@ -22,8 +22,7 @@ from ..run import Run
 from ..sentences import make_table, show, show_interval
 
 RULERS = {ON_T1W: "a segmenter on T1w", ON_CONTRAST: "the segmenter on the contrast itself"}
-SHIFT = "the ruler's domain shift"
-STEPS = ("coarser classes", "drawn by the segmenter, on T1w", SHIFT)
+STEPS = ("coarser classes", "drawn by the segmenter, on T1w", "the ruler's domain shift")
 RULER, STEP = "ruler", "step"  # kinds of rows
 COLUMNS = ["arm", "condition", "reference", "kind", "name", "labels"]
 
@@ -37,10 +36,6 @@ class View:
     reference: str
     families: Families
     label_sets: tuple[str, ...]  # own, own merged, on T1w, on the contrast
-
-    @property
-    def place(self) -> str:
-        return name_plainly(name_claim(self.arm, self.condition))
 
 
 def find_views(run: Run) -> list[View]:
