@@ -110,7 +110,8 @@ if len(result.curves):
 # T1w, the ruler shifts with the image. Here the same registrations of real contrasts are scored by the
 # published labels, by these merged to the 18 classes of a segmenter that knows T1w alone, by that segmenter on
 # T1w, and by it on the contrast. Each change is taken against T1w, in the slices of the contrast where there
-# is such an image.
+# is such an image. Words are read from 95 % alone here; [chapter 03](03_contrasts_open.ipynb) adjusts its own
+# over all primary arms, so that the same numbers may have a more careful word there.
 
 # %% tags=["remove-input"]
 pages.say(result.drawn_text)
