@@ -18,8 +18,9 @@ def write_card(out: Path, cohort: Cohort) -> Path:
     from ..methods.training.card import make_card
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else hardware()
+    n = torch.get_num_threads()
     environment = {
-        "hardware": f"{device}, {torch.get_num_threads()} threads, shared with other work",
+        "hardware": f"{device}, {n} thread{'s' if n > 1 else ''}, shared with other work",
         "software": f"torch {torch.__version__}",
     }
     card = out / "vfa.md"
