@@ -6,8 +6,10 @@ import numpy as np
 from contrasts import compute_quality
 from synthetic import brain, smooth_field, smooth_noise
 
+from lumirage_lib.images import linear
 from lumirage_lib.images.volumes import Volume
 from lumirage_lib.images.warp import warp_image, warp_labels
+from lumirage_lib.methods import atlases
 from lumirage_lib.methods.atlases import register_atlas
 
 SHAPE = (20, 24, 18)
@@ -39,3 +41,20 @@ def test_an_atlas_is_brought_onto_the_grid_of_the_scan_by_the_method_asked_for()
     field = register_atlas(target, atlas, "affine", working_mm=1.0)
     assert field.shape == (3, *target.shape)
     assert np.isfinite(field).all()
+
+
+def test_methods_share_the_affine_of_an_atlas_and_another_atlas_has_its_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path))
+    (target, _), (atlas, _), (other, _) = make_atlas(1), make_atlas(2), make_atlas(3)
+    aligned = []
+
+    def align(fixed: Volume, moving: Volume) -> np.ndarray:
+        aligned.append(moving)
+        return linear.align(fixed, moving)
+
+    monkeypatch.setattr(atlases, "align", align)
+    first, again = (register_atlas(target, atlas, "affine", working_mm=1.0) for _ in range(2))
+    assert len(aligned) == 1
+    np.testing.assert_array_equal(first, again)
+    register_atlas(target, other, "affine", working_mm=1.0)
+    assert len(aligned) == 2
