@@ -218,9 +218,13 @@ def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
 
 def displacement_of_matrix(matrix: np.ndarray, shape: Shape) -> np.ndarray:
     """Displacement of a 4x4 voxel map (fixed index -> moving index) on a grid of `shape`."""
-    # float64 on the way: at index 200 float32 would round off more than a voxel's 1e-5.
-    grid = identity_grid(shape, np.float64)
-    return np.asarray(apply_matrix(matrix, grid) - grid, np.float32)
+    # Axis by axis, and in float64: at index 200 float32 would round off more than a voxel's 1e-5.
+    slopes, offsets = matrix[:3, :3] - np.eye(3), matrix[:3, 3]
+    out = np.empty((3, *shape), np.float32)
+    for component, slope, offset in zip(out, slopes, offsets, strict=True):
+        x, y, z = (s * np.arange(n) for s, n in zip(slope, shape, strict=True))
+        np.add((x[:, None] + (y + offset))[..., None], z, out=component, casting="same_kind")
+    return out
 
 
 def to_native(
