@@ -41,6 +41,10 @@ def test_every_domain_of_the_plan_is_described_and_its_reference_is_planned(entr
     planned = {e.condition for e in entries}
     assert planned == {d.name for d in DOMAINS}
     assert {d.reference for d in DOMAINS} - {None} <= planned
+    pairs = {name: {e.task.pair.id for e in entries if e.condition == name} for name in planned}
+    for domain in DOMAINS:
+        if domain.reference is not None:
+            assert pairs[domain.name] == pairs[domain.reference], domain.name
 
 
 @pytest.mark.parametrize("name", list(networks.INTERVENTIONS))
@@ -121,6 +125,8 @@ def test_losses_and_what_is_given_back_are_those_put_in():
         repairs.reset_index(), gains, losses, pd.DataFrame({"seed": [0, 1, 2]})
     )
     assert opening.headline.startswith("A choice of training")
+    told = next(p for p in opening.points if "What brings it back" in p)
+    assert "inverted: intensities remapped, 7" in told
     assert len(opening.headline.split()) <= 25
 
 

@@ -285,10 +285,21 @@ def _open(
         (
             f"**What.** On {count(n, 'domain')} the network trained on T1w alone loses more than greedy, "
             f"by up to {show(-repairs['excess'].min())} Dice.{price}",
+            f"**What brings it back.** {_say_best_shares(repairs, ways)}",
             f"**How sure.** {seeds}{_say_best_gain(repairs, gains)}",
             depends,
         ),
     )
+
+
+def _say_best_shares(repairs: pd.DataFrame, ways: list[str]) -> str:
+    """The training that gives most back, and how much, domain by domain."""
+    shares = repairs.set_index("domain")[ways].astype(float).dropna(how="all")
+    told = [
+        f"{domain}: {name_side(way)}, {_show_share(shares.loc[domain, way])}"
+        for domain, way in (shares.idxmax(axis=1) if len(shares) else pd.Series()).items()
+    ]
+    return "; ".join(told) + "." if told else "No other training was run there."
 
 
 def _say_best_gain(repairs: pd.DataFrame, gains: pd.DataFrame) -> str:
@@ -312,15 +323,17 @@ def _say_repairs(repairs: pd.DataFrame, losses: pd.DataFrame) -> str:
             "domain": row["domain"],
             "lost beyond greedy": show(row["excess"], sign=True),
             **{
-                f"given back by: {name_side(who)}": f"{100 * row[who]:.0f} %"
-                if pd.notna(row[who])
-                else "–"
+                f"given back by: {name_side(who)}": _show_share(row[who])
                 for who in INTERVENTIONS
                 if who in repairs
             },
         }
         for row in repairs.to_dict("records")
     )
+
+
+def _show_share(share: float) -> str:
+    return f"{show(100 * share, 0)} %" if pd.notna(share) else "–"
 
 
 def _say_rule() -> str:
