@@ -51,11 +51,15 @@ pages.say_headline(result.opening)
 
 # %% tags=["hide-input"]
 if len(result.gains):
+    lost = {row.domain: -row.excess for row in result.repairs.itertuples()}
     pages.show(
-        figures.plot_effects(result.gains, "intervention", "Dice more than trained on T1w alone"),
+        figures.plot_effects(
+            result.gains, "intervention", "Dice more than trained on T1w alone", lost
+        ),
         f"fig-{here}-gains",
         "Dice that a way of training adds on each domain; mean over pairs and seeds, bars 95 % over "
-        f"subjects and seeds. {result.design}",
+        "subjects and seeds. A black mark is what the network trained on T1w alone loses beyond greedy, "
+        f"where it does: a symbol there has regained all of it. {result.design}",
         "Dot plot, one row per domain, one symbol per way of training; the table below has the numbers.",
     )
 
@@ -71,6 +75,12 @@ pages.say(result.state)
 # a few of the scans. Then the same pairs in every domain, at the same voxel size for every method. You should know
 # how [networks and iterative methods](../methods.md) differ.
 # ```
+
+# %% [markdown]
+# ## What the images are
+
+# %% tags=["remove-input"]
+pages.say(result.domains_table)
 
 # %% [markdown]
 # ## What training buys, and what it costs
@@ -103,10 +113,10 @@ if len(result.losses):
 pages.say(result.losses_table)
 
 # %% [markdown]
-# ## What is given back
+# ## What is regained
 #
-# Only domains where the network trained on T1w alone loses more than greedy: of what it loses beyond
-# greedy, the share that other training gives back.
+# Only domains where the network trained on T1w alone loses more than greedy. Beside that loss, the Dice that
+# other training gains on the same images, and in brackets its share of the loss.
 
 # %% tags=["remove-input"]
 pages.say(result.repairs_text)
@@ -116,6 +126,7 @@ pages.say(result.repairs_text)
 
 # %% tags=["remove-input"]
 pages.say(result.dice_table)
+pages.say(result.below)
 
 # %% [markdown]
 # ## How they were trained

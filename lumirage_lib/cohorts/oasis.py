@@ -73,8 +73,8 @@ def oasis(segmented: str = "T1w") -> Cohort:
         sources=list_sources,
         title="T1w of 25 adults with manual labels",
         limits=(
-            "Networks were trained on OASIS too, some of them perhaps on these very subjects: not every "
-            "author publishes the list of scans. That would favour the networks, without labels.",
+            "Published networks were trained on OASIS too, some of them perhaps on these very subjects: not "
+            "every author publishes the list of scans. That would favour them, without labels.",
         ),
     )
     return add_segmented(cohort, "neuromorphometrics", segmented)

@@ -120,6 +120,12 @@ def describe_families(values: pd.Series, digits: int = 3) -> str:
 
 
 def list_limits(run: Run) -> list[str]:
-    """What has to be known of the images of a run, as their cohorts say it."""
-    first = {task.cohort: task for task in reversed(run.tasks)}
-    return [limit for task in first.values() for limit in task.get_cohort().limits]
+    """What has to be known of the images that a run shows, as their cohorts say it; of several, by name."""
+    have = set(run.registrations["key"])
+    shown = [task for task in run.tasks if task.key in have] or run.tasks
+    cohorts = {task.cohort: task for task in reversed(shown)}
+    first: dict[str, str] = {}  # who says it: what is made of another cohort's scans says the same
+    for name in reversed(cohorts):
+        for limit in cohorts[name].get_cohort().limits:
+            first.setdefault(limit, name)
+    return [f"*{name}*: {limit}" if len(cohorts) > 1 else limit for limit, name in first.items()]

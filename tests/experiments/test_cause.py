@@ -113,28 +113,96 @@ def make_table(rng, n_seeds, seed_sd=0.01):
     return pd.DataFrame(rows), sides
 
 
-def test_losses_and_what_is_given_back_are_those_put_in():
+CHANGES = ("T1w", "inverted")
+
+
+def find(table, sides):
+    losses, gains = analysis._find_losses(table, sides), analysis._find_gains(table, sides)
+    return losses, gains, analysis.find_repairs(losses, gains)
+
+
+def test_losses_and_what_is_regained_are_those_put_in():
     table, sides = make_table(np.random.default_rng(0), 3, seed_sd=0.002)
-    losses = analysis._find_losses(table, sides).set_index("who")
-    assert losses.loc["t1", "estimate"] == pytest.approx(-0.1, abs=0.01)
-    assert losses.loc["greedy", "estimate"] == pytest.approx(0, abs=0.01)
-    repairs = analysis.find_repairs(losses.reset_index()).set_index("domain")
-    assert repairs.loc["inverted", "remap"] == pytest.approx(0.75, abs=0.1)
-    gains = analysis._find_gains(table, sides)
-    opening = analysis._open(
-        repairs.reset_index(), gains, losses, pd.DataFrame({"seed": [0, 1, 2]})
+    losses, gains, repairs = find(table, sides)
+    of = losses.set_index("who")
+    assert of.loc["t1", "estimate"] == pytest.approx(-0.1, abs=0.01)
+    assert of.loc["greedy", "estimate"] == pytest.approx(0, abs=0.01)
+    assert repairs.set_index(["domain", "training"]).loc[("inverted", "remap"), "share"] == (
+        pytest.approx(0.75, abs=0.1)
     )
+    assert analysis.find_mended(repairs) == ["inverted"]
+    opening = analysis._open(repairs, gains, losses, pd.DataFrame({"seed": [0, 1, 2]}), CHANGES)
     assert opening.headline.startswith("A choice of training")
-    told = next(p for p in opening.points if "What brings it back" in p)
-    assert "inverted: intensities remapped, 7" in told
     assert len(opening.headline.split()) <= 25
+    told = next(p for p in opening.points if "What brings it back" in p)
+    assert "inverted: intensities remapped, +0.07" in told
+    soon = analysis._open(repairs, gains, losses, pd.DataFrame(), [*CHANGES, "smaller"])
+    assert soon.headline.startswith("So far (1 change of domain to come)")
+    assert len(soon.headline.split()) <= 25
+
+
+def test_a_network_that_is_worse_everywhere_has_regained_nothing():
+    table, sides = make_table(np.random.default_rng(0), 3, seed_sd=0.002)
+    table.loc[table["method"].isin(sides["remap"]), "dice"] -= 0.075
+    losses, gains, repairs = find(table, sides)
+    assert repairs["share"].item() == pytest.approx(0, abs=0.1)
+    assert analysis.find_mended(repairs) == []
+    opening = analysis._open(repairs, gains, losses, pd.DataFrame({"seed": [0, 1, 2]}), CHANGES)
+    assert opening.headline.startswith("These choices of training do not mend it")
 
 
 def test_no_loss_beyond_greedy_is_no_repair():
     table, sides = make_table(np.random.default_rng(1), 3)
     unhurt = (table["condition"] == "inverted") & table["method"].isin(sides["t1"])
     table.loc[unhurt, "dice"] += 0.1
-    assert analysis.find_repairs(analysis._find_losses(table, sides)).empty
+    losses, gains, repairs = find(table, sides)
+    assert repairs.empty
+    opening = analysis._open(repairs, gains, losses, pd.DataFrame({"seed": [0]}), CHANGES)
+    assert opening.headline.startswith("Trained on T1w alone, the network shows no loss")
+    assert len(opening.headline.split()) <= 25
+
+
+def test_two_pairs_are_too_few_to_say_that_nothing_is_lost():
+    table, sides = make_table(np.random.default_rng(1), 2)
+    losses, gains, repairs = find(table[table["fixed"].isin(["s0", "s1"])], sides)
+    assert repairs.empty
+    opening = analysis._open(repairs, gains, losses, pd.DataFrame({"seed": [0]}), CHANGES)
+    assert opening.headline.startswith("Too few pairs")
+
+
+def test_a_pair_on_which_a_seed_failed_is_left_out_of_all_its_seeds():
+    table, sides = make_table(np.random.default_rng(0), 3)
+    one = (table["method"] == sides["t1"][1]) & (table["condition"] == "inverted")
+    table.loc[one & (table["fixed"] == "s3"), ["status", "dice"]] = "failed", np.nan
+    kept = analysis.keep_common(table, sides)
+    gone = table.loc[table.index.difference(kept.index)]
+    assert set(gone["method"]) == set(sides["t1"])
+    assert set(gone["fixed"]) == {"s3"}
+    losses = find(kept, sides)[0].set_index("who")
+    assert losses.loc["t1", "n_pairs"] == 7
+    assert losses.loc["greedy", "n_pairs"] == 8
+
+
+@pytest.mark.parametrize("who", ["t1", "greedy"])
+def test_a_side_that_failed_on_every_pair_is_left_out(who):
+    table, sides = make_table(np.random.default_rng(0), 3)
+    bad = table["method"].isin(sides[who]) & (table["condition"] == "inverted")
+    table.loc[bad, ["status", "dice"]] = "failed", np.nan
+    losses, gains, repairs = find(analysis.keep_common(table, sides), sides)
+    assert who not in set(losses["who"])
+    assert repairs.empty
+    opening = analysis._open(repairs, gains, losses, pd.DataFrame(), CHANGES)
+    assert opening.headline.startswith("Not tested yet")
+
+
+def test_a_method_below_the_affine_alignment_is_named():
+    dice = pd.DataFrame(
+        {"affine": [0.4, 0.4], "greedy": [0.5, 0.1], "t1": [0.45, 0.2]}, index=["T1w", "inverted"]
+    )
+    assert analysis._say_below(dice).endswith("inverted: greedy and *T1w only*.")
+    both = analysis._say_below(dice.assign(remap=[0.45, 0.3]))
+    assert both.endswith("inverted: greedy and every network.")
+    assert analysis._say_below(dice.loc[["T1w"]]) == ""
 
 
 def test_the_interval_over_subjects_and_seeds_covers():
@@ -179,5 +247,5 @@ def test_a_domain_counts_once_all_its_pairs_were_tried(entries):
     one = (table["condition"] == "inverted") & (table["method"] == "cause-t1-0")
     kept = analysis.keep_whole(replace(whole, registrations=table.drop(table.index[one][:1])))
     assert len(kept) == len(table) - one.sum()
-    opening = analysis._open(pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
+    opening = analysis._open(*[pd.DataFrame()] * 4, CHANGES)
     assert "no change of domain has been run whole" in opening.headline

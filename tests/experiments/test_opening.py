@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +19,7 @@ from lumirage_lib.experiments.opening import (
     show_range,
     write_chips,
 )
+from lumirage_lib.experiments.sentences import list_limits
 from lumirage_lib.stats import Claim, Interval, Verdict, find_word
 
 WORDS = {
@@ -127,3 +130,15 @@ def test_no_arm_shows_its_internal_name():
 )
 def test_a_range_goes_from_the_least_to_the_greatest(values, said):
     assert show_range(values) == said
+
+
+def test_limits_are_of_what_is_shown_by_name_and_said_once():
+    def task(key, name, *limits):
+        cohort = SimpleNamespace(limits=limits)
+        return SimpleNamespace(key=key, cohort=name, get_cohort=lambda: cohort)
+
+    tasks = [task("1", "oasis", "A."), task("2", "synthetic", "A.", "B."), task("3", "real5", "C.")]
+    shown = SimpleNamespace(tasks=tasks, registrations=pd.DataFrame({"key": ["1", "2"]}))
+    assert sorted(list_limits(shown)) == ["*oasis*: A.", "*synthetic*: B."]
+    one = SimpleNamespace(tasks=tasks[:1], registrations=pd.DataFrame({"key": []}))
+    assert list_limits(one) == ["A."]

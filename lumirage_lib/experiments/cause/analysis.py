@@ -15,10 +15,11 @@ from ..opening import Opening
 from ..run import Run
 from ..sentences import list_limits, list_points, make_table, show, show_interval, write_state
 from .networks import INTERVENTIONS, identify_network, read_training
-from .plan import DOMAINS, T1W, list_networks
+from .plan import DOMAINS, SMALLER, T1W, list_networks
 
-GREEDY, BASE = "greedy", "t1"
-HALF = 0.5  # of a loss; less is no repair
+GREEDY, AFFINE, BASE = "greedy", "affine", "t1"
+REMEDIES = ("remap", "scale", "both")  # fewer scans are a control
+HALF = 0.5  # of a loss; less does not mend it
 
 
 def widen(found: stats.Interval, seeds: Iterable[np.ndarray]) -> tuple[float, float, float]:
@@ -72,24 +73,22 @@ def _find_losses(table: pd.DataFrame, sides: Mapping[str, list[str]]) -> pd.Data
         beside = _have(table, [GREEDY], domain.name, domain.reference)
         for who, all_methods in sides.items():
             methods = _have(table, all_methods, domain.name, domain.reference)
-            if not methods:
+            if not methods or not (change := stats.match_conditions(table, methods, **how)).n_pairs:
                 continue
             seeds = np.array(
                 [stats.match_conditions(table, m, **how).difference.mean() for m in methods]
             )
-            found = stats.compute_interval(stats.match_conditions(table, methods, **how))
+            found = stats.compute_interval(change)
             estimate, low, high = widen(found, [seeds])
             row: dict[str, Any] = {"who": who, "domain": domain.name, "kind": domain.kind}
             row |= {"reference": domain.reference, "estimate": estimate, "low": low, "high": high}
-            row |= {
-                "n_pairs": found.n_pairs,
-                "n_subjects": found.n_subjects,
-                "n_seeds": len(methods),
-            }
+            row |= _count(found) | {"n_seeds": len(methods)}
             if beside and who != GREEDY:
-                change = stats.compute_interval(stats.match_changes(table, methods, GREEDY, **how))
-                names = ("excess", "excess_low", "excess_high")
-                row |= dict(zip(names, widen(change, [seeds]), strict=True))
+                more = stats.match_changes(table, methods, GREEDY, **how)
+                if more.n_pairs:
+                    names = ("excess", "excess_low", "excess_high")
+                    values = widen(stats.compute_interval(more), [seeds])
+                    row |= dict(zip(names, values, strict=True))
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -102,38 +101,61 @@ def _find_gains(table: pd.DataFrame, sides: Mapping[str, list[str]]) -> pd.DataF
             mine = _have(table, sides.get(who, []), domain.name)
             if who == BASE or not mine or not base:
                 continue
-            found = stats.compute_interval(
-                stats.match_pairs(table, mine, base, condition=domain.name)
-            )
+            matched = stats.match_pairs(table, mine, base, condition=domain.name)
+            if not matched.n_pairs:
+                continue
+            found = stats.compute_interval(matched)
             here = table[(table["condition"] == domain.name) & (table["status"] == "ok")]
             means = here.groupby("method")["dice"].mean()
             estimate, low, high = widen(found, [means[mine].to_numpy(), means[base].to_numpy()])
             rows.append(
                 {"intervention": who, "domain": domain.name, "kind": domain.kind}
                 | {"estimate": estimate, "low": low, "high": high}
-                | {"n_pairs": found.n_pairs, "n_subjects": found.n_subjects, "n_seeds": len(mine)}
+                | _count(found)
+                | {"n_seeds": len(mine), "n_seeds_base": len(base)}
             )
     return pd.DataFrame(rows)
 
 
-def find_repairs(losses: pd.DataFrame) -> pd.DataFrame:
-    """Where the network trained on T1w alone loses more than greedy, and what training gives back.
+def _count(found: stats.Interval) -> dict[str, int]:
+    return {"n_pairs": found.n_pairs, "n_subjects": found.n_subjects}
+
+
+def find_repairs(losses: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
+    """Where the network trained on T1w alone loses more than greedy, and what other training gains there.
 
     Returns
     -------
     DataFrame
-        domain, excess (its loss beyond greedy's), and for each other intervention the share of it
-        that is gone. Only where the interval of the excess lies below zero.
+        domain, excess (its loss beyond greedy's) with excess_low and excess_high, training, estimate
+        with low and high (Dice that it gains on the domain), and share, that gain by the excess. The
+        share counts what is gained, so a network that is worse everywhere has none. Only where the
+        interval of the excess lies below zero.
     """
-    if losses.empty or "excess" not in losses:
+    if losses.empty or "excess" not in losses or gains.empty:
         return pd.DataFrame()
-    base = losses[losses["who"] == BASE].set_index("domain")
-    out = base.loc[base["excess_high"] < 0, ["excess"]].copy()
-    wide = losses.pivot(index="domain", columns="who", values="excess").reindex(out.index)
-    for who in INTERVENTIONS:
-        if who != BASE and who in wide:
-            out[who] = 1 - wide[who] / out["excess"]
-    return out.reset_index()
+    base = losses[(losses["who"] == BASE) & (losses["excess_high"] < 0)]
+    rows = base[["domain", "excess", "excess_low", "excess_high"]].merge(
+        gains[gains["intervention"].isin(REMEDIES)].rename(columns={"intervention": "training"})[
+            ["domain", "training", "estimate", "low", "high"]
+        ]
+    )
+    return rows.assign(share=-rows["estimate"] / rows["excess"])
+
+
+def find_mended(repairs: pd.DataFrame) -> list[str]:
+    """Domains where some training gains half of the loss or more, by an interval above zero."""
+    enough = repairs[(repairs["share"] >= HALF) & (repairs["low"] > 0)]
+    return list(dict.fromkeys(enough["domain"]))
+
+
+def keep_common(table: pd.DataFrame, sides: Mapping[str, list[str]]) -> pd.DataFrame:
+    """Without the pairs on which a seed of a side failed: what is averaged is over the same pairs."""
+    who = {method: side for side, methods in sides.items() for method in methods}
+    side = table["method"].map(who).fillna(table["method"])
+    failed = table["status"] != "ok"
+    place = [side, table["condition"], table["fixed"], table["moving"]]
+    return table[~failed.groupby(place).transform("any")]
 
 
 def keep_whole(run: Run) -> pd.DataFrame:
@@ -154,27 +176,32 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     """Everything the page says."""
     table = keep_whole(run)
     if "dice" not in table:  # nothing was run
-        table = table.assign(dice=np.nan)
+        table = table.assign(dice=np.nan, status="")
     networks = list_networks(parameters)
     sides = {GREEDY: [GREEDY], **_seeds_of(table, networks)}
+    n_failed = int((table["status"] != "ok").sum())
+    table = keep_common(table, sides)
     losses, gains = _find_losses(table, sides), _find_gains(table, sides)
-    repairs = find_repairs(losses)
-    training = _list_training(networks)
+    repairs, dice = find_repairs(losses, gains), _mean_dice(table, sides)
+    training, planned = _list_training(networks), {e.condition for e in run.entries}
     return Result(
-        opening=_open(repairs, gains, losses, training, _count_unfinished(run, losses)),
+        opening=_open(repairs, gains, losses, training, planned),
         state=write_state(run),
         design=_write_design(table),
-        dice=_mean_dice(table, sides),
-        dice_table=_tabulate_dice(_mean_dice(table, sides)),
+        domains_table=_tabulate_domains(planned),
+        dice=dice,
+        dice_table=_tabulate_dice(dice),
+        below=_say_below(dice),
         losses=losses,
         losses_table=_tabulate(losses, "who", "change of Dice (95 %)"),
         gains=gains,
         gains_table=_tabulate(gains, "intervention", "Dice more than T1w only (95 %)"),
+        repairs=repairs,
         repairs_text=_say_repairs(repairs, losses),
         rule=_say_rule(),
         training=training,
         training_table=make_table(training.to_dict("records"), "No network has been trained yet."),
-        limits=list_points(_list_limits(run, training)),
+        limits=list_points(_list_limits(run, training, n_failed)),
     )
 
 
@@ -187,10 +214,10 @@ def _mean_dice(table: pd.DataFrame, sides: Mapping[str, list[str]]) -> pd.DataFr
     """Mean Dice over pairs and seeds: domains down, sides across."""
     ok = table[table["status"] == "ok"]
     who = {method: side for side, methods in sides.items() for method in methods}
-    who["affine"] = "affine"
+    who[AFFINE] = AFFINE
     named = ok.assign(side=ok["method"].map(who)).dropna(subset="side")
     wide = named.pivot_table("dice", "condition", "side")
-    order = [s for s in ("affine", GREEDY, *INTERVENTIONS) if s in wide]
+    order = [s for s in (AFFINE, GREEDY, *INTERVENTIONS) if s in wide]
     return wide.reindex([d.name for d in DOMAINS if d.name in wide.index])[order]
 
 
@@ -198,6 +225,37 @@ def _tabulate_dice(dice: pd.DataFrame) -> str:
     return make_table(
         {"domain": domain, **{name_side(who): show(value) for who, value in row.items()}}
         for domain, row in dice.iterrows()
+    )
+
+
+def _say_below(dice: pd.DataFrame) -> str:
+    """Where a method is worse than the alignment that all of them start from."""
+    if AFFINE not in dice:
+        return ""
+    told = []
+    for domain, row in dice.drop(columns=AFFINE).lt(dice[AFFINE], axis=0).iterrows():
+        networks = row[[who for who in row.index if who in INTERVENTIONS]]
+        names = [GREEDY] if row.get(GREEDY, False) else []
+        if len(networks) > 1 and networks.all():
+            names.append("every network")
+        else:
+            names += [f"*{name_side(str(who))}*" for who in networks.index[networks]]
+        if names:
+            told.append(f"{domain}: {join(names)}")
+    return (
+        "Below the affine alignment, where what training gains is less harm: "
+        + "; ".join(told)
+        + "."
+        if told
+        else ""
+    )
+
+
+def _tabulate_domains(planned: set[str]) -> str:
+    return make_table(
+        {"domain": d.name, "images": d.about, "compared with": d.reference or "–"}
+        for d in DOMAINS
+        if d.name in planned
     )
 
 
@@ -210,10 +268,15 @@ def _tabulate(rows: pd.DataFrame, who: str, title: str) -> str:
             **({"against": row["reference"]} if "reference" in row else {}),
             "pairs": row["n_pairs"],
             "subjects": row["n_subjects"],
-            "seeds": row["n_seeds"] if row[who] in INTERVENTIONS else "–",
+            "seeds": _show_seeds(row) if row[who] in INTERVENTIONS else "–",
         }
         for row in rows.to_dict("records")
     )
+
+
+def _show_seeds(row: Mapping) -> str:
+    against = f" against {row['n_seeds_base']}" if "n_seeds_base" in row else ""
+    return f"{row['n_seeds']}{against}"
 
 
 def _write_design(table: pd.DataFrame) -> str:
@@ -229,119 +292,115 @@ def _write_design(table: pd.DataFrame) -> str:
     )
 
 
-def _count_unfinished(run: Run, losses: pd.DataFrame) -> int:
-    """Planned changes of domain that no network was run on whole, with greedy beside it."""
-    planned = {e.condition for e in run.entries} & {d.name for d in DOMAINS if d.reference}
-    done = set(losses.loc[losses["excess"].notna(), "domain"]) if "excess" in losses else set()
-    return len(planned - done)
-
-
 def _open(
     repairs: pd.DataFrame,
     gains: pd.DataFrame,
     losses: pd.DataFrame,
     training: pd.DataFrame,
-    unfinished: int = 0,
+    planned: Iterable[str],
 ) -> Opening:
-    seeds = (
-        f"{count(len(training), 'training run')}; bars are over subjects and seeds."
+    """The first lines, of all `planned` domains; one counts once it has the loss beyond greedy's."""
+    runs = (
+        f"{count(len(training), 'training run')}; intervals (95 %, unadjusted) over subjects and seeds."
         if len(training)
         else "No network has been trained yet."
     )
     depends = "**What it depends on.** One small architecture at 4 mm; a large network at 1 mm may differ."
+    changes = set(planned) & {d.name for d in DOMAINS if d.reference}
+    base = losses[losses["who"] == BASE] if "excess" in losses else pd.DataFrame()
+    run_ = set(base["domain"][base["excess"].notna()]) if len(base) else set()
+    known = set(base["domain"][base["excess_high"].notna()]) if len(base) else set()
+    unfinished = len(changes - run_)
     if repairs.empty:
-        headline = (
-            "Trained on T1w alone, the network loses no more than an iterative method on any domain here."
-            if "excess" in losses
-            else "Not tested yet: no change of domain has been run whole."
-        )
-        return Opening(headline, (f"**How sure.** {seeds}", depends))
-    ways = [c for c in repairs if c in INTERVENTIONS]
-    best = repairs[ways].max(axis=1) if ways else pd.Series(np.nan, index=repairs.index)
-    mended, n = int((best >= HALF).sum()), len(repairs)
+        if not run_:
+            headline = "Not tested yet: no change of domain has been run whole."
+        elif not known:
+            headline = (
+                "Too few pairs to tell whether a network loses more than an iterative method."
+            )
+        else:
+            headline = (
+                f"{'So far trained' if unfinished else 'Trained'} on T1w alone, the network shows no loss "
+                f"beyond greedy's on {count(len(known), 'change')} of domain."
+            )
+        return Opening(headline, (f"**How sure.** {runs}", depends))
+    n, mended = repairs["domain"].nunique(), len(find_mended(repairs))
+    half = "half or more of the loss beyond greedy's"
     if unfinished:
         headline = (
-            f"So far, with {count(unfinished, 'change')} of domain still to be run, other training gives "
-            f"back half or more of the loss on {mended} of {n}."
+            f"So far ({count(unfinished, 'change')} of domain to come) other training regains {half} on "
+            f"{mended} of {n}."
         )
     elif mended > n / 2:
         headline = (
-            f"A choice of training, mostly: other training gives back half or more of the loss on {mended} "
-            f"of {count(n, 'domain')}."
+            f"A choice of training, mostly: other training regains {half} on {mended} of "
+            f"{count(n, 'domain')}."
         )
     else:
         headline = (
-            f"These choices of training do not mend it: half of the loss comes back on {mended} of "
+            f"These choices of training do not mend it: {half} comes back on {mended} of "
             f"{count(n, 'domain')}."
         )
-    cost = gains[(gains["domain"] == T1W) & gains["intervention"].isin(ways)]
+    cost = gains[(gains["domain"] == T1W) & gains["intervention"].isin(REMEDIES)]
     price = (
-        f" On T1w other training changes Dice by {show(cost['estimate'].min(), sign=True)} at worst."
+        f" On T1w that training changes Dice by {show(cost['estimate'].min(), sign=True)} at worst."
         if len(cost)
         else ""
     )
     return Opening(
         headline,
         (
-            f"**What.** On {count(n, 'domain')} the network trained on T1w alone loses more than greedy, "
-            f"by up to {show(-repairs['excess'].min())} Dice.{price}",
-            f"**What brings it back.** {_say_best_shares(repairs, ways)}",
-            f"**How sure.** {seeds}{_say_best_gain(repairs, gains)}",
+            f"**What.** On {n} of {count(len(known), 'change')} of domain the network trained on T1w alone "
+            f"loses more than greedy, by up to {show(-repairs['excess'].min())} Dice.{price}",
+            f"**What brings it back.** {_say_best(repairs)}",
+            f"**How sure.** {runs}",
             depends,
         ),
     )
 
 
-def _say_best_shares(repairs: pd.DataFrame, ways: list[str]) -> str:
-    """The training that gives most back, and how much, domain by domain."""
-    shares = repairs.set_index("domain")[ways].astype(float).dropna(how="all")
-    told = [
-        f"{domain}: {name_side(way)}, {_show_share(shares.loc[domain, way])}"
-        for domain, way in (shares.idxmax(axis=1) if len(shares) else pd.Series()).items()
-    ]
-    return "; ".join(told) + "." if told else "No other training was run there."
-
-
-def _say_best_gain(repairs: pd.DataFrame, gains: pd.DataFrame) -> str:
-    """What other training gains most on the domain that costs most, with its interval."""
-    worst = repairs.loc[repairs["excess"].idxmin(), "domain"]
-    there = gains[gains["domain"] == worst]
-    if there.empty:
-        return ""
-    best = there.loc[there["estimate"].idxmax()]
-    found = show_interval(best["estimate"], best["low"], best["high"])
-    return f" Most is gained on {worst} by {name_side(best['intervention'])}: {found} Dice."
+def _say_best(repairs: pd.DataFrame) -> str:
+    """The training that gains most on every domain, with its interval and its share of the loss."""
+    best = repairs.loc[repairs.groupby("domain", sort=False)["estimate"].idxmax()]
+    return (
+        "; ".join(
+            f"{row['domain']}: {name_side(row['training'])}, "
+            f"{show_interval(row['estimate'], row['low'], row['high'])} of {show(-row['excess'])} lost"
+            for row in best.to_dict("records")
+        )
+        + "."
+    )
 
 
 def _say_repairs(repairs: pd.DataFrame, losses: pd.DataFrame) -> str:
     if "excess" not in losses:
         return "Nothing can be said before the networks have been run."
     if repairs.empty:
-        return "There is no loss beyond greedy's to repair."
+        return "No loss beyond greedy's shows, so there is none to repair."
     return make_table(
         {
-            "domain": row["domain"],
-            "lost beyond greedy": show(row["excess"], sign=True),
+            "domain": domain,
+            "lost beyond greedy (95 %)": show_interval(
+                *rows[["excess", "excess_low", "excess_high"]].iloc[0]
+            ),
             **{
-                f"given back by: {name_side(who)}": _show_share(row[who])
-                for who in INTERVENTIONS
-                if who in repairs
+                f"gained by: {name_side(row['training'])}": f"{show(row['estimate'], sign=True)} "
+                f"({show(100 * row['share'], 0)} %)"
+                for row in rows.to_dict("records")
             },
         }
-        for row in repairs.to_dict("records")
+        for domain, rows in repairs.groupby("domain", sort=False)
     )
-
-
-def _show_share(share: float) -> str:
-    return f"{show(100 * share, 0)} %" if pd.notna(share) else "–"
 
 
 def _say_rule() -> str:
     gain, over = get_recipe("cause-t1").plateau or (np.nan, 0)
+    least, most = get_recipe("cause-scale").scales or (np.nan, np.nan)
     return (
         f"A run ends when the local correlation of held-out scans has gained less than {gain:g} in "
         f"{over} iterations. The maps tested here, {join(list(HELD_OUT_MAPS))}, lie outside those "
-        "trained on: a random map close to one of them was drawn again."
+        "trained on: a random map close to one of them was drawn again. The size tested here, "
+        f"{SMALLER:g}, lies inside those that *random size* was trained on, {least:g} to {most:g}."
     )
 
 
@@ -363,7 +422,7 @@ def _list_training(networks: Iterable[tuple[str, int]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _list_limits(run: Run, training: pd.DataFrame) -> list[str]:
+def _list_limits(run: Run, training: pd.DataFrame, n_failed: int) -> list[str]:
     asked = len({t.method for t in run.tasks if t.method.startswith("lumirage_lib.")})
     lines = []
     if len(training) < asked:
@@ -373,8 +432,16 @@ def _list_limits(run: Run, training: pd.DataFrame) -> list[str]:
     if len(training) and (open_ := training[training["ended by"] != "the plateau"]).shape[0]:
         names = join([f"{r.training}, seed {r.seed}" for r in open_.itertuples()])
         lines.append(f"Still learning when their time was over: {names}.")
+    if n_failed:
+        lines.append(
+            f"{count(n_failed, 'registration')} failed; a pair on which a seed failed is left out of all "
+            "seeds of that training."
+        )
     return [
         *lines,
+        "The share of a loss that is regained has no interval of its own, and the training that gains most "
+        "was picked after looking.",
+        "*T1w only, 4 scans* has the same four scans in every seed.",
         "One small architecture at 4 mm voxels. What training buys it need not be what it buys a large "
         "network at 1 mm.",
         "An interval is over subjects and seeds; with a single seed it is over subjects alone.",

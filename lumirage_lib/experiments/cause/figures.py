@@ -1,5 +1,7 @@
 """What each way of training buys and costs."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -15,7 +17,9 @@ def _colour(who: str) -> str:
     return INTERVENTIONS[who].colour if who in INTERVENTIONS else colour_of(who)
 
 
-def plot_effects(rows: pd.DataFrame, who: str, xlabel: str):
+def plot_effects(
+    rows: pd.DataFrame, who: str, xlabel: str, targets: Mapping[str, float] | None = None
+):
     """Estimates with intervals, a row per domain, a symbol per side.
 
     Parameters
@@ -24,6 +28,8 @@ def plot_effects(rows: pd.DataFrame, who: str, xlabel: str):
         domain, `who`, estimate, low, high; in the order of the domains.
     who : str
         Column that names the side.
+    targets : mapping, optional
+        Domain -> what would be all of it, a black mark in its row.
     """
     domains = list(dict.fromkeys(rows["domain"]))
     sides = [s for s in MARKERS if s in set(rows[who])]
@@ -44,6 +50,10 @@ def plot_effects(rows: pd.DataFrame, who: str, xlabel: str):
             color=_colour(side),
             label=name_side(side),
         )
+    if targets := {d: x for d, x in (targets or {}).items() if d in domains}:
+        rows_of = [domains.index(d) for d in targets]
+        label = "lost beyond greedy"
+        axes.scatter(list(targets.values()), rows_of, 260, "k", "|", linewidths=2, label=label)
     axes.set_yticks(range(len(domains)), domains)
     axes.set_ylim(len(domains) - 0.5, -0.5)
     axes.set_xlabel(xlabel)

@@ -40,7 +40,7 @@ INTERVENTIONS: Mapping[str, Intervention] = {
     "remap": Intervention("intensities remapped", "#0072B2"),
     "scale": Intervention("random size", "#009E73"),
     "both": Intervention("remapped and random size", "#CC79A7"),
-    "few": Intervention("T1w only, 4 scans", "#D55E00"),
+    "few": Intervention("T1w only, 4 scans", "#56B4E9"),
 }
 
 

@@ -15,7 +15,7 @@ from .networks import GRID_MM, name_network
 
 ARM = "cause"
 SMALLER = 0.75  # 43 voxels of a brain's length at 4 mm become 32, and no fewer are tried
-T1W, AGAIN = "T1w", "T1w again"
+T1W, AGAIN, THICK = "T1w", "T1w again", "older adults, T1w in thick slices"
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Domain:
     name: str
     kind: str
     reference: str | None
+    about: str
 
 
 def _at_grid(name: str, *steps, how: Preprocessing = STANDARD) -> Preprocessing:
@@ -56,29 +57,59 @@ CHANGED: Mapping[str, Preprocessing] = {
         "blurred as smaller", step("set_spacing", spacing_mm=GRID_MM / SMALLER)
     ),
 }
+_MADE = "synthesised from the tissue maps of the same T1w scans"
+_MAPS = {
+    "inverted": "T1w with its intensities turned round: bright is dark",
+    "folded": "T1w with its intensities folded: the darkest and the brightest tissue look alike",
+}
+
+
+def _map_of(change: str) -> str | None:
+    """The map of intensities that a change applies, if any."""
+    name = change.split(",")[0]
+    return name if name in HELD_OUT_MAPS else None
+
+
+def _describe_map(change: str) -> str:
+    alone = (
+        "; the fixed image stays T1w, so the two images of a pair differ" if "," in change else ""
+    )
+    return _MAPS[_map_of(change) or ""] + alone
+
+
 DOMAINS = tuple(
     Domain(*d)
     for d in (
-        (T1W, "as trained", None),
-        (AGAIN, "contrast", T1W),
-        ("T2w", "contrast", AGAIN),
-        ("T2*w", "contrast", AGAIN),
-        ("FLAIR", "contrast", AGAIN),
-        *((name, "intensity map", T1W) for name in CHANGED if name.split(",")[0] in HELD_OUT_MAPS),
-        ("blurred as smaller", "size", T1W),
-        ("smaller", "size", "blurred as smaller"),
-        ("macaque at human size", "species", None),
-        ("real T1w", "as trained", None),
-        ("real T2w", "real contrast", "real T1w"),
-        ("real FLAIR", "real contrast", "real T1w"),
-        ("older adults, T1w in thick slices", "as trained", None),
-        ("older adults, FLAIR", "real contrast", "older adults, T1w in thick slices"),
+        (T1W, "as trained", None, "T1w, as trained on"),
+        (AGAIN, "contrast", T1W, f"T1w {_MADE}"),
+        ("T2w", "contrast", AGAIN, f"T2w {_MADE}"),
+        ("T2*w", "contrast", AGAIN, f"T2*w {_MADE}"),
+        ("FLAIR", "contrast", AGAIN, f"FLAIR {_MADE}"),
+        *((name, "intensity map", T1W, _describe_map(name)) for name in CHANGED if _map_of(name)),
+        (
+            "blurred as smaller",
+            "size",
+            T1W,
+            "T1w blurred to the number of voxels that *smaller* has",
+        ),
+        (
+            "smaller",
+            "size",
+            "blurred as smaller",
+            f"T1w whose header says {SMALLER:g} of its length",
+        ),
+        ("macaque at human size", "species", None, "T1w of macaques, their header at human size"),
+        ("real T1w", "as trained", None, "T1w of five people"),
+        ("real T2w", "real contrast", "real T1w", "T2w of the same five people"),
+        ("real FLAIR", "real contrast", "real T1w", "FLAIR of the same five people"),
+        (THICK, "as trained", None, "T1w of older adults, seen through the slices of their FLAIR"),
+        ("older adults, FLAIR", "real contrast", THICK, "FLAIR of the same older adults"),
     )
 )
 REAL = {  # cohort -> contrast -> domain
     "real5": {"T1w": "real T1w", "T2w": "real T2w", "FLAIR": "real FLAIR"},
     "nichart": {
-        "T1w thick": "older adults, T1w in thick slices",
+        "T1w thick": THICK,
         "FLAIR": "older adults, FLAIR",
     },
 }
