@@ -156,7 +156,7 @@ pages.say(memory.say_failure(provoked))
 # those it learned.
 
 # Whether anything can be gained depends on what there is to match. The generated brains of the published
-# population differ by smooth deformations of 9 mm and more, which 1 mm shows as well as 0.6 mm does. Those
+# population differ by smooth deformations of 9 mm and more, which 1 mm should show as well as 0.6 mm. Those
 # with a *fine scale* differ down to 1.5 or 3 mm, too, and have more noise.
 
 # %% tags=["hide-input"]

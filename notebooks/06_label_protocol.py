@@ -49,13 +49,14 @@ here = f"06-{profile}"
 pages.say_headline(result.opening)
 
 # %% tags=["hide-input"]
-pages.show(
-    figures.plot_ranks(result.ranks, result.values),
-    f"fig-{here}-ranks",
-    f"Rank of every method under every ruler (1 is best), the value below it. {result.design} "
-    "Dice rulers: higher is better; HD95: lower.",
-    f"Heat map of ranks, one row per method, one column per ruler. {result.opening.headline}",
-)
+if len(result.values):
+    pages.show(
+        figures.plot_ranks(result.ranks, result.values),
+        f"fig-{here}-ranks",
+        f"Rank of every method under every ruler (1 is best), the value below it. {result.design} "
+        "Dice rulers: higher is better; HD95: lower.",
+        f"Heat map of ranks, one row per ruler, one column per method. {result.opening.headline}",
+    )
 
 # %% tags=["remove-input"]
 pages.say_points(result.opening)

@@ -27,7 +27,7 @@ _CLAUSES = {
     "equal": (
         "networks and iterative methods are equally accurate {where}, within {margin} Dice",
         "networks and iterative methods lose alike {where}, within {margin} Dice",
-        "iterative methods neither gain nor lose {where}, within {margin} Dice",
+        "iterative methods gain or lose less than {margin} Dice {where}",
     ),
     "no loss": (
         "networks are at least as accurate as iterative methods {where}, within {margin} Dice",

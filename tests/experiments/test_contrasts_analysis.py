@@ -12,7 +12,7 @@ import pytest
 from lumirage_lib.cohorts import balanced_pairs, get_cohort
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import Run, charts, list_tasks
-from lumirage_lib.experiments.completeness import find_complete, keep_matched
+from lumirage_lib.experiments.completeness import find_complete, keep_matched, keep_whole
 from lumirage_lib.experiments.contrasts import analysis, figures, parts
 from lumirage_lib.experiments.contrasts.plan import (
     DOSES,
@@ -20,6 +20,7 @@ from lumirage_lib.experiments.contrasts.plan import (
     SYNTHESISED,
     plan_contrasts,
 )
+from lumirage_lib.experiments.families import Families
 from lumirage_lib.images.preprocess import LIKE_T1W
 from lumirage_lib.methods import get_method
 from lumirage_lib.runs.task import Task
@@ -293,3 +294,29 @@ def test_half_a_run_of_a_scaling_divides_nothing():
 def test_a_scaling_that_there_is_not_is_named():
     with pytest.raises(InputError, match="'brighter'; there are distribution of T1w"):
         plan_contrasts({**PARAMETERS, "scalings": {"brighter": ["greedy"]}})
+
+
+def test_a_condition_begun_by_a_few_is_not_drawn_with_those_that_are_whole(entries):
+    """Plain T1w on two pairs would leave two pairs of a contrast that has all of them."""
+    rows = make_run(entries).registrations.query("arm == 'nichart'")
+    families = Families(("clapirn",), ("greedy",))
+    pairs = rows[["fixed", "moving"]].drop_duplicates()
+    few = rows["condition"].eq("T1w") & ~rows["fixed"].isin(pairs["fixed"].iloc[:1])
+    kept = keep_whole(rows[~few], families, len(pairs))
+    assert set(kept["condition"]) == {"FLAIR"}
+    assert len(kept[["fixed", "moving"]].drop_duplicates()) == len(pairs)
+    late = (rows["method"] == "syn") & (rows["condition"] == "FLAIR")
+    without = keep_whole(rows.drop(rows.index[late][:1]), families, len(pairs))
+    assert "syn" not in set(without["method"])
+    assert set(without["condition"]) == {"T1w", "FLAIR"}
+
+
+def test_a_side_that_failed_on_every_pair_has_no_groups(entries):
+    run = make_run(entries)
+    rows = run.registrations
+    bad = (rows["method"] == "greedy") & (rows["condition"] == "FLAIR")
+    failed = dataclasses.replace(
+        run, registrations=rows.assign(status=rows["status"].mask(bad, "failed"))
+    )
+    groups = analysis.analyse(failed, PARAMETERS).groups
+    assert "FLAIR" not in set(groups["condition"])

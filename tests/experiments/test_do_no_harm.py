@@ -162,3 +162,19 @@ def test_empty_run_has_its_sentences_and_figures(run, result):
     ):
         plot(table)
     assert volumes.count_subjects(0.1) == pytest.approx(63, abs=0.5)
+
+
+def test_headline_says_what_was_found_without_a_change_until_a_loss_is_registered(run, result):
+    rows = run.registrations
+    before = replace(run, registrations=rows[rows["arm"] != ATROPHY])
+    opening = analysis.analyse(before, PARAMETERS).opening
+    assert opening.headline.startswith("Where nothing changed, log Jacobians still spread (SD: ")
+    assert opening.headline.endswith("No known loss was registered yet.")
+    assert len(opening.headline.split()) <= 25
+
+
+def test_numbers_of_subjects_are_open_where_the_correlation_may_be_zero(result):
+    some = result.volumes.assign(r=0.3, r_low=-0.2, r_high=0.7, n_manual=70.0, n_needed=777.0)
+    assert "70 → open" in analysis._volumes_table(some)
+    assert "777" not in analysis._volumes_table(some)
+    assert "70 → 777" in analysis._volumes_table(some.assign(r_low=0.1))

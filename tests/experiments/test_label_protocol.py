@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from lumirage_lib.book import notebooks
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import Run, list_tasks
 from lumirage_lib.experiments.contrasts.plan import plan_contrasts
-from lumirage_lib.experiments.label_protocol import drawn, regularity
+from lumirage_lib.experiments.label_protocol import analysis, drawn, regularity
 from lumirage_lib.experiments.label_protocol.analysis import (
     POOLED,
     RULERS,
@@ -241,3 +243,56 @@ def test_no_word_before_every_pair_has_every_label_map():
     empty = drawn.compare_rulers(nothing, 0.01)
     assert "0 of 30 pairs" in drawn.say_drawn(empty, DRAWN["drawn"])
     assert drawn.say_drawn(empty, {}).startswith("This profile registers no contrast")
+
+
+def make_ranked(n_done: int = 6) -> Run:
+    """Affine and greedy on generated brains of 1 mm; greedy better, on `n_done` pairs."""
+    entries = [e for e in plan_rulers({**PARAMETERS, "spacing_mm": 1.0}) if e.arm != CURVE]
+    rows, structures, seen = [], [], 0
+    for entry in entries:
+        pair, greedy = entry.task.pair, entry.task.method == "greedy"
+        seen += greedy
+        rows.append(
+            {
+                "key": entry.task.key, "kind": "between", "arm": entry.arm, "spacing_mm": 1.0,
+                "status": "failed" if greedy and seen > n_done else "ok", "condition": "", "dose": None,
+                "method": entry.task.method, "fixed": pair.fixed.id, "moving": pair.moving.id,
+                "fixed_subject": pair.fixed.subject, "moving_subject": pair.moving.subject,
+            }
+        )  # fmt: skip
+        if rows[-1]["status"] == "ok":
+            value = {
+                "dice": 0.5 + 0.1 * greedy,
+                "hd95_mm": 3.0 - greedy,
+                "hd95_voxel": 3.0 - greedy,
+            }
+            about = {k: rows[-1][k] for k in ("key", "method", "fixed", "moving")}
+            of = [
+                ("manual", "nearest"),
+                ("manual", "linear"),
+                ("manual", "soft"),
+                ("tissues", "nearest"),
+            ]
+            for (name, rule), label in product(of, (0, 1, 2)):
+                where = {"label_set": name, "rule": rule, "label": label, "n_fixed": 9.0}
+                structures.append({**about, **where, **value})
+    table = pd.DataFrame(structures)
+    return Run(pd.DataFrame(rows), table, {}, {}, entries, Path("none"))
+
+
+def test_distances_in_voxels_of_one_millimetre_are_no_second_ruler():
+    result = analysis.analyse(make_ranked(), {**PARAMETERS, "margin": 0.01})
+    assert "HD95, mm" in result.values
+    assert "HD95, voxels" not in result.values
+    assert f"all {len(result.ranks.columns)} ways" in result.opening.headline
+    assert "not ranked" not in result.limits
+
+
+def test_a_method_that_failed_once_is_named_and_none_at_all_is_no_crash():
+    part = analysis.analyse(make_ranked(5), {**PARAMETERS, "margin": 0.01})
+    assert "not ranked: greedy." in part.limits
+    run = make_ranked()
+    none = replace(run, registrations=run.registrations.assign(status="failed"))
+    nothing = analysis.analyse(none, {**PARAMETERS, "margin": 0.01})
+    assert nothing.opening.headline.startswith("No method was run on every pair yet")
+    assert nothing.values.empty

@@ -21,7 +21,7 @@ from ..comparison import (
     split_arms,
     tabulate_networks,
 )
-from ..completeness import keep_matched
+from ..completeness import keep_matched, keep_whole
 from ..experiment import Result
 from ..families import (
     ARMS,
@@ -78,10 +78,11 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     adjusted = {v.claim.id: v for v in adjust(verdicts)}
     together = [pd.concat(frames, ignore_index=True) if frames else pd.DataFrame() for frames in
                 (changes, effects)]  # fmt: skip
-    matched = keep_matched(table[~table["arm"].isin(BESIDE)])
-    begun = [arm for arm, (rows, families) in sides.items()
-             if len(rows[["fixed", "moving"]].drop_duplicates()) < count_declared(arm, families)]  # fmt: skip
-    matched = matched[~matched["arm"].isin(begun)]
+    whole = [
+        keep_whole(rows, families, count_declared(arm, families))
+        for arm, (rows, families) in sides.items()
+    ]
+    matched = keep_matched(pd.concat(whole) if whole else table.iloc[:0])
     scaled = compare_scalings(table, sides)
     groups, parts = compare_groups(run, sides), split_changes(together[0], scaled)
     doses = _average_doses(table)
@@ -198,6 +199,8 @@ def compare_groups(run: Run, sides: Mapping[str, tuple[pd.DataFrame, Families]])
                 continue  # the first pairs of a run say nothing of structures
             failed = both["status"].ne("ok").groupby([both["fixed"], both["moving"]])
             both = both[~failed.transform("any")]
+            if both.empty:
+                continue
             means = both.merge(chosen, on="key", suffixes=("_pair", "")).pivot_table(
                 "dice", ["condition", "label"], "method"
             )

@@ -126,7 +126,7 @@ def plot_parts(parts: pd.DataFrame):
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
     axes.set_xlim(right=max(0.012, axes.get_xlim()[1]))
-    axes.set_xlabel("change of mean Dice from T1w")
+    axes.set_xlabel("change of mean Dice")
     put_legend(figure)
     return figure
 

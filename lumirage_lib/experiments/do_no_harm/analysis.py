@@ -52,7 +52,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     tables |= {"couples": couples, "volumes": volumes}
     return Result(
         opening=Opening(
-            _headline(atrophy_text, invented_text, changes),
+            _headline(changes, invented),
             (
                 f"**What.** {atrophy_text} {invented_text}".strip(),
                 f"**How sure.** Registered: {write_designs(run.registrations)}",
@@ -220,12 +220,16 @@ def _atrophy_text(changes: pd.DataFrame, lines: pd.DataFrame) -> str:
     return f"Of a {verb} of {_percent(dose, 0)} of the {structure}, found on average: {_by_family(found)}."
 
 
-def _headline(atrophy_text: str, invented_text: str, changes: pd.DataFrame) -> str:
-    """What was found of a known change; else that it was not registered yet."""
+def _headline(changes: pd.DataFrame, invented: pd.DataFrame) -> str:
+    """What was found of a known change; where none was registered, what is found where nothing changed."""
     seen = changes.dropna(subset="change")
     seen = seen[(seen["dose"] > 0) & (seen["family"] != "baseline")]
     if seen.empty:
-        return "No known loss of tissue was registered yet; where nothing changed, every method invents some."
+        _, spread = _find_spread(invented)
+        found = (
+            f"Where nothing changed, log Jacobians still spread (SD: {spread}). " if spread else ""
+        )
+        return f"{found}No known loss was registered yet."
     found = seen["change"] / seen["true"]
     found = found.groupby(seen["family"]).mean()
     words = {"iterative": "iterative methods", "deep": "networks"}
@@ -264,21 +268,21 @@ def _atrophy_table(changes: pd.DataFrame, lines: pd.DataFrame) -> str:
     return make_table(rows)
 
 
+def _find_spread(invented: pd.DataFrame) -> tuple[str, str]:
+    """Two images without a change, rescans where there are any, and SD log J by method; else empty."""
+    between = {RESCAN: "two scans of one brain", IDENTITY: "a scan and itself"}
+    for condition, what in between.items():
+        rows = invented[(invented["condition"] == condition) & (invented["family"] != "baseline")]
+        if spread := describe_families(rows.set_index("method")["sd_log_j"], 2):
+            return what, spread
+    return "", ""
+
+
 def _invented_text(invented: pd.DataFrame) -> str:
-    rows = invented[(invented["condition"] == RESCAN) & (invented["family"] != "baseline")]
-    if rows.empty:
-        rows = invented[(invented["condition"] == IDENTITY) & (invented["family"] != "baseline")]
-    if rows.empty:
+    what, spread = _find_spread(invented)
+    if not spread:
         return "No pair without a change was registered."
-    what = (
-        "Between two scans of one brain"
-        if rows["condition"].iloc[0] == RESCAN
-        else "Between a scan and itself"
-    )
-    spread = rows.groupby("family")["sd_log_j"].mean()
-    words = {"iterative": "iterative methods", "deep": "networks"}
-    said = ", ".join(f"{words[f]} {show(spread[f], 2)}" for f in words if f in spread.index)
-    return f"{what}, where nothing changed, the log Jacobian spreads by (SD, mean): {said}."
+    return f"Between {what}, where nothing changed, the log Jacobian spreads by (SD, by method): {spread}."
 
 
 def _invented_table(invented: pd.DataFrame) -> str:
@@ -332,12 +336,16 @@ def _volumes_text(volumes: pd.DataFrame) -> str:
     rows = volumes[volumes["family"] != "baseline"] if len(volumes) else volumes
     if not len(rows):
         return "No labels were propagated."
+    # Over several contrasts the means would not be over the same methods.
+    first = "T1w" if (rows["condition"] == "T1w").any() else rows["condition"].iloc[0]
     parts = []
-    for structure, mine in rows.groupby("structure", sort=False):
+    for structure, mine in rows[rows["condition"] == first].groupby("structure", sort=False):
         spread = mine.groupby("family")["spread"].mean()
         spread.index.name = "family"
         parts.append(f"{structure}: {_by_family(spread)}")
-    return "Spread of the error of volumes by propagated labels. " + "; ".join(parts) + "."
+    return (
+        f"Spread of the error of volumes by propagated labels, {first}. " + "; ".join(parts) + "."
+    )
 
 
 def _volumes_table(volumes: pd.DataFrame) -> str:
@@ -352,7 +360,7 @@ def _volumes_table(volumes: pd.DataFrame) -> str:
             "correlation with manual (95 %)": show(row.r, 2)
             + ("" if pd.isna(row.r) else f" ({show(row.r_low, 2)} to {show(row.r_high, 2)})"),
             "subjects a group, manual → propagated": f"{show(row.n_manual, 0)} → "
-            f"{_say_needed(row.n_needed)}",
+            f"{_say_needed(row.n_needed if row.r_low > 0 else np.nan)}",
             "pairs": row.n_pairs,
         }
         for row in sorted(
@@ -362,7 +370,9 @@ def _volumes_table(volumes: pd.DataFrame) -> str:
 
 
 def _say_needed(n: float) -> str:
-    """A number of subjects; above what any study has, that it is above."""
+    """A number of subjects; above what any study has, that it is above; where nothing is known, open."""
+    if pd.isna(n):
+        return "open"
     return f"over {MOST_SUBJECTS:,}" if n > MOST_SUBJECTS else show(n, 0)
 
 
@@ -372,7 +382,7 @@ def _limits(run: Run) -> str:
         "be smaller for every method.",
         "Manual labels of two scans of one brain differ, too: the Dice of rescans has the raters in it.",
         "Numbers of subjects are for a difference of 5 % between two groups and take the variance of the "
-        "few subjects here for that of a population.",
+        "few subjects here for that of a population. Where the correlation may be 0, the number is open.",
         *list_limits(run),
     ]
     return list_points(lines)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ...methods import name_of, order_of
-from ...stats import count
+from ...stats import join
 from ..completeness import find_complete
 from ..contrasts.plan import REAL
 from ..experiment import Result
@@ -97,11 +97,14 @@ RULERS = (
     Ruler("HD95 worst 30 %, mm", "distance", NEAREST, "hd95_mm", "low", over_pairs=_worst_high),
 )
 POOLED = Ruler("pooled over structures and pairs", "average", NEAREST)
+NOTHING = Opening("No method was run on every pair yet, so none is ranked.", ())
 
 
 def measure(structures: pd.DataFrame, ruler: Ruler) -> pd.Series:
     """One number per method under a ruler; NaN where nothing could be measured."""
     rows = structures.query(ruler.rows)
+    if rows.empty:
+        return pd.Series(dtype=float)
     if ruler is POOLED:
         return rows.groupby("method")[ruler.column].mean()
     pairs = (
@@ -122,22 +125,24 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     structures = structures.query("method in @methods")
     structures = structures.assign(group=structures["label"].map(names))
     rulers = [*RULERS, POOLED]
-    values = pd.DataFrame({r.name: measure(structures, r) for r in rulers}).loc[methods]
+    measured = {r.name: measure(structures, r) for r in rulers if methods}
+    values = pd.DataFrame(measured, methods, [r.name for r in rulers], float)
+    if methods:  # distances in voxels of 1 mm are those in mm, and no second ruler
+        values = values.loc[:, ~values.T.duplicated()].dropna(axis=1, how="all")
+        rulers = [r for r in rulers if r.name in values]
     ranks = pd.DataFrame(
         {r.name: values[r.name].rank(method="min", ascending=r.better == "low") for r in rulers}
     )
-    reference = ranks["default"].idxmin()
-    # A tie for the first place does not change the winner.
-    winners = {n: reference if ranks.loc[reference, n] == 1 else ranks[n].idxmin() for n in ranks}
+    winners = _find_winners(ranks) if methods else {}
     curves = find_curves(run)
     begun = compare_rulers(run, parameters["margin"])
     drawn = begun[begun["word"] != ""]  # the first pairs of a run are no result
     return Result(
-        opening=_open(winners, ranks, values, say_turned(drawn)),
+        opening=_open(winners, ranks, values, say_turned(drawn)) if methods else NOTHING,
         design=f"{write_design(between)}, {len(methods)} methods.",
         values=values,
         ranks=ranks,
-        changes=_tabulate_winners(rulers, values, winners),
+        changes=_tabulate_winners(rulers, values, winners) if methods else "",
         spread=_say_spread(ranks),
         curves=curves,
         level=choose_level(curves),
@@ -150,8 +155,14 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         drawn_table=tabulate_rulers(drawn, RULER),
         steps_table=tabulate_rulers(drawn, STEP),
         drawn_design=write_designs(rows[rows["arm"].isin(drawn["arm"])]),
-        limits=list_points(_list_limits(between, methods)),
+        limits=list_points(_list_limits(run, between, methods)),
     )
+
+
+def _find_winners(ranks: pd.DataFrame) -> dict[str, str]:
+    """Ruler -> who comes first; a tie for the first place does not change the winner."""
+    first = str(ranks["default"].idxmin())
+    return {str(n): first if ranks.loc[first, n] == 1 else str(ranks[n].idxmin()) for n in ranks}
 
 
 def _open(
@@ -217,15 +228,16 @@ def _say_spread(ranks: pd.DataFrame) -> str:
     )
 
 
-def _list_limits(between: pd.DataFrame, methods: list[str]) -> list[str]:
+def _list_limits(run: Run, between: pd.DataFrame, methods: list[str]) -> list[str]:
     lines = []
-    left_out = [name_of(m) for m in order_of(between["method"]) if m not in methods]
+    ranked = {e.task.method for e in run.entries if e.arm not in (CURVE, *REAL)}
+    left_out = [name_of(m) for m in order_of(ranked - set(methods))]
     if left_out:
-        lines.append(f"{count(len(left_out), 'method')} not done on every pair: not ranked.")
-    if abs(between["spacing_mm"].dropna().iloc[0] - 1) < 1e-6:
+        lines.append(f"Not completed on every pair, so not ranked: {join(left_out)}.")
+    if (between["spacing_mm"].dropna() - 1).abs().lt(1e-6).any():
         lines.append(
-            "The voxels are 1 mm cubes, so HD95 in voxels and in millimetres are the same number here; "
-            "on the live page with other voxels they are not."
+            "The voxels are 1 mm cubes, so HD95 in voxels and in millimetres are the same number here and "
+            "one ruler; on the live page with other voxels they are two."
         )
     return [
         *lines,

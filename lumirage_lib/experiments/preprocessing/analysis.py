@@ -258,6 +258,8 @@ def _explored_text(explored: pd.DataFrame) -> str:
     """How many conditions stand after control of the false-discovery rate, and what a mean rests on."""
     if explored.empty:
         return ""
+    if explored["q"].isna().all():
+        return f"Explored, {count(len(explored), 'condition')}: too few pairs for an interval."
     stand = explored[explored["q"] <= FALSE_SHARE].sort_values("change")
     worse, better = stand[stand["change"] < 0], stand[stand["change"] > 0]
     text = (
@@ -309,6 +311,8 @@ def _heat_text(drops: pd.DataFrame) -> str:
 def _gain_text(drops: pd.DataFrame) -> str:
     """Perturbations that suit a method better than the standard, which is then not its best."""
     clear = drops[drops["high"] < 0]
+    if drops["high"].isna().all():
+        return "No perturbation has an interval yet."
     if clear.empty:
         return "No perturbation clearly helps a method: no interval lies below zero."
     return "Clearly better than under the standard:\n\n" + make_table(

@@ -122,9 +122,14 @@ def decide(run: Run, margin: float) -> dict[str, stats.Verdict]:
     )
     rows = run.registrations[run.registrations["arm"] == PRIMARY]
     seen = set(zip(rows["method"], rows["condition"], strict=True))
-    absent = [m for m in families.iterative if not {(m, FINE), (m, USUAL)} <= seen]
+    absent = [
+        f"{name_of(method)} at {condition}"
+        for method in families.iterative
+        for condition in (FINE, USUAL)
+        if (method, condition) not in seen
+    ]
     if absent or not families.iterative:
-        reason = f"not run yet: {', '.join(map(name_of, absent)) or 'any iterative method'}"
+        reason = f"not run yet: {', '.join(absent) or 'any iterative method'}"
         verdict = replace(stats.not_tested(claim, reason), verdict=stats.INCOMPLETE)
     else:
         verdict = stats.decide(claim, rows)
@@ -183,7 +188,7 @@ def _say_gain(verdicts: Mapping[str, stats.Verdict], gain: pd.DataFrame) -> str:
     decided = [v for v in verdicts.values() if v.verdict != stats.INCOMPLETE]
     if decided:
         return say_together({f"from {USUAL} to {FINE}": decided[0]}, "when going")
-    return _gain_text(gain)
+    return _gain_text(gain[gain["arm"] != PRIMARY])  # its first pairs are no result
 
 
 def _gain_text(gain: pd.DataFrame) -> str:

@@ -212,7 +212,8 @@ def say_error(wall: pd.DataFrame | None, *, short: bool = False) -> str:
     measured = None if wall is None else wall.dropna(subset="measured_mb")
     if measured is None or measured.empty:
         return "None of these was measured on this machine."
-    finest = measured["spacing_mm"].min()
+    finest = measured.groupby("form")["spacing_mm"].min()
+    down = " and ".join(f"{finest[f]:g} mm ({f})" for f in FORMS if f in finest)
     kept = _say_kept(measured)
     worst = measured.groupby("form")["error_percent"].apply(lambda e: e.abs().max())
     errors = " and ".join(f"{worst[f]:.1f} % ({f})" for f in FORMS if f in worst)
@@ -223,7 +224,7 @@ def say_error(wall: pd.DataFrame | None, *, short: bool = False) -> str:
         )
     return (
         f"Of these, {count(len(measured), 'inference')} of {count(measured['network'].nunique(), 'network')} "
-        f"down to {finest:g} mm were really run, one thread each; the prediction of the whole "
+        f"down to {down} were really run, one thread each; the prediction of the whole "
         f"process's peak is off by at most {errors}. {kept}"
     ).strip()
 
@@ -342,7 +343,7 @@ def _say_inferences(done: pd.DataFrame) -> str:
 def _say_registered(done: pd.DataFrame) -> str:
     if done.empty:
         return ""
-    pairs = done.drop_duplicates(["method", "fixed", "moving"])["method"].value_counts()
+    pairs = done.drop_duplicates(["arm", "method", "fixed", "moving"])["method"].value_counts()
     return (
         f"Registered at {FINE_MM:g} mm on this page: {name_some(pairs.index)} on "
         f"{count(int(pairs.max()), 'pair')}."
