@@ -105,7 +105,7 @@ def compare_rulers(run: Run, margin: float) -> pd.DataFrame:
         declared = count_declared(view.arm, view.families)
         about = {"arm": view.arm, "condition": view.condition, "reference": view.reference}
         sets = view.label_sets
-        names = (f"{sets[0]}, as published", "these merged to 18 classes", *RULERS.values())
+        names = (f"{sets[0]}, the cohort's own", "these merged to 18 classes", *RULERS.values())
         asked: list[tuple[str, str, str, str | None]]
         asked = [(RULER, name, to, None) for name, to in zip(names, sets, strict=True)]
         asked += [(STEP, *step) for step in zip(STEPS, sets[1:], sets[:-1], strict=True)]
@@ -148,7 +148,8 @@ def say_drawn(table: pd.DataFrame, planned: Mapping[str, int]) -> str:
         lines.append(
             f"- **{place}**. Labels drawn on {condition} instead of T1w move networks against iterative "
             f"methods by {show_interval(shift['change'], shift['low'], shift['high'])} Dice: {verdict} "
-            f"({count(int(shift['n_pairs']), 'pair')}, {count(int(shift['n_subjects']), 'subject')}). "
+            f"({count(int(shift['n_pairs']), 'pair')}, {count(int(shift['n_subjects']), 'subject')}, "
+            f"{int(shift['n_failed']) or 'none'} failed). "
             f"They move iterative methods themselves by {show(shift['iterative'], sign=True)}."
         )
     waiting = [arm for arm in planned if arm not in set(table["arm"])]
