@@ -1,6 +1,6 @@
 """Robust summaries and drops under a change of condition."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -157,12 +157,17 @@ def summarise_drops(drops: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         method, worst (largest mean drop), worst_condition, low, high (of that drop, simultaneous),
         mean (over conditions with a drop), n_conditions, n_pairs (least over conditions),
-        n_subjects (of those pairs), n_failed (sum), n_missing (sum).
+        n_subjects (of those pairs), n_failed (sum), n_missing (sum). A condition under which every
+        registration failed is the worst, and no number says how bad: worst, low, high and mean are NaN.
     """
     rows = []
     for method, group in drops.groupby("method", sort=False):
         seen = group.dropna(subset="drop")
-        worst = seen.loc[seen["drop"].idxmax()] if len(seen) else {}
+        worst: Mapping[str, Any] = dict(seen.loc[seen["drop"].idxmax()]) if len(seen) else {}
+        mean = float(seen["drop"].mean())
+        lost = group.loc[group["drop"].isna() & (group["n_failed"] > 0), "condition"]
+        if len(lost):
+            worst, mean = {"condition": lost.iloc[0]}, np.nan
         rows.append(
             {
                 "method": method,
@@ -170,7 +175,7 @@ def summarise_drops(drops: pd.DataFrame) -> pd.DataFrame:
                 "worst_condition": worst.get("condition"),
                 "low": worst.get("low", np.nan),
                 "high": worst.get("high", np.nan),
-                "mean": float(seen["drop"].mean()),
+                "mean": mean,
                 "n_conditions": len(seen),
                 "n_pairs": int(group["n_pairs"].min()),
                 "n_subjects": int(group.loc[group["n_pairs"].idxmin(), "n_subjects"]),

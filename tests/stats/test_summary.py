@@ -97,3 +97,6 @@ def test_perturbation_that_always_fails_is_shown_as_such(perturbed, rng):
     flip = drops.set_index("condition").loc["flip"]
     assert np.isnan(flip["drop"])
     assert (flip["n_pairs"], flip["n_failed"]) == (0, 24)
+    row = summarise_drops(drops).iloc[0]  # worse than any number
+    assert row["worst_condition"] == "flip"
+    assert np.isnan(row[["worst", "low", "high", "mean"]].astype(float)).all()
