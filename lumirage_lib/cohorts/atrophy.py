@@ -12,9 +12,11 @@ With ``R`` half the motion, time point t (-1 or 1) shows at x what the scan show
 ``R^-1(exp(-2u)(R^-1(x)))``.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage, optimize
 from scipy.spatial.transform import Rotation
 
@@ -22,7 +24,7 @@ from ..errors import InputError
 from ..images.contrast import degrade, make_rng
 from ..images.volumes import Volume
 from ..images.warp import apply_matrix, compose, identity_grid, sample, warp_labels
-from .base import Cohort, Pair, Scan
+from .base import DATA, Cohort, Pair, Scan
 from .cache import keep_arrays
 from .oasis import oasis
 from .template import template
@@ -41,6 +43,8 @@ BIAS, NOISE = 0.05, 0.02
 LARGEST_DOSE = 0.2
 SQUARINGS = 5
 VOLUME_TOLERANCE = 1e-4  # of the volume
+REACH = DATA / "atrophy_reach.csv"  # written by benchmarks/atrophy_reach.py
+LEAST_REACH = 1e-3  # a structure whose volume changes by less is not reached by the field
 
 
 def find_labels(cohort: Cohort, structure: str) -> dict[int, str]:
@@ -58,6 +62,22 @@ def find_labels(cohort: Cohort, structure: str) -> dict[int, str]:
     if not found:
         raise InputError(f"{cohort.name} has no label named {STRUCTURES[structure][0]!r}")
     return found
+
+
+@functools.cache
+def find_reached(anatomy: str, structure: str) -> frozenset[int]:
+    """Labels whose volume the imposed field changes, the structure's own and its neighbours.
+
+    From a committed table of true changes at a dose of 8 %, largest over subjects.
+    """
+    table = pd.read_csv(REACH)
+    mine = table[(table["anatomy"] == anatomy) & (table["structure"] == structure)]
+    if mine.empty:
+        raise InputError(
+            f"no structure of {anatomy} is known to be reached by a change of {structure}: "
+            "`python benchmarks/atrophy_reach.py` finds them"
+        )
+    return frozenset(mine.loc[mine["change"].abs() >= LEAST_REACH, "label"])
 
 
 def _exponential(velocity: np.ndarray) -> np.ndarray:

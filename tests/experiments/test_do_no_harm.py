@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from lumirage_lib.book import notebooks
+from lumirage_lib.cohorts.atrophy import find_labels, find_reached
 from lumirage_lib.experiments import Run, list_tasks, plan_notebook
 from lumirage_lib.experiments.do_no_harm import analysis, figures, volumes
 from lumirage_lib.experiments.do_no_harm.plan import (
@@ -76,6 +77,8 @@ def test_slope_and_intercept_are_those_put_in(result):
         assert row.slope == pytest.approx(SEEN[row.method], abs=1e-9)
         assert row.intercept == pytest.approx(ADDED[row.method], abs=1e-9)
         assert row.n_subjects == 3
+    # What is added everywhere is the intercept, and no part of what was seen.
+    assert "share: iterative methods 0.70, networks 0.40." in result.opening.headline
     # Of a loss of 8 %: 0.7 x 8 - 1 and 0.4 x 8 - 3.
     assert "loss of 8 % of the hippocampus" in result.opening.text
     assert "iterative methods 4.6 %, networks 0.2 %" in result.opening.text
@@ -87,6 +90,17 @@ def test_what_is_found_elsewhere_is_invented(result):
     for row in elsewhere.itertuples():
         assert row.invented == pytest.approx(ADDED[row.method], abs=1e-9)
     assert "is 3.0 %, by conditional LapIRN" in result.atrophy_text
+
+
+def test_neighbours_that_the_change_moves_are_not_called_invented(run, result):
+    reached = find_reached("template", "hippocampus")
+    own = set(find_labels(run.tasks[0].get_cohort(), "hippocampus"))
+    beside = min(reached - own)
+    assert own < reached < set(run.structures["label"])
+    moved = run.structures["label"] == beside
+    other = run.structures.assign(j_mean=run.structures["j_mean"].mask(moved, 1.5))
+    again = analysis.analyse(replace(run, structures=other), PARAMETERS)
+    pd.testing.assert_frame_equal(again.tables["elsewhere"], result.tables["elsewhere"])
 
 
 def test_invented_change_is_of_pairs_without_a_change(result):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ...cohorts.atrophy import STRUCTURES
+from ...cohorts.atrophy import STRUCTURES, find_reached
 from ...methods import name_of, order_of
 from ...metrics import compute_inverse_consistency
 from ...runs.fields import read_field
@@ -42,7 +42,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     """
     rows = join_structures(run)
     names = _find_names(run)
-    changes, elsewhere = measure_atrophy(rows, names)
+    changes, elsewhere = measure_atrophy(rows, names, parameters["cohort"])
     lines, invented = fit_doses(changes), measure_invented(rows, run.registrations)
     couples = measure_couples(run, parameters["profile"])
     volumes = summarise_volumes(name_structures(rows[rows["arm"] == VOLUMES], names))
@@ -52,7 +52,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     tables |= {"couples": couples, "volumes": volumes}
     return Result(
         opening=Opening(
-            _headline(changes, invented),
+            _headline(changes, lines, invented),
             (
                 f"**What.** {atrophy_text} {invented_text}".strip(),
                 f"**How sure.** Registered: {write_designs(run.registrations)}",
@@ -112,16 +112,18 @@ def join_structures(run: Run) -> pd.DataFrame:
     return rows[["key", "label", "n_fixed", "n_moved", "j_mean"]].merge(places, on="key")
 
 
-def measure_atrophy(rows: pd.DataFrame, names: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What fields say of the structure that changed, and of all others.
+def measure_atrophy(
+    rows: pd.DataFrame, names: pd.Series, anatomy: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What fields say of the structure that changed, and of those that the change does not reach.
 
     Returns
     -------
     changes : DataFrame
         structure, dose, method, family, fixed_subject, change (measured, share of the volume), true.
     elsewhere : DataFrame
-        structure, dose, method, invented: root mean square over the other labels of a subject, mean
-        over subjects.
+        structure, dose, method, invented: root mean square over labels of a subject, those left out whose
+        true volume changes, too (:func:`lumirage_lib.cohorts.atrophy.find_reached`); mean over subjects.
     """
     mine = rows[rows["arm"] == ATROPHY]
     named = name_structures(mine, names)
@@ -129,7 +131,10 @@ def measure_atrophy(rows: pd.DataFrame, names: pd.Series) -> tuple[pd.DataFrame,
     changes = measure_changes(named[named["structure"] == named["condition"]], by)
     changes = changes.rename(columns={"condition": "structure"})
     changes["true"] = changes["dose"] * changes["structure"].map(SIGN).astype(float)
-    touched = mine["label"].isin(named["label"]) | mine["j_mean"].isna()
+    reached = {(c, label) for c in mine["condition"].unique() for label in find_reached(anatomy, c)}
+    touched = pd.Series([p in reached for p in zip(mine["condition"], mine["label"], strict=True)],
+                        mine.index, dtype=bool)  # fmt: skip
+    touched |= mine["label"].isin(named["label"]) | mine["j_mean"].isna()
     others = mine[~touched].assign(square=lambda r: (r["j_mean"] * r["voxels"] - 1) ** 2)
     by_subject = np.sqrt(others.groupby(by, sort=False)["square"].mean())
     keys = ["condition", "dose", "method"]
@@ -220,21 +225,30 @@ def _atrophy_text(changes: pd.DataFrame, lines: pd.DataFrame) -> str:
     return f"Of a {verb} of {_percent(dose, 0)} of the {structure}, found on average: {_by_family(found)}."
 
 
-def _headline(changes: pd.DataFrame, invented: pd.DataFrame) -> str:
-    """What was found of a known change; where none was registered, what is found where nothing changed."""
-    seen = changes.dropna(subset="change")
-    seen = seen[(seen["dose"] > 0) & (seen["family"] != "baseline")]
-    if seen.empty:
+def _headline(changes: pd.DataFrame, lines: pd.DataFrame, invented: pd.DataFrame) -> str:
+    """What is followed of a known change; where none was registered, what is found where nothing changed."""
+    share = _find_share(changes, lines)
+    if share.empty:
         _, spread = _find_spread(invented)
         found = (
             f"Where nothing changed, log Jacobians still spread (SD: {spread}). " if spread else ""
         )
         return f"{found}No known loss was registered yet."
-    found = seen["change"] / seen["true"]
-    found = found.groupby(seen["family"]).mean()
-    words = {"iterative": "iterative methods", "deep": "networks"}
-    said = " and ".join(f"{words[f]} {100 * found[f]:.0f} %" for f in words if f in found.index)
-    return f"Of a known change of a structure's volume, {said} were found on average."
+    return f"Of a known change of volume, fields show this share: {describe_families(share, 2)}."
+
+
+def _find_share(changes: pd.DataFrame, lines: pd.DataFrame) -> pd.Series:
+    """Method -> slope of measured on true change, mean over the same structures; from one dose, the ratio.
+
+    What a method finds without a change is the intercept, and no part of a slope.
+    """
+    found = lines.rename(columns={"slope": "share"})
+    if lines.empty:
+        seen = changes[changes["dose"] > 0]
+        found = seen.assign(share=seen["change"] / seen["true"])
+    found = found[found["family"] != "baseline"].dropna(subset="share")
+    by_structure = found.groupby(["method", "structure"])["share"].mean().unstack()
+    return by_structure.dropna().mean(axis=1)
 
 
 def _elsewhere_text(elsewhere: pd.DataFrame) -> str:
@@ -242,7 +256,7 @@ def _elsewhere_text(elsewhere: pd.DataFrame) -> str:
         return ""
     worst = elsewhere.loc[elsewhere["invented"].idxmax()]
     return (
-        "In structures that did not change, the largest invented change (root mean square over "
+        "In structures that the change does not reach, the largest invented change (root mean square over "
         f"structures) is {_percent(worst['invented'])}, by {name_of(worst['method'])} at a dose of "
         f"{_percent(worst['dose'], 0)}."
     )
