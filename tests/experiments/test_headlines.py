@@ -44,8 +44,10 @@ def test_t1w(published):
     rows = published.query(
         "cohort == 'oasis' and preprocessing == 'standard' and kind == 'between' and status == 'ok'"
     )
-    rows = rows.drop_duplicates([*PAIR, "method"])
     run, result = analyse("01_in_distribution")
+    # The curves of chapter 06 register some of these pairs with other parameters, too.
+    rows = rows[rows["key"].isin({e.task.key for e in run.entries})]
+    assert not rows.duplicated([*PAIR, "method"]).any()
     claim = result.verdict.claim
     tried = rows.groupby("method")[PAIR].apply(len).reindex([*claim.first, *claim.second]).fillna(0)
     complete = bool((tried == ARMS["oasis"].n_pairs).all())
@@ -119,7 +121,7 @@ def test_label_protocol(published):
         PUBLISHED / "structures.parquet",
         filters=[("rule", "==", "nearest"), ("label_set", "==", "manual"), ("label", ">", 0)],
     )
-    between = run.registrations.query("kind == 'between'")[["key", "method"]]
+    between = run.registrations.query("kind == 'between' and arm == 'oasis'")[["key", "method"]]
     mine = between.merge(structures[["key", "dice"]], on="key")
     means = mine.groupby(["method", "key"])["dice"].mean().groupby("method").mean()
     means = means.reindex(result.values.index)
