@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 
 from ...methods import name_of, order_of
-from ...stats import join
 from ..completeness import find_complete
 from ..contrasts.plan import REAL
 from ..experiment import Result
 from ..opening import Opening
 from ..run import Run
-from ..sentences import list_points, make_table, show, write_design, write_designs
+from ..sentences import list_points, make_table, name_some, show, write_design, write_designs
 from .drawn import RULER, STEP, compare_rulers, say_drawn, say_turned, tabulate_rulers
 from .plan import CURVE
 from .regularity import (
@@ -135,10 +134,13 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     )
     winners = _find_winners(ranks) if methods else {}
     curves = find_curves(run)
+    curve_text = say_regularity(curves, parameters["curves"], parameters["n_curve_pairs"])
     begun = compare_rulers(run, parameters["margin"])
     drawn = begun[begun["word"] != ""]  # the first pairs of a run are no result
     return Result(
-        opening=_open(winners, ranks, values, say_turned(drawn)) if methods else NOTHING,
+        opening=_open(winners, ranks, values, say_turned(drawn), curve_text)
+        if methods
+        else NOTHING,
         design=f"{write_design(between)}, {len(methods)} methods.",
         values=values,
         ranks=ranks,
@@ -147,7 +149,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         curves=curves,
         level=choose_level(curves),
         curve_design=write_design(curves) + ".",
-        curve_text=say_regularity(curves, parameters["curves"], parameters["n_curve_pairs"]),
+        curve_text=curve_text,
         curve_table=tabulate_curves(curves),
         equal_table=tabulate_comparison(read_at(curves, choose_level(curves))),
         drawn=drawn,
@@ -166,7 +168,11 @@ def _find_winners(ranks: pd.DataFrame) -> dict[str, str]:
 
 
 def _open(
-    winners: Mapping[str, str], ranks: pd.DataFrame, values: pd.DataFrame, turned: str
+    winners: Mapping[str, str],
+    ranks: pd.DataFrame,
+    values: pd.DataFrame,
+    turned: str,
+    smooth: str,
 ) -> Opening:
     reference, n = winners["default"], len(winners)
     changed = [name for name, winner in winners.items() if winner != reference]
@@ -184,6 +190,7 @@ def _open(
         (
             f"**What.** {name_of(reference)} is first under {n - len(changed)} of {n} rulers. One method "
             f"changes its place by up to {spans.max():.0f}.",
+            f"**At equal smoothness.** {smooth}",
             f"**How sure.** By the usual ruler the first is {show(gap, 4)} Dice ahead of the second; ranks "
             "hide how close that is.",
             "**What it depends on.** "
@@ -231,9 +238,8 @@ def _say_spread(ranks: pd.DataFrame) -> str:
 def _list_limits(run: Run, between: pd.DataFrame, methods: list[str]) -> list[str]:
     lines = []
     ranked = {e.task.method for e in run.entries if e.arm not in (CURVE, *REAL)}
-    left_out = [name_of(m) for m in order_of(ranked - set(methods))]
-    if left_out:
-        lines.append(f"Not completed on every pair, so not ranked: {join(left_out)}.")
+    if left_out := order_of(ranked - set(methods)):
+        lines.append(f"Not completed on every pair, so not ranked: {name_some(left_out)}.")
     if (between["spacing_mm"].dropna() - 1).abs().lt(1e-6).any():
         lines.append(
             "The voxels are 1 mm cubes, so HD95 in voxels and in millimetres are the same number here and "

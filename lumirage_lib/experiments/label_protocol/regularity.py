@@ -14,7 +14,7 @@ import pandas as pd
 from ... import stats
 from ...methods import family_of, name_of
 from ..run import Run
-from ..sentences import make_table, show, show_interval
+from ..sentences import describe_families, make_table, show, show_interval
 from .plan import CURVE
 
 ROUGHNESS = "sd_log_j"  # the axis at which methods are compared
@@ -135,7 +135,7 @@ def say_regularity(curves: pd.DataFrame, declared: Mapping, n_pairs: int) -> str
     if len(means) == 1:
         return f"{said} reaches Dice {show(means.iloc[0])}; no other method has a curve here."
     lead = show(means.iloc[0] - means.iloc[1])
-    return f"{said} comes first with Dice {show(means.iloc[0])}, {lead} ahead."
+    return f"{said} comes first, {lead} Dice ahead: {describe_families(means)}."
 
 
 def tabulate_comparison(dice: pd.DataFrame) -> str:
