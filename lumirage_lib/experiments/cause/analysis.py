@@ -329,7 +329,7 @@ def _open(
     if unfinished:
         headline = (
             f"So far ({count(unfinished, 'change')} of domain to come) other training regains {half} on "
-            f"{mended} of {n}."
+            f"{mended} of {count(n, 'domain')}."
         )
     elif mended > n / 2:
         headline = (
