@@ -8,7 +8,8 @@ instructions beyond AVX2, other kernels of the linear algebra, another hash seed
 another machine. A method that is not published yet is compared with its own first run here. The
 tolerance of a method and measure is three times the largest difference seen, and at least what another
 processor can do (`lumirage_lib.runs.verify.LEAST`): 28 of the registrations of experiment 10 that were
-published from one with other kernels, done again here, differ by up to 2.7e-6 of Dice, 0 mm and 1.2e-7 %.
+published from one with other kernels, done again here, differ by up to 2.7e-6 of Dice, 0 mm and 1.2e-7 %
+(`lumirage verify -m lumirage_lib.experiments.cause.networks:t1_3 --all --report FILE.csv`, and its kin).
 Writes benchmarks/tolerance.csv, method by method, and keeps the rest.
 """
 

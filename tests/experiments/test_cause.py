@@ -11,7 +11,7 @@ import pytest
 from lumirage_lib import stats
 from lumirage_lib.book.notebooks import resolve_parameters
 from lumirage_lib.experiments import load, plan_notebook
-from lumirage_lib.experiments.cause import analysis, networks
+from lumirage_lib.experiments.cause import analysis, effects, networks
 from lumirage_lib.experiments.cause.plan import DOMAINS, GRID_MM, SMALLER
 from lumirage_lib.experiments.run import Run
 from lumirage_lib.images.preprocess import PairImages
@@ -117,8 +117,8 @@ CHANGES = ("T1w", "inverted")
 
 
 def find(table, sides):
-    losses, gains = analysis._find_losses(table, sides), analysis._find_gains(table, sides)
-    return losses, gains, analysis.find_repairs(losses, gains)
+    losses, gains = effects.find_losses(table, sides), effects.find_gains(table, sides)
+    return losses, gains, effects.find_repairs(losses, gains)
 
 
 def test_losses_and_what_is_regained_are_those_put_in():
@@ -130,7 +130,7 @@ def test_losses_and_what_is_regained_are_those_put_in():
     assert repairs.set_index(["domain", "training"]).loc[("inverted", "remap"), "share"] == (
         pytest.approx(0.75, abs=0.1)
     )
-    assert analysis.find_mended(repairs) == ["inverted"]
+    assert effects.find_mended(repairs) == ["inverted"]
     opening = analysis._open(repairs, gains, losses, pd.DataFrame({"seed": [0, 1, 2]}), CHANGES)
     assert opening.headline.startswith("A choice of training")
     assert len(opening.headline.split()) <= 25
@@ -146,7 +146,7 @@ def test_a_network_that_is_worse_everywhere_has_regained_nothing():
     table.loc[table["method"].isin(sides["remap"]), "dice"] -= 0.075
     losses, gains, repairs = find(table, sides)
     assert repairs["share"].item() == pytest.approx(0, abs=0.1)
-    assert analysis.find_mended(repairs) == []
+    assert effects.find_mended(repairs) == []
     opening = analysis._open(repairs, gains, losses, pd.DataFrame({"seed": [0, 1, 2]}), CHANGES)
     assert opening.headline.startswith("These choices of training do not mend it")
 
@@ -162,6 +162,16 @@ def test_no_loss_beyond_greedy_is_no_repair():
     assert len(opening.headline.split()) <= 25
 
 
+def test_a_loss_is_told_where_no_other_training_was_run():
+    table, sides = make_table(np.random.default_rng(0), 3, seed_sd=0.002)
+    alone = {who: sides[who] for who in ("greedy", "t1")}
+    losses, gains, repairs = find(table[~table["method"].isin(sides["remap"])], alone)
+    assert repairs.empty
+    opening = analysis._open(repairs, gains, losses, pd.DataFrame({"seed": [0]}), CHANGES)
+    assert "loses more than greedy on 1 of 1 change" in opening.headline
+    assert len(opening.headline.split()) <= 25
+
+
 def test_two_pairs_are_too_few_to_say_that_nothing_is_lost():
     table, sides = make_table(np.random.default_rng(1), 2)
     losses, gains, repairs = find(table[table["fixed"].isin(["s0", "s1"])], sides)
@@ -174,7 +184,7 @@ def test_a_pair_on_which_a_seed_failed_is_left_out_of_all_its_seeds():
     table, sides = make_table(np.random.default_rng(0), 3)
     one = (table["method"] == sides["t1"][1]) & (table["condition"] == "inverted")
     table.loc[one & (table["fixed"] == "s3"), ["status", "dice"]] = "failed", np.nan
-    kept = analysis.keep_common(table, sides)
+    kept = effects.keep_common(table, sides)
     gone = table.loc[table.index.difference(kept.index)]
     assert set(gone["method"]) == set(sides["t1"])
     assert set(gone["fixed"]) == {"s3"}
@@ -188,7 +198,7 @@ def test_a_side_that_failed_on_every_pair_is_left_out(who):
     table, sides = make_table(np.random.default_rng(0), 3)
     bad = table["method"].isin(sides[who]) & (table["condition"] == "inverted")
     table.loc[bad, ["status", "dice"]] = "failed", np.nan
-    losses, gains, repairs = find(analysis.keep_common(table, sides), sides)
+    losses, gains, repairs = find(effects.keep_common(table, sides), sides)
     assert who not in set(losses["who"])
     assert repairs.empty
     opening = analysis._open(repairs, gains, losses, pd.DataFrame(), CHANGES)
@@ -215,7 +225,7 @@ def test_the_interval_over_subjects_and_seeds_covers():
         first, second = luck + rng.normal(0, 0.005, (2, 5, 8))
         matched = stats.Matched(first.mean(0), second.mean(0), subjects, np.roll(subjects, 1))
         alone = stats.compute_interval(matched)
-        _, low, high = analysis.widen(alone, [first.mean(1), second.mean(1)])
+        _, low, high = effects.widen(alone, [first.mean(1), second.mean(1)])
         inside.append(low <= 0 <= high)
         without.append(alone.low <= 0 <= alone.high)
     assert np.mean(inside) >= 0.93
@@ -243,9 +253,9 @@ def test_a_domain_counts_once_all_its_pairs_were_tried(entries):
     ]
     table = pd.DataFrame(rows)
     whole = Run(table, pd.DataFrame(), {}, {}, some, None)
-    assert len(analysis.keep_whole(whole)) == len(table)
+    assert len(effects.keep_whole(whole)) == len(table)
     one = (table["condition"] == "inverted") & (table["method"] == "cause-t1-0")
-    kept = analysis.keep_whole(replace(whole, registrations=table.drop(table.index[one][:1])))
+    kept = effects.keep_whole(replace(whole, registrations=table.drop(table.index[one][:1])))
     assert len(kept) == len(table) - one.sum()
     opening = analysis._open(*[pd.DataFrame()] * 4, CHANGES)
     assert "no change of domain has been run whole" in opening.headline

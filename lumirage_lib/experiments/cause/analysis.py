@@ -1,175 +1,32 @@
 """Notebook 10: what each way of training buys on each domain, and what it costs on T1w."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy
 
-from ... import stats
 from ...methods.training import HELD_OUT_MAPS, get_recipe
 from ...stats import count, join
 from ..experiment import Result
 from ..opening import Opening
 from ..run import Run
 from ..sentences import list_limits, list_points, make_table, show, show_interval, write_state
-from .networks import INTERVENTIONS, identify_network, read_training
+from .effects import (
+    BASE,
+    GREEDY,
+    REMEDIES,
+    find_gains,
+    find_losses,
+    find_mended,
+    find_repairs,
+    find_seeds,
+    keep_common,
+    keep_whole,
+)
+from .networks import INTERVENTIONS, read_training
 from .plan import DOMAINS, SMALLER, T1W, list_networks
 
-GREEDY, AFFINE, BASE = "greedy", "affine", "t1"
-REMEDIES = ("remap", "scale", "both")  # fewer scans are a control
-HALF = 0.5  # of a loss; less does not mend it
-
-
-def widen(found: stats.Interval, seeds: Iterable[np.ndarray]) -> tuple[float, float, float]:
-    """Estimate and 95 % interval over subjects and seeds.
-
-    Parameters
-    ----------
-    found : Interval
-        Over subjects, of the mean over seeds.
-    seeds : iterable of arrays
-        For each side that was trained, the estimate by each of its seeds. A side with one seed adds
-        nothing, and the page says so.
-
-    Notes
-    -----
-    Variances of independent sources add; Welch-Satterthwaite degrees of freedom.
-    """
-    parts = [(found.error**2, found.freedom)]
-    parts += [(np.var(s, ddof=1) / len(s), len(s) - 1) for s in seeds if len(s) > 1]
-    variance = sum(v for v, _ in parts)
-    below = sum(v**2 / f for v, f in parts if v > 0)
-    if not np.isfinite(variance) or below == 0:
-        return found.estimate, found.low, found.high
-    half = float(scipy.stats.t.ppf(0.975, variance**2 / below) * np.sqrt(variance))
-    return found.estimate, found.estimate - half, found.estimate + half
-
-
-def _seeds_of(table: pd.DataFrame, networks: Iterable[tuple[str, int]]) -> dict[str, list[str]]:
-    """Intervention -> the ids of its networks that have rows."""
-    there = set(table["method"])
-    found: dict[str, list[str]] = {}
-    for name, seed in networks:
-        if (id := identify_network(name, seed)) in there:
-            found.setdefault(name, []).append(id)
-    return found
-
-
-def _have(table: pd.DataFrame, methods: Iterable[str], *conditions: str) -> list[str]:
-    """The methods with a row under every condition."""
-    seen = table.groupby("method")["condition"].agg(set)
-    return [m for m in methods if m in seen and set(conditions) <= seen[m]]
-
-
-def _find_losses(table: pd.DataFrame, sides: Mapping[str, list[str]]) -> pd.DataFrame:
-    """Change from the reference of every domain and side; of networks also what is beyond greedy's."""
-    rows = []
-    for domain in DOMAINS:
-        if domain.reference is None:
-            continue
-        how: dict[str, Any] = {"condition": domain.name, "reference": domain.reference}
-        beside = _have(table, [GREEDY], domain.name, domain.reference)
-        for who, all_methods in sides.items():
-            methods = _have(table, all_methods, domain.name, domain.reference)
-            if not methods or not (change := stats.match_conditions(table, methods, **how)).n_pairs:
-                continue
-            seeds = np.array(
-                [stats.match_conditions(table, m, **how).difference.mean() for m in methods]
-            )
-            found = stats.compute_interval(change)
-            estimate, low, high = widen(found, [seeds])
-            row: dict[str, Any] = {"who": who, "domain": domain.name, "kind": domain.kind}
-            row |= {"reference": domain.reference, "estimate": estimate, "low": low, "high": high}
-            row |= _count(found) | {"n_seeds": len(methods)}
-            if beside and who != GREEDY:
-                more = stats.match_changes(table, methods, GREEDY, **how)
-                if more.n_pairs:
-                    names = ("excess", "excess_low", "excess_high")
-                    values = widen(stats.compute_interval(more), [seeds])
-                    row |= dict(zip(names, values, strict=True))
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _find_gains(table: pd.DataFrame, sides: Mapping[str, list[str]]) -> pd.DataFrame:
-    rows = []
-    for domain in DOMAINS:
-        base = _have(table, sides.get(BASE, []), domain.name)
-        for who in INTERVENTIONS:
-            mine = _have(table, sides.get(who, []), domain.name)
-            if who == BASE or not mine or not base:
-                continue
-            matched = stats.match_pairs(table, mine, base, condition=domain.name)
-            if not matched.n_pairs:
-                continue
-            found = stats.compute_interval(matched)
-            here = table[(table["condition"] == domain.name) & (table["status"] == "ok")]
-            means = here.groupby("method")["dice"].mean()
-            estimate, low, high = widen(found, [means[mine].to_numpy(), means[base].to_numpy()])
-            rows.append(
-                {"intervention": who, "domain": domain.name, "kind": domain.kind}
-                | {"estimate": estimate, "low": low, "high": high}
-                | _count(found)
-                | {"n_seeds": len(mine), "n_seeds_base": len(base)}
-            )
-    return pd.DataFrame(rows)
-
-
-def _count(found: stats.Interval) -> dict[str, int]:
-    return {"n_pairs": found.n_pairs, "n_subjects": found.n_subjects}
-
-
-def find_repairs(losses: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
-    """Where the network trained on T1w alone loses more than greedy, and what other training gains there.
-
-    Returns
-    -------
-    DataFrame
-        domain, excess (its loss beyond greedy's) with excess_low and excess_high, training, estimate
-        with low and high (Dice that it gains on the domain), and share, that gain by the excess. The
-        share counts what is gained, so a network that is worse everywhere has none. Only where the
-        interval of the excess lies below zero.
-    """
-    if losses.empty or "excess" not in losses or gains.empty:
-        return pd.DataFrame()
-    base = losses[(losses["who"] == BASE) & (losses["excess_high"] < 0)]
-    rows = base[["domain", "excess", "excess_low", "excess_high"]].merge(
-        gains[gains["intervention"].isin(REMEDIES)].rename(columns={"intervention": "training"})[
-            ["domain", "training", "estimate", "low", "high"]
-        ]
-    )
-    return rows.assign(share=-rows["estimate"] / rows["excess"])
-
-
-def find_mended(repairs: pd.DataFrame) -> list[str]:
-    """Domains where some training gains half of the loss or more, by an interval above zero."""
-    enough = repairs[(repairs["share"] >= HALF) & (repairs["low"] > 0)]
-    return list(dict.fromkeys(enough["domain"]))
-
-
-def keep_common(table: pd.DataFrame, sides: Mapping[str, list[str]]) -> pd.DataFrame:
-    """Without the pairs on which a seed of a side failed: what is averaged is over the same pairs."""
-    who = {method: side for side, methods in sides.items() for method in methods}
-    side = table["method"].map(who).fillna(table["method"])
-    failed = table["status"] != "ok"
-    place = [side, table["condition"], table["fixed"], table["moving"]]
-    return table[~failed.groupby(place).transform("any")]
-
-
-def keep_whole(run: Run) -> pd.DataFrame:
-    """Registrations of the methods that were tried on every planned pair of a domain.
-
-    Half of its pairs would say something else of a domain than all of them.
-    """
-    table = run.registrations
-    planned: dict[str, set[str]] = {}
-    for entry in run.entries:
-        planned.setdefault(entry.condition, set()).add(entry.task.pair.id)
-    pairs = (table["fixed"] + " " + table["moving"]).groupby([table["condition"], table["method"]])
-    tried = pairs.transform("nunique")
-    return table[tried == table["condition"].map({c: len(ids) for c, ids in planned.items()})]
+AFFINE = "affine"
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
@@ -178,10 +35,10 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     if "dice" not in table:  # nothing was run
         table = table.assign(dice=np.nan, status="")
     networks = list_networks(parameters)
-    sides = {GREEDY: [GREEDY], **_seeds_of(table, networks)}
+    sides = {GREEDY: [GREEDY], **find_seeds(table, networks)}
     n_failed = int((table["status"] != "ok").sum())
     table = keep_common(table, sides)
-    losses, gains = _find_losses(table, sides), _find_gains(table, sides)
+    losses, gains = find_losses(table, sides), find_gains(table, sides)
     repairs, dice = find_repairs(losses, gains), _mean_dice(table, sides)
     training, planned = _list_training(networks), {e.condition for e in run.entries}
     return Result(
@@ -311,9 +168,15 @@ def _open(
     run_ = set(base["domain"][base["excess"].notna()]) if len(base) else set()
     known = set(base["domain"][base["excess_high"].notna()]) if len(base) else set()
     unfinished = len(changes - run_)
+    lost = set(base["domain"][base["excess_high"] < 0]) if len(base) else set()
     if repairs.empty:
         if not run_:
             headline = "Not tested yet: no change of domain has been run whole."
+        elif lost:
+            headline = (
+                f"Trained on T1w alone, the network loses more than greedy on {len(lost)} of "
+                f"{count(len(known), 'change')} of domain; no other training was run there."
+            )
         elif not known:
             headline = (
                 "Too few pairs to tell whether a network loses more than an iterative method."
@@ -324,7 +187,7 @@ def _open(
                 f"beyond greedy's on {count(len(known), 'change')} of domain."
             )
         return Opening(headline, (f"**How sure.** {runs}", depends))
-    n, mended = repairs["domain"].nunique(), len(find_mended(repairs))
+    n, mended = len(lost), len(find_mended(repairs))
     half = "half or more of the loss beyond greedy's"
     if unfinished:
         headline = (
@@ -376,7 +239,7 @@ def _say_repairs(repairs: pd.DataFrame, losses: pd.DataFrame) -> str:
     if "excess" not in losses:
         return "Nothing can be said before the networks have been run."
     if repairs.empty:
-        return "No loss beyond greedy's shows, so there is none to repair."
+        return "There is no loss beyond greedy's, or no other training was run where there is one."
     return make_table(
         {
             "domain": domain,

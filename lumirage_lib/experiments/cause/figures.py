@@ -7,7 +7,8 @@ import pandas as pd
 
 from ...methods import colour_of
 from ..style import subplots
-from .analysis import GREEDY, name_side
+from .analysis import name_side
+from .effects import GREEDY
 from .networks import INTERVENTIONS
 
 MARKERS = dict(zip((GREEDY, *INTERVENTIONS), "DosP^v", strict=True))
