@@ -138,7 +138,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     begun = compare_rulers(run, parameters["margin"])
     drawn = begun[begun["word"] != ""]  # the first pairs of a run are no result
     return Result(
-        opening=_open(winners, ranks, values, say_turned(drawn), curve_text)
+        opening=_open(winners, ranks, values, say_turned(drawn), curve_text if len(curves) else "")
         if methods
         else NOTHING,
         design=f"{write_design(between)}, {len(methods)} methods.",
@@ -190,7 +190,7 @@ def _open(
         (
             f"**What.** {name_of(reference)} is first under {n - len(changed)} of {n} rulers. One method "
             f"changes its place by up to {spans.max():.0f}.",
-            f"**At equal smoothness.** {smooth}",
+            *([f"**At equal smoothness.** {smooth}"] if smooth else []),
             f"**How sure.** By the usual ruler the first is {show(gap, 4)} Dice ahead of the second; ranks "
             "hide how close that is.",
             "**What it depends on.** "
