@@ -96,6 +96,13 @@ pages.show(
 )
 
 # %% [markdown]
+# What each name stands for; where nothing else is said, both images are changed, and the rest is the
+# standard preprocessing.
+
+# %% tags=["remove-input"]
+pages.say(result.conditions_table)
+
+# %% [markdown]
 # ## What each perturbation costs
 
 # %% tags=["hide-input"]

@@ -178,9 +178,9 @@ def _deformation(
 
 @functools.lru_cache(maxsize=2)
 def _fine_deformation(
-    anatomy: Anatomy, variation: Variation, subject: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """exp(w) and exp(-w) on a grid of half their scale, in its voxels."""
+    anatomy: Anatomy, variation: Variation, subject: int, inverse: bool
+) -> np.ndarray:
+    """exp(w), or its inverse exp(-w), on a grid of half its scale, in its voxels."""
     rng = np.random.default_rng(
         [GENERATOR, variation.seed, subject, 2, round(variation.fine_mm * 1000)]
     )
@@ -192,7 +192,7 @@ def _fine_deformation(
         component[...] = scipy.ndimage.gaussian_filter(noise, sigma, mode="wrap")
         # White noise that was smoothed with sigma has derivatives of rms / (sqrt(2) sigma).
         component *= FINE_STRAIN * np.sqrt(2) * sigma / component.std()
-    return _exponential(velocity, FINE_SQUARINGS), _exponential(-velocity, FINE_SQUARINGS)
+    return _exponential(-velocity if inverse else velocity, FINE_SQUARINGS)
 
 
 def _fine_grid(anatomy: Anatomy, variation: Variation) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -219,7 +219,7 @@ def _follow_fine(
 ) -> np.ndarray:
     if not variation.fine_mm:
         return points_mm
-    field = _fine_deformation(anatomy, variation, int(scan.id))[inverse]
+    field = _fine_deformation(anatomy, variation, int(scan.id), inverse)
     affine, _ = _fine_grid(anatomy, variation)
     return _follow(field, affine, variation.fine_mm / 2 * anatomy.scale, points_mm, order=1)
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from ..cohorts import Cohort
+import numpy as np
+
+from ..cohorts import Cohort, Pair
 from ..files import hash_of, replacing
 
 Value = TypeVar("Value")
@@ -29,10 +31,17 @@ def recall(folder: Path, about: object, make: Callable[[], Value]) -> Value:
 
 
 def recalling(cohort: Cohort, folder: Path) -> Cohort:
-    """The same cohort; each of its volumes is read once for all processes that share the folder."""
+    """The same cohort; its volumes and true displacements are made once for all that share the folder."""
 
     def about(*what: str) -> list[str]:
         return [cohort.name, *what]
+
+    truth = cohort.true_displacement
+
+    def recall_truth(pair: Pair) -> np.ndarray:
+        assert truth is not None
+        prints = [cohort.fingerprint(scan) for scan in (pair.fixed, pair.moving)]
+        return recall(folder, about("true displacement", *prints), lambda: truth(pair))
 
     return replace(
         cohort,
@@ -44,4 +53,5 @@ def recalling(cohort: Cohort, folder: Path) -> Cohort:
             about(cohort.fingerprint(scan), label_set),
             lambda: cohort.load_labels(scan, label_set),
         ),
+        true_displacement=None if truth is None else recall_truth,
     )

@@ -231,6 +231,30 @@ def test_a_ruler_that_shifts_alike_for_all_changes_no_word():
     assert drawn.say_turned(table.iloc[:0]) == ""
 
 
+def test_two_words_with_an_undecided_step_between_them_are_no_turn():
+    rows = {
+        ("ruler", "seg-T1w"): ("loses, and it matters", -0.021, -0.011),
+        ("ruler", "seg-contrast"): ("loses, size open", -0.020, -0.008),
+        ("step", "seg-contrast"): ("undecided", -0.001, 0.004),
+    }
+    table = pd.DataFrame(
+        [
+            {
+                **dict.fromkeys(("change", "iterative"), 0.0),
+                **dict(zip(("word", "low", "high"), values, strict=True)),
+                **{"arm": "nichart at 1 mm", "condition": "FLAIR", "kind": kind, "labels": labels},
+                **{"n_pairs": 30, "n_subjects": 18, "n_failed": 0, "n_declared": 30},
+            }
+            for (kind, labels), values in rows.items()
+        ]
+    )
+    assert "by a step that is itself undecided" in drawn.say_drawn(table, DRAWN["drawn"])
+    assert "turn" not in drawn.say_turned(table)
+    assert "undecided, on real FLAIR" in drawn.say_turned(table)
+    clear = table.assign(low=table["low"].mask(table["kind"] == "step", 0.001))
+    assert "turn the verdict on real FLAIR" in drawn.say_turned(clear)
+
+
 def test_no_word_before_every_pair_has_every_label_map():
     run = make_drawn({"deep": -0.05, "iterative": -0.08}, missing=3)
     table = drawn.compare_rulers(run, 0.01)

@@ -20,6 +20,7 @@ from lumirage_lib.experiments.preprocessing.plan import (
     choose_conditions,
     plan_preprocessing,
 )
+from lumirage_lib.images.preprocess import PERTURBATIONS
 from lumirage_lib.methods import family_of
 
 METHODS = ["greedy", "clapirn", "clapirn+io"]
@@ -207,3 +208,21 @@ def test_names_are_checked_and_none_means_all():
     known, absent = split_methods(["greedy", "vfa-lumir"])
     assert known == ["greedy"]
     assert list(absent) == ["vfa-lumir"]
+
+
+def test_means_under_the_standard_are_of_pairs_that_every_method_has(run, result):
+    rows = run.registrations.drop_duplicates("key")
+    standard = rows[rows["condition"] == "standard"]
+    refined = standard[standard["method"] == "clapirn+io"]
+    shared = set(zip(refined["fixed"], refined["moving"], strict=True))
+    assert 0 < len(shared) < PARAMETERS["n_pairs"]
+    mine = standard[standard["method"] == "greedy"].set_index(["fixed", "moving"])["dice"]
+    lines = [line for line in result.summary_table.splitlines() if "greedy" in line]
+    assert f"({len(shared)} pairs that all have)" in result.summary_table
+    assert f"{mine.loc[list(shared)].mean():.3f}".lstrip("0") in lines[0]
+
+
+def test_every_condition_is_told_in_words(result):
+    for name in LOSSES:
+        assert f"| {name} " in result.conditions_table
+    assert all(p.about for p in PERTURBATIONS.values())

@@ -33,6 +33,7 @@ from lumirage_lib.runs.child import Outcome
 from lumirage_lib.runs.compute import compute, pending
 from lumirage_lib.runs.fields import read_field
 from lumirage_lib.runs.scoring import score
+from lumirage_lib.runs.scratch import recalling
 from lumirage_lib.runs.task import Task, plan
 from lumirage_lib.runs.work import align_pair
 
@@ -288,6 +289,19 @@ def test_structures_cover_every_rule_and_label_once(store):
     nearest = structures.query("label_set == 'manual' and rule == 'nearest'").set_index("label")
     assert nearest["hd95_mm"].drop(0).notna().all()
     assert measures["dice"] == pytest.approx(nearest["dice"].drop(0).mean())  # without background
+
+
+def test_a_true_displacement_is_made_once_for_all_children_of_a_pair(tmp_path):
+    cohort, made = get_cohort("tiny"), []
+    truth = np.zeros((3, 2, 2, 2), np.float32)
+    counting = dataclasses.replace(
+        cohort, true_displacement=lambda pair: made.append(pair) or truth
+    )
+    there, back = Pair(*cohort.scans[:2]), Pair(*cohort.scans[1::-1])
+    for pair in (there, there, back):
+        assert np.array_equal(recalling(counting, tmp_path).true_displacement(pair), truth)
+    assert made == [there, back]
+    assert recalling(cohort, tmp_path).true_displacement is None
 
 
 def test_true_error_is_measured_where_the_truth_is_known():

@@ -24,6 +24,9 @@ from ..sentences import make_table, show, show_interval
 RULERS = {ON_T1W: "a segmenter on T1w", ON_CONTRAST: "the segmenter on the contrast itself"}
 STEPS = ("coarser classes", "drawn by the segmenter, on T1w", "the ruler's domain shift")
 RULER, STEP = "ruler", "step"  # kinds of rows
+# What becomes of a verdict by labels that were drawn on the contrast instead of on T1w.
+SAME, TURNED = "leave the verdict", "turn the verdict"
+OPEN = "give another word, by a step that is itself undecided,"
 COLUMNS = ["arm", "condition", "reference", "kind", "name", "labels"]
 
 
@@ -126,6 +129,16 @@ def compare_rulers(run: Run, margin: float) -> pd.DataFrame:
     return pd.DataFrame(out, columns=None if out else [*COLUMNS, "method", *numbers, "word"])
 
 
+def _compare_words(by_labels: pd.DataFrame) -> str:
+    """What becomes of the verdict of one contrast by labels drawn on it instead of on T1w."""
+    words = by_labels[by_labels["kind"] == RULER]["word"]
+    if words[ON_CONTRAST] == words[ON_T1W]:
+        return SAME
+    # Two words may differ because one interval just holds a number that the other does not.
+    step = by_labels[by_labels["kind"] == STEP].loc[ON_CONTRAST]
+    return TURNED if step["low"] > 0 or step["high"] < 0 else OPEN
+
+
 def say_drawn(table: pd.DataFrame, planned: Mapping[str, int]) -> str:
     """What labels drawn on the contrast do to the verdict, a point a contrast."""
     if not planned:
@@ -140,11 +153,12 @@ def say_drawn(table: pd.DataFrame, planned: Mapping[str, int]) -> str:
             done, asked = int(shift["n_pairs"] + shift["n_failed"]), int(shift["n_declared"])
             lines.append(f"- **{place}**. Not finished: {done} of {count(asked, 'pair')}.")
             continue
-        verdict = (
-            f'the word stays "{words[ON_T1W]}"'
-            if words[ON_CONTRAST] == words[ON_T1W]
-            else f'the word turns from "{words[ON_T1W]}" to "{words[ON_CONTRAST]}"'
-        )
+        turn = f'from "{words[ON_T1W]}" to "{words[ON_CONTRAST]}"'
+        verdict = {
+            SAME: f'the word stays "{words[ON_T1W]}"',
+            TURNED: f"the word turns {turn}",
+            OPEN: f"the word goes {turn}, by a step that is itself undecided",
+        }[_compare_words(by)]
         lines.append(
             f"- **{place}**. Labels drawn on {condition} instead of T1w move networks against iterative "
             f"methods by {show_interval(shift['change'], shift['low'], shift['high'])} Dice: {verdict} "
@@ -162,13 +176,13 @@ def say_drawn(table: pd.DataFrame, planned: Mapping[str, int]) -> str:
 
 def say_turned(finished: pd.DataFrame) -> str:
     """Where labels drawn on the contrast itself turn the word; empty before any contrast is finished."""
-    by_segmenter = finished[(finished["kind"] == RULER) & finished["labels"].isin(RULERS)]
-    turned, same = list[str](), list[str]()
-    for (arm, condition), rows in by_segmenter.groupby(["arm", "condition"], sort=False):
-        places = turned if rows["word"].nunique() > 1 else same
-        places.append(name_plainly(name_claim(arm, condition)))
-    parts = {"turn the verdict": turned, "leave the verdict": same}
-    said = [f"{what} on {stats.join(places)}" for what, places in parts.items() if places]
+    places = dict[str, list[str]]()
+    for (arm, condition), rows in finished.groupby(["arm", "condition"], sort=False):
+        found = _compare_words(rows.set_index("labels"))
+        places.setdefault(found, []).append(name_plainly(name_claim(arm, condition)))
+    said = [
+        f"{what} on {stats.join(places[what])}" for what in (TURNED, OPEN, SAME) if what in places
+    ]
     return f"Labels drawn on the contrast itself {' and '.join(said)}." if said else ""
 
 

@@ -71,6 +71,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         verdicts=verdicts,
         verdict_text=list_verdicts(verdicts),
         networks_table=_networks_table(arms),
+        conditions_table=_conditions_table(table),
         drops=drops,
         heat_text=_heat_text(drops),
         gain_text=_gain_text(drops),  # what suits a method better than the standard
@@ -242,7 +243,7 @@ def _explored_table(explored: pd.DataFrame) -> str:
                 ),
                 "networks' own loss": show(-row["deep"]),
                 "iterative": show(-row["iterative"]),
-                "q": show(row["q"]),
+                "q (smallest false-discovery rate that calls it clear)": show(row["q"]),
                 "pairs": row["n_pairs"],
                 "failed": row["n_failed"],
             }
@@ -282,20 +283,33 @@ def _name(rows: pd.DataFrame) -> str:
 
 
 def _summary_table(table: pd.DataFrame, summary: pd.DataFrame) -> str:
-    standard = table[(table["condition"] == REFERENCE) & (table["status"] == "ok")]
-    dice = standard.drop_duplicates("key").groupby("method")["dice"].mean()
+    standard = table[(table["condition"] == REFERENCE) & table["method"].isin(summary["method"])]
+    standard = standard.drop_duplicates("key")
+    # Means of different pairs cannot be compared: only those that every method has.
+    dice = standard.pivot(index=["fixed", "moving"], columns="method", values="dice").dropna()
+    column = f"Dice, standard ({count(len(dice), 'pair')} that all have)"
     return make_table(
         {
             "method": name_of(row.method),
             "worst drop (simultaneous 95 %)": show_interval(row.worst, row.low, row.high),
             "worst with": row.worst_condition,
             "mean drop": show(row.mean),
-            "Dice, standard": show(dice.get(row.method, np.nan)),
+            column: show(dice[row.method].mean()),
             "perturbations": row.n_conditions,
             "pairs, at least": row.n_pairs,
             "failed": row.n_failed,
         }
         for row in summary.itertuples()
+    )
+
+
+def _conditions_table(table: pd.DataFrame) -> str:
+    """What the names stand for."""
+    tried = set(table["condition"])
+    return make_table(
+        {"condition": p.name, "kind": p.kind, "what is done": p.about}
+        for p in PERTURBATIONS.values()
+        if p.name in tried
     )
 
 

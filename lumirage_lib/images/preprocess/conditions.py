@@ -58,59 +58,161 @@ STANDARD = Preprocessing()
 
 @dataclass(frozen=True)
 class Perturbation:
-    """A condition: what it is called, of which kind it is, and all that is done to the images."""
+    """A condition: its name, its kind, what a reader is told of it, and all that is done to the images."""
 
     name: str
     kind: str
+    about: str
     preprocessing: Preprocessing
 
 
-def _after(kind: str, name: str, *steps: Step, **changes: Any) -> Perturbation:
+def _after(kind: str, name: str, about: str, *steps: Step, **changes: Any) -> Perturbation:
     """The standard preprocessing, changed, and then these steps."""
     base = replace(STANDARD, name=name, **changes)
-    return Perturbation(name, kind, replace(base, pair_steps=(*base.pair_steps, *steps)))
-
-
-def _cropped(name: str, margin_mm: float) -> Perturbation:
-    return _after("grid", name, pair_steps=(step("crop", margin_mm=margin_mm),))
+    return Perturbation(name, kind, about, replace(base, pair_steps=(*base.pair_steps, *steps)))
 
 
 def _list() -> list[Perturbation]:
-    turned = {
-        "LPS not told": "LPS",
-        "LIA not told": "LIA",
-        "axes permuted (ASR)": "ASR",
-        "left-right flipped": "LAS",
-        "upside down": "RAI",
-    }
+    moving = {"image": "moving"}
     return [
-        *(_after("orientation", name, step("turn", codes=c)) for name, c in turned.items()),
-        _cropped("tight crop", 0.0),
-        _cropped("big pad", 30.0),
-        _after("grid", "off centre by 20 mm", step("off_centre", shift_mm=20.0)),
-        _after("grid", "top cut off", step("cut_above", fraction=0.1)),
-        _after("grid", "spacing wrong by 20 %", step("mis_space", factor=1.2)),
+        *(
+            _after(
+                "orientation",
+                name,
+                f"{about}; the matrix goes on saying RAS",
+                step("turn", codes=codes),
+            )
+            for name, codes, about in (
+                (
+                    "LPS not told",
+                    "LPS",
+                    "axes to left, posterior, superior: half a turn about the long axis",
+                ),
+                (
+                    "LIA not told",
+                    "LIA",
+                    "axes to left, inferior, anterior, as FreeSurfer stores them",
+                ),
+                (
+                    "axes permuted (ASR)",
+                    "ASR",
+                    "axes to anterior, superior, right: a cyclic permutation",
+                ),
+                (
+                    "left-right flipped",
+                    "LAS",
+                    "first axis to the left, as radiologists store it: a mirror image",
+                ),
+                ("upside down", "RAI", "third axis downwards: a mirror image"),
+            )
+        ),
+        _after(
+            "grid",
+            "tight crop",
+            "no margin about the brains, instead of 4 mm",
+            pair_steps=(step("crop", margin_mm=0.0),),
+        ),
+        _after(
+            "grid",
+            "big pad",
+            "30 mm about the brains, instead of 4 mm",
+            pair_steps=(step("crop", margin_mm=30.0),),
+        ),
+        _after(
+            "grid",
+            "off centre by 20 mm",
+            "empty space on one side of each axis: both brains lie 20 mm from the middle",
+            step("off_centre", shift_mm=20.0),
+        ),
+        _after(
+            "grid",
+            "top cut off",
+            "the field of view misses the uppermost tenth of the moving brain",
+            step("cut_above", fraction=0.1),
+        ),
+        _after(
+            "grid",
+            "spacing wrong by 20 %",
+            "a header that says 1.2 times the voxel size along the third axis, in both images",
+            step("mis_space", factor=1.2),
+        ),
         # With room for what is pushed, so that nothing of the brain is lost.
         _after(
             "alignment",
             "moving shifted by 20 mm",
+            "the moving image pushed 20 mm along the second axis after the affine",
             step("push", shift_mm=20.0),
             pair_steps=(step("crop", margin_mm=24.0),),
         ),
-        _after("alignment", "no affine", alignment="centre"),
-        _after("intensity", "min-max", step("as_is"), image_steps=(step("minmax"),)),
-        _after("intensity", "percentiles 1-99", step("as_is"), image_steps=(step("percentile"),)),
-        _after("intensity", "z-score", step("zscore")),
-        _after("intensity", "histogram matched", step("match_histogram")),
-        _after("intensity", "gamma", step("gamma", exponent=0.5, image="moving")),
-        _after("intensity", "8 bit", step("quantise", levels=256)),
-        _after("quality", "strong bias field", step("shade", strength=0.3, seed=1)),
-        _after("quality", "noise", step("add_noise", sigma=0.1, seed=2)),
-        _after("quality", "smoothed", step("blur", fwhm_mm=3.0)),
-        _after("quality", "3 mm slices", step("thicken", slice_mm=3.0)),
-        _after("mask", "mask eroded", step("erode", depth_mm=3.0, image="moving")),
         _after(
-            "mask", "rim left", step("leave_rim", gap_mm=2.0, rim_mm=4.0, image="moving", seed=3)
+            "alignment",
+            "no affine",
+            "centres of mass put together, no affine registration",
+            alignment="centre",
+        ),
+        _after(
+            "intensity",
+            "min-max",
+            "scaled from minimum to maximum; what a network declares of its scale is left out",
+            step("as_is"),
+            image_steps=(step("minmax"),),
+        ),
+        _after(
+            "intensity",
+            "percentiles 1-99",
+            "clipped at percentiles 1 and 99 of the brain; what a network declares is left out",
+            step("as_is"),
+            image_steps=(step("percentile"),),
+        ),
+        _after("intensity", "z-score", "brain to mean 0 and standard deviation 1", step("zscore")),
+        _after(
+            "intensity",
+            "histogram matched",
+            "the moving brain is given the distribution of the fixed one",
+            step("match_histogram"),
+        ),
+        _after(
+            "intensity",
+            "gamma",
+            "square root of the moving image's intensities over their maximum",
+            step("gamma", exponent=0.5, **moving),
+        ),
+        _after("intensity", "8 bit", "rounded to 256 grey levels", step("quantise", levels=256)),
+        _after(
+            "quality",
+            "strong bias field",
+            "smooth multiplicative shading, standard deviation 0.3 of its logarithm, another per image",
+            step("shade", strength=0.3, seed=1),
+        ),
+        _after(
+            "quality",
+            "noise",
+            "Rician noise, a tenth of the brain's 99th percentile",
+            step("add_noise", sigma=0.1, seed=2),
+        ),
+        _after(
+            "quality",
+            "smoothed",
+            "Gaussian smoothing, 3 mm full width at half maximum",
+            step("blur", fwhm_mm=3.0),
+        ),
+        _after(
+            "quality",
+            "3 mm slices",
+            "means over slabs of 3 mm, brought back to the grid",
+            step("thicken", slice_mm=3.0),
+        ),
+        _after(
+            "mask",
+            "mask eroded",
+            "3 mm taken off the moving brain, as by a careless skull-strip",
+            step("erode", depth_mm=3.0, **moving),
+        ),
+        _after(
+            "mask",
+            "rim left",
+            "4 mm of textured noise about the moving brain, behind a gap of 2 mm",
+            step("leave_rim", gap_mm=2.0, rim_mm=4.0, seed=3, **moving),
         ),
     ]
 
