@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from designs import N_PRIMARY, find_designs, read_run
+from designs import N_PRIMARY, find_designs, name_design, read_run
 from scipy import stats
 
 from lumirage_lib.stats import match_pairs
@@ -32,6 +32,8 @@ Draw = dict[str, np.ndarray]
 def collect_residuals(table: pd.DataFrame) -> Draw:
     """Standardised effects of subjects and noise of pairs, of every two methods
     that share ten pairs."""
+    usual = table.groupby("method")["parameters"].agg(lambda p: p.value_counts().index[0])
+    table = table[table["parameters"] == table["method"].map(usual)]  # curves have others
     subjects, noise = [], []
     for (_, _), rows in table.groupby(["cohort", "condition"]):
         if rows.duplicated(["method", "fixed", "moving"]).any():
@@ -108,6 +110,7 @@ def run(n_studies: int = 4000, seed: int = 2026) -> pd.DataFrame:
                 rows.append(
                     {
                         "arm": arm,
+                        "design": name_design(pairs),
                         "pairs": design.n_pairs,
                         "subjects": design.n_subjects,
                         "residuals": kind,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from lumirage_lib.book.notebooks import resolve_parameters
+from lumirage_lib.experiments import plan_notebook
 
 RUN = Path(__file__).parents[1] / "results" / "open" / "registrations.parquet"
 N_PRIMARY = 7  # primary arms of the decision rules: the first of Holm's steps is this strict
@@ -28,6 +32,19 @@ def pairs_of(table: pd.DataFrame) -> np.ndarray:
     return rows[["fixed_subject", "moving_subject"]].to_numpy(str)
 
 
+def planned_pairs(notebook: str, arm: str) -> np.ndarray:
+    """Names of the subjects of every pair that an arm of the profile `open` plans."""
+    entries = plan_notebook(notebook, resolve_parameters(notebook, "open"))
+    pairs = dict.fromkeys(entry.task.pair for entry in entries if entry.arm == arm)
+    return np.array([(pair.fixed.subject, pair.moving.subject) for pair in pairs])
+
+
+def name_design(pairs: np.ndarray) -> str:
+    """Eight characters that tell designs of other pairs apart, whatever their order."""
+    held = sorted(" ".join(pair) for pair in pairs)
+    return hashlib.sha256("\n".join(held).encode()).hexdigest()[:8]
+
+
 def all_ordered(n: int) -> np.ndarray:
     names = [f"s{k}" for k in range(n)]
     return np.array([(a, b) for a in names for b in names if a != b])
@@ -36,7 +53,6 @@ def all_ordered(n: int) -> np.ndarray:
 def find_designs(table: pd.DataFrame) -> dict[str, np.ndarray]:
     """Every design in use: arm -> pairs."""
     oasis = table[(table["cohort"] == "oasis") & (table["condition"] == "standard")]
-    ring = np.array([(f"s{k}", f"s{(k + 1) % 12}") for k in range(12)])
     few = table[(table["cohort"] == "oasis") & (table["condition"] == "z-score")]
     nichart = pairs_of(table[table["cohort"] == "nichart"])
     return {
@@ -46,7 +62,7 @@ def find_designs(table: pd.DataFrame) -> dict[str, np.ndarray]:
         "FLAIR, last 16 pairs": nichart[14:],
         "real5": all_ordered(5),
         "perturbations, exploratory": pairs_of(few),
-        "0.6 mm": ring,
+        "0.6 mm": planned_pairs("04_resolution", "0.6 mm"),
         "openms-clinical": all_ordered(4),
         "macaque": pairs_of(table[table["cohort"] == "macaque"]),
     }

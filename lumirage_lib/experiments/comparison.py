@@ -196,7 +196,8 @@ def list_verdicts(verdicts: Mapping[str, stats.Verdict]) -> str:
 
     The first line of a page says that, once.
     """
-    if {v.verdict for v in verdicts.values()} == {stats.NOT_DECIDABLE}:
+    few = [v.verdict == stats.NOT_DECIDABLE and not v.by_failures for v in verdicts.values()]
+    if few and all(few):
         return ""
     lines = []
     for name, verdict in verdicts.items():

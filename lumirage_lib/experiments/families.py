@@ -169,6 +169,7 @@ PLAIN = {
 PLAIN_ARMS = {
     "oasis": "T1w",
     "template": "generated brains",
+    "0.6 mm": "generated brains at 0.6 mm",
     "volumetry": "volumes by labels",
     "unchanged": "scans of one brain",
     "FLAIR (nichart)": "real FLAIR",

@@ -12,6 +12,7 @@ from .sentences import show
 
 NETWORKS, ITERATIVE = "networks", "iterative methods"
 NO_CLAIM = "a description: no claim is judged here"
+FAILED = "failed"  # the kind of a verdict that failures leave nothing for
 # What a kind of verdict is said to be, of a level, of a change against a reference, of one side alone.
 _CLAUSES = {
     "loses": (
@@ -41,6 +42,7 @@ _CLAUSES = {
         "{n} individuals {where} are too few for a verdict",
         "{n} individuals {where} are too few for a verdict",
     ),
+    FAILED: ("too many registrations failed {where} for a verdict",) * 3,
     stats.NOT_TESTED: (
         "networks and iterative methods were not compared {where}",
         "networks and iterative methods were not compared {where}",
@@ -87,6 +89,8 @@ class Opening:
 
 def find_kind(verdict: stats.Verdict) -> str:
     """Which of the sentences fits a verdict."""
+    if verdict.by_failures:
+        return FAILED
     if verdict.verdict in _CLAUSES:
         return verdict.verdict
     return next(k for k in _CLAUSES if verdict.word.startswith(k))
@@ -145,6 +149,9 @@ def say_certainty(verdicts: Sequence[stats.Verdict]) -> str:
         if verdicts and all(v.verdict == stats.NOT_TESTED for v in verdicts):
             return f"**How sure.** Nothing was compared: {verdicts[0].reason}."
         lacking = sum(v.verdict == stats.INCOMPLETE for v in verdicts)
+        failed = [v.reason for v in verdicts if v.by_failures]
+        if failed and not lacking:
+            return f"**How sure.** Not judged: {'; '.join(failed)}."
         return (
             f"**How sure.** No interval yet: {count(lacking, 'comparison')} without all registrations, and a "
             "part of them could mislead."

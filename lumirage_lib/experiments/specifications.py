@@ -121,11 +121,13 @@ def measure_factors(choices: pd.DataFrame) -> pd.Series:
     by the declared families and what can be made of them.
     """
     dice = take_dice(choices)
+    sides = {"the network": "first", "the iterative method": "second"}
+    if not dice["second"].map(len).any():  # a claim about one side: that is the iterative one
+        sides = {"the iterative method": "first"}
     single = (dice["first"].map(len) == 1) & (dice["second"].map(len) <= 1)
     usual, declared = dice[single & dice["usual"]], dice[dice["declared"]]
     columns: dict[str, tuple[pd.DataFrame, str]] = {
-        "the network": (usual, "first"),
-        "the iterative method": (usual, "second"),
+        **{name: (usual, column) for name, column in sides.items()},
         **{f"the {column}": (declared, column) for column in FACTORS},
     }
     spans = {}

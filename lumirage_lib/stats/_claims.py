@@ -24,6 +24,7 @@ import pandas as pd
 
 from ..errors import InputError
 from . import _sentences
+from ._design import count_subjects
 from ._intervals import Interval, compute_interval
 from ._pairs import (
     Matched,
@@ -132,6 +133,8 @@ class Verdict:
         Label sets that give the same word.
     reason : str
         Why there is no verdict.
+    by_failures : bool
+        Whether all was tried, and too little is left because registrations failed.
     """
 
     claim: Claim
@@ -145,6 +148,7 @@ class Verdict:
     p_adjusted: float = float("nan")
     labels: tuple[str, ...] = ()
     reason: str = ""
+    by_failures: bool = False
 
     @property
     def estimate(self) -> float:
@@ -246,7 +250,8 @@ def decide(claim: Claim, table: pd.DataFrame) -> Verdict:
     -------
     Verdict
         "incomplete" while a method of a family was not tried on a pair; "not decidable here" with
-        fewer than five subjects. Both show their estimate and, from three subjects on, an interval.
+        fewer than five subjects, or where all was tried and no pair is left. Both show their estimate,
+        if there is one, and, from three subjects on, an interval.
 
     Raises
     ------
@@ -255,19 +260,26 @@ def decide(claim: Claim, table: pd.DataFrame) -> Verdict:
     """
     matched = match_claim(claim, table)
     level = 1 - claim.alpha
+    tried = matched.n_pairs + matched.n_failed
     if not matched.n_pairs:
-        nothing = _nothing(level, matched.n_failed)
+        nothing, all_failed = _nothing(level, matched.n_failed), not matched.n_missing
+        if all_failed and tried >= max(claim.n_pairs or 0, 1):
+            reason = _say_failed(claim, table, tried)
+            return Verdict(claim, NOT_DECIDABLE, "", nothing, reason=reason, by_failures=True)
         reason = "no pair was completed by all that is compared"
         return Verdict(claim, INCOMPLETE, "", nothing, n_missing=matched.n_missing, reason=reason)
     interval = compute_interval(matched, level=level)
     word, verdict = _read(claim, interval)
-    reason = ""
-    tried = matched.n_pairs + matched.n_failed
+    reason, by_failures = "", False
     if matched.n_missing or tried < (claim.n_pairs or 0):
         word, verdict, reason = "", INCOMPLETE, _lack(claim, table, tried + matched.n_missing)
     elif matched.n_subjects < LEAST_SUBJECTS:
         word, verdict = "", NOT_DECIDABLE
         reason = say_few(matched.n_subjects)
+        rows = _rows_of(claim, table)
+        n_asked = count_subjects(rows["fixed_subject"], rows["moving_subject"])
+        if by_failures := n_asked >= LEAST_SUBJECTS:
+            reason = f"{_say_failed(claim, table, tried)}, which leaves {reason}"
     elif np.isnan(interval.low):
         reason = "the pairs do not differ, so nothing tells the error"
     return Verdict(
@@ -280,6 +292,7 @@ def decide(claim: Claim, table: pd.DataFrame) -> Verdict:
         matched.n_missing,
         interval.compute_p() if word else np.nan,
         reason=reason,
+        by_failures=by_failures,
     )
 
 
@@ -293,15 +306,39 @@ def _nothing(level: float, n_failed: int = 0) -> Interval:
     return Interval(nan, nan, nan, level, nan, nan, 0, 0, n_failed)
 
 
+def _methods_of(claim: Claim, table: pd.DataFrame) -> list[str]:
+    methods = choose_methods(table, claim.first)
+    return methods + (choose_methods(table, claim.second) if claim.second else [])
+
+
+def _conditions_of(claim: Claim) -> list[str]:
+    conditions = [c for c in (claim.condition, claim.reference) if c is not None]
+    return [n for c in conditions for n in ([c] if isinstance(c, str) else c)]
+
+
+def _rows_of(claim: Claim, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the methods and conditions that are compared."""
+    names = _conditions_of(claim)
+    rows = table[table["condition"].isin(names)] if names else table
+    return rows[rows["method"].isin(_methods_of(claim, table))]
+
+
+def _say_failed(claim: Claim, table: pd.DataFrame, n_pairs: int) -> str:
+    """ "FireANTs greedy failed on 12 of 12 pairs"."""
+    rows = _rows_of(claim, table)
+    lost = rows[rows["status"] != "ok"].drop_duplicates(["method", "fixed", "moving"])
+    parts = [
+        f"{_sentences.name_group(method)} failed on {n} of {_sentences.count(n_pairs, 'pair')}"
+        for method, n in lost["method"].value_counts(sort=False).items()
+    ]
+    return _sentences.join(parts) if parts else "no pair could be measured"
+
+
 def _lack(claim: Claim, table: pd.DataFrame, n_pairs: int) -> str:
     """Who was not run on how many pairs."""
-    methods = choose_methods(table, claim.first)
-    methods += choose_methods(table, claim.second) if claim.second else []
-    conditions = [c for c in (claim.condition, claim.reference) if c is not None]
-    names = [n for c in conditions for n in ([c] if isinstance(c, str) else c)]
-    rows = table[table["condition"].isin(names)] if names else table
+    methods, names = _methods_of(claim, table), _conditions_of(claim)
     wanted = max(n_pairs, claim.n_pairs or 0) * max(len(names), 1)
-    have = rows[rows["method"].isin(methods)].groupby("method").size()
+    have = _rows_of(claim, table).groupby("method").size()
     short = {m: wanted - int(have.get(m, 0)) for m in methods}
     parts = [f"{_sentences.name_group(m)} {n} of {wanted}" for m, n in short.items() if n > 0]
     if 0 < len(parts) <= 2:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse.csgraph import connected_components
 
 from ._design import Design
 
@@ -39,7 +40,8 @@ class Estimator:
     fewest, most : float
         Limits of the degrees of freedom: half of, and all of, n - 1 for n subjects or pairs,
         whichever are fewer. The lower one keeps an estimate of a few noisy components from widening
-        an interval without end.
+        an interval without end. Where a design falls into parts that share no subject it is no more
+        than the number of these: in circles of three, half of n - 1 covers too little.
     """
 
     structures: Floats
@@ -119,10 +121,12 @@ def make_estimator(design: Design) -> Estimator:
     expected = np.einsum("kpq,lqp->kl", weighted, structures, optimize=True)
     solution = np.linalg.pinv(expected, rcond=1e-8, hermitian=True)
     most = max(min(design.n_subjects, pairs) - 1.0, 1.0)
+    parts, _ = connected_components(sum(structures) > 0, directed=False)
+    fewest = min(most / 2, parts) if parts > 1 else most / 2
     return Estimator(
         np.array(structures),
         np.tensordot(solution, weighted, 1),
         np.array([s.sum() for s in structures]) / pairs**2,
-        max(most / 2, 1.0),
+        max(fewest, 1.0),
         most,
     )

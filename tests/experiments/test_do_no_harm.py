@@ -79,10 +79,76 @@ def test_slope_and_intercept_are_those_put_in(result):
         assert row.n_subjects == 3
     # What is added everywhere is the intercept, and no part of what was seen.
     assert "share: iterative methods 0.70, networks 0.40." in result.opening.headline
-    # Of a loss of 8 %: 0.7 x 8 - 1 and 0.4 x 8 - 3.
-    assert "loss of 8 % of the hippocampus" in result.opening.text
-    assert "iterative methods 4.6 %, networks 0.2 %" in result.opening.text
+    # Of a loss of 8 %: 0.7 x 8 - 1 and 0.4 x 8 - 3; what is added is growth.
+    assert "loss of 8 % of the hippocampus (3 subjects)" in result.opening.text
+    assert "iterative methods 4.6, networks 0.2" in result.opening.text
+    assert "without any loss: iterative methods −1.0, networks −3.0" in result.opening.text
     assert "−4.6 %" in result.atrophy_table
+
+
+def test_methods_are_compared_on_the_subjects_that_all_have(run, result):
+    """One network was run on the subject whose change is hardest to see, the others on all three."""
+    rows, mine = run.registrations, run.registrations["arm"] == ATROPHY
+    hard = rows.loc[mine, "fixed_subject"].iloc[0]
+    weak = run.structures["key"].isin(rows.loc[mine & rows["fixed_subject"].eq(hard), "key"])
+    less = 1 + (run.structures["j_mean"] - 1) / 4
+    structures = run.structures.assign(j_mean=run.structures["j_mean"].mask(weak, less))
+    kept = ~mine | rows["method"].ne("clapirn") | rows["fixed_subject"].eq(hard)
+    half = analysis.analyse(
+        replace(run, registrations=rows[kept], structures=structures), PARAMETERS
+    )
+    assert set(half.changes["fixed_subject"]) == {hard}
+    seen = half.lines.set_index("method")["slope"]
+    assert seen["greedy"] == pytest.approx(SEEN["greedy"] / 4)
+    assert seen["clapirn"] == pytest.approx(SEEN["clapirn"] / 4)
+    assert "(1 subject)" in half.atrophy_text
+
+
+def test_either_structure_and_every_dose_has_its_cell(run):
+    changes = pd.DataFrame(
+        [
+            {"structure": s, "dose": d, "method": "greedy", "family": "iterative"}
+            | {
+                "fixed_subject": who,
+                "true": analysis.SIGN[s] * d,
+                "change": analysis.SIGN[s] * d / 2,
+            }
+            for s in ("hippocampus", "ventricle")
+            for d in (0.0, 0.04, 0.08)
+            for who in "abc"
+            if (s, d) != ("ventricle", 0.08)
+        ]
+    )
+    none = pd.Series(dtype=object)
+    table = analysis._atrophy_table(changes, volumes.fit_doses(changes), none)
+    assert "nan" not in table
+    head = table.splitlines()[0]
+    assert head.index("no change") < head.index("true 4 %") < head.index("true 8 %")
+    said = analysis._atrophy_text(changes, volumes.fit_doses(changes), none)
+    assert "loss of 8 % of the hippocampus" in said
+    assert "growth of 4 % of the ventricle" in said
+
+
+def test_failures_under_a_known_change_are_said(run):
+    rows, mine = run.registrations, run.registrations["arm"] == ATROPHY
+    lost = mine & rows["method"].eq("clapirn")
+    some = replace(
+        run,
+        registrations=rows.assign(status=np.where(lost, "failed", "ok")),
+        structures=run.structures[~run.structures["key"].isin(rows.loc[lost, "key"])],
+    )
+    found = analysis.analyse(some, PARAMETERS)
+    assert "conditional LapIRN failed on 9 of 9 registrations" in found.atrophy_text
+    assert "iterative methods 0.70" in found.opening.headline
+    gone = replace(
+        run,
+        registrations=rows.assign(status=np.where(mine, "failed", "ok")),
+        structures=run.structures[~run.structures["key"].isin(rows.loc[mine, "key"])],
+    )
+    assert (
+        "Every registration of a known loss failed"
+        in analysis.analyse(gone, PARAMETERS).opening.headline
+    )
 
 
 def test_what_is_found_elsewhere_is_invented(result):

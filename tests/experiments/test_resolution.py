@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -125,14 +126,75 @@ def test_verdict_is_the_mean_gain_of_the_declared_iterative_methods():
 )
 def test_verdict_needs_the_whole_family_and_says_equality(gains, leave_out, said):
     run = make_run(gains, leave_out)
-    (verdict,) = analysis.decide(run, 0.01).values()
-    assert verdict.verdict == said
     result = analysis.analyse(run, OPEN)
-    assert verdict.sentence in result.verdict_text
+    (verdict,) = result.verdicts.values()
+    assert verdict.verdict == said
+    assert (verdict.reason if said == "incomplete" else verdict.sentence) in result.verdict_text
     assert "GB" in result.opening.headline
     if leave_out and said == "incomplete":  # the first pairs of an arm are no result
         assert "not run yet: FireANTs greedy at 0.6 mm" in verdict.sentence
         assert "generated brains" not in next(p for p in result.opening.points if "What.**" in p)
+
+
+def test_words_are_read_at_the_level_of_the_scoreboard():
+    (verdict,) = analysis.analyse(make_run(), OPEN).verdicts.values()
+    assert verdict.level == pytest.approx(1 - 0.05 / 7)
+
+
+def test_a_method_that_always_fails_is_no_unfinished_run():
+    run = make_run()
+    rows = run.registrations
+    lost = rows["method"].eq("fireants-greedy") & rows["condition"].eq("0.6 mm")
+    rows = rows.assign(status=np.where(lost, "out-of-memory", "ok"), dice=rows["dice"].mask(lost))
+    run = replace(run, registrations=rows)
+    result = analysis.analyse(run, OPEN)
+    (verdict,) = result.verdicts.values()
+    assert verdict.verdict == "not decidable here"
+    assert "FireANTs greedy failed on 12 of 12 pairs" in result.verdict_text
+    assert "Too many registrations failed when going" in result.opening.points[0]
+    assert "FireANTs greedy completed none of 12 pairs" in result.gain_text
+    assert "| FireANTs greedy " in result.gain_table
+    for draw in (
+        figures.plot_levels(result.levels),
+        figures.plot_gain_by_scale(result.gain, 1, 0.6),
+    ):
+        assert draw.axes
+
+
+def test_people_that_failures_leave_are_not_called_too_few_from_the_start():
+    run = make_run()
+    rows = run.registrations
+    kept = list(dict.fromkeys(rows["fixed"]))[:2]
+    lost = rows["condition"].eq("0.6 mm") & ~rows["fixed"].isin(kept)
+    rows = rows.assign(status=np.where(lost, "failed", "ok"), dice=rows["dice"].mask(lost))
+    (verdict,) = analysis.analyse(replace(run, registrations=rows), OPEN).verdicts.values()
+    assert verdict.verdict == "not decidable here"
+    assert "greedy failed on 10 of 12 pairs" in verdict.reason
+    assert f"leaves {verdict.n_subjects} subjects of at least 5" in verdict.reason
+
+
+def test_first_pairs_of_the_arm_are_nowhere_told():
+    run = make_run()
+    rows = run.registrations
+    half = rows[rows["fixed"].isin(list(dict.fromkeys(rows["fixed"]))[:6])]
+    coarse = half.assign(arm="template", dose=0.0)
+    result = analysis.analyse(replace(run, registrations=pd.concat([half, coarse])), OPEN)
+    assert result.verdict_text.startswith(
+        "- **generated brains at 0.6 mm** (confirmatory). Not finished"
+    )
+    assert "interval" not in result.verdict_text
+    assert ARM not in set(result.levels["arm"]) | set(result.gain["arm"])
+    assert "down to 1.5 mm" not in result.gain_text
+
+
+def test_levels_compare_the_same_pairs():
+    rows = make_run({}, noise=0).registrations
+    few = list(dict.fromkeys(rows["fixed"]))[:3]
+    rows = rows[rows["fixed"].isin(few) | rows["condition"].eq("0.6 mm")]
+    levels = analysis.summarise_levels(analysis.add_working_mm(rows))
+    mine = levels[levels["method"] == "greedy"].set_index("working_mm")
+    assert mine["n_pairs"].tolist() == [3, 3]
+    assert mine.loc[0.6, "mean"] == pytest.approx(mine.loc[1.0, "mean"], abs=1e-12)
 
 
 def test_no_verdict_without_the_arm():
@@ -279,9 +341,10 @@ def test_what_was_run_is_said(registrations):
     assert "Registered at 0.6 mm on this page: conditional LapIRN (as given) on 3 pairs." in said
     assert "For that network at least, failing to run at 0.6 mm is no law." in said
     failed = memory.say_ran(None, fine.assign(status="out-of-memory"))
-    assert (
-        failed == f"Tried there and failed: conditional LapIRN (as given) (out-of-memory). {none}"
-    )
+    who = "conditional LapIRN (as given) on 10 of 10 pairs (out-of-memory)"
+    assert failed == f"Tried there and failed: {who}. {none}"
+    once = fine.assign(status=["ok", *["out-of-memory"] * (len(fine) - 1)])
+    assert "is no law" not in memory.say_ran(None, once)  # who mostly fails shows the contrary
     resampled = fine.assign(method="clapirn")  # to the voxels of its training
     assert memory.say_ran(None, resampled) == none
 

@@ -145,8 +145,13 @@ def test_failed_registration_is_counted_and_does_not_make_a_family_incomplete():
     assert (result.verdict, result.n_pairs, result.n_failed) == ("supported", 29, 1)
     table["status"] = "timeout"
     nothing = decide(SAME, table)
-    assert (nothing.verdict, nothing.n_pairs, nothing.n_failed) == (INCOMPLETE, 0, 30)
-    assert nothing.sentence == (
+    # All was tried: nothing will come any more.
+    assert (nothing.verdict, nothing.n_pairs, nothing.n_failed) == (NOT_DECIDABLE, 0, 30)
+    assert nothing.by_failures
+    assert "failed on 30 of 30 pairs" in nothing.reason
+    waiting = decide(replace(SAME, n_pairs=40), table)
+    assert (waiting.verdict, waiting.by_failures) == (INCOMPLETE, False)
+    assert waiting.sentence == (
         "Incomplete: On T1w brains, no pair was completed by all that is compared."
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lumirage_lib.stats._crossed import make_estimator
 from lumirage_lib.stats._design import make_design
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
@@ -47,10 +48,19 @@ def test_published_table_keeps_rule_6(coverage):
     assert judged["least coverage"].min() >= 0.93
     assert not coverage.summarise(table)["remark"].eq("TOO LITTLE").any()
     designs = coverage.find_designs(coverage.read_run())
-    sizes = table.groupby("arm")[["pairs", "subjects"]].first()
-    assert set(sizes.index) == set(designs)
-    for arm, pairs in designs.items():
-        assert tuple(sizes.loc[arm]) == (len(pairs), len(np.unique(pairs)))
+    simulated = table.groupby("arm")[["design", "pairs", "subjects"]].first()
+    assert set(simulated.index) == set(designs)
+    for arm, pairs in designs.items():  # the very pairs: as many others may cover otherwise
+        size = (len(pairs), len(np.unique(pairs)))
+        assert tuple(simulated.loc[arm]) == (coverage.name_design(pairs), *size)
+
+
+def test_a_design_in_parts_has_no_more_degrees_of_freedom_at_least_than_parts():
+    circles = [(a + k, b + k) for k in range(0, 12, 3) for a, b in ((0, 1), (1, 2), (2, 0))]
+    ring = [(k, (k + 1) % 12) for k in range(12)]
+    assert make_estimator(make_design(*np.array(circles).astype(str).T)).fewest == 4
+    assert make_estimator(make_design(*np.array(ring).astype(str).T)).fewest == 5.5
+    assert make_estimator(make_design(["a", "b", "c"], ["atlas"] * 3)).fewest == 1
 
 
 def test_markdown_quotes_the_table(coverage, tmp_path):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from ... import stats
 from ...cohorts.atrophy import STRUCTURES, find_reached
 from ...methods import name_of, order_of
 from ...metrics import compute_inverse_consistency
@@ -42,17 +43,18 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     """
     rows = join_structures(run)
     names = _find_names(run)
-    changes, elsewhere = measure_atrophy(rows, names, parameters["cohort"])
+    followed, elsewhere = measure_atrophy(rows, names, parameters["cohort"])
+    changes, failed = keep_shared(followed), count_failed(run.registrations)
     lines, invented = fit_doses(changes), measure_invented(rows, run.registrations)
     couples = measure_couples(run, parameters["profile"])
     volumes = summarise_volumes(name_structures(rows[rows["arm"] == VOLUMES], names))
-    atrophy_text = _atrophy_text(changes, lines)
+    atrophy_text = _atrophy_text(changes, lines, failed)
     invented_text = _invented_text(invented)
-    tables = {"atrophy": changes, "lines": lines, "elsewhere": elsewhere, "invented": invented}
+    tables = {"atrophy": followed, "lines": lines, "elsewhere": elsewhere, "invented": invented}
     tables |= {"couples": couples, "volumes": volumes}
     return Result(
         opening=Opening(
-            _headline(changes, lines, invented),
+            _headline(changes, lines, invented, failed),
             (
                 f"**What.** {atrophy_text} {invented_text}".strip(),
                 f"**How sure.** Registered: {write_designs(run.registrations)}",
@@ -64,7 +66,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         changes=changes,
         lines=lines,
         atrophy_text=f"{atrophy_text} {_elsewhere_text(elsewhere)}".strip(),
-        atrophy_table=_atrophy_table(changes, lines),
+        atrophy_table=_atrophy_table(changes, lines, failed),
         invented=invented,
         invented_text=invented_text,
         invented_table=_invented_table(invented),
@@ -142,6 +144,29 @@ def measure_atrophy(
     return changes, elsewhere.rename(columns={"condition": "structure"})
 
 
+def keep_shared(changes: pd.DataFrame) -> pd.DataFrame:
+    """Of each structure the subjects whose every dose every method has, of the methods that have any.
+
+    Means over other subjects would compare the subjects.
+    """
+    done = changes.dropna(subset="change")
+    kept = [
+        mine[
+            mine.groupby("fixed_subject")["change"].transform("size")
+            == mine["method"].nunique() * mine["dose"].nunique()
+        ]
+        for _, mine in done.groupby("structure", sort=False)
+    ]
+    return pd.concat(kept) if kept else changes.iloc[:0]
+
+
+def count_failed(registrations: pd.DataFrame) -> pd.Series:
+    """Method -> how many registrations of a known change failed, and how many were tried."""
+    mine = registrations[registrations["arm"] == ATROPHY].drop_duplicates("key")
+    lost = mine["status"].ne("ok").groupby(mine["method"])
+    return pd.Series({m: (int(v.sum()), len(v)) for m, v in lost}, dtype=object)
+
+
 def measure_invented(rows: pd.DataFrame, registrations: pd.DataFrame) -> pd.DataFrame:
     """What is found between two scans of one brain, and between a scan and itself.
 
@@ -211,21 +236,40 @@ def _by_family(values: pd.Series) -> str:
     return ", ".join(f"{words[f]} {_percent(means[f])}" for f in words if f in means.index)
 
 
-def _atrophy_text(changes: pd.DataFrame, lines: pd.DataFrame) -> str:
+def _atrophy_text(changes: pd.DataFrame, lines: pd.DataFrame, failed: pd.Series) -> str:
+    """What is seen of a change and what is found without one, structure by structure; who failed."""
+    lost = [
+        f"{name_of(method)} failed on {n} of {stats.count(n_tried, 'registration')}"
+        for method, (n, n_tried) in failed.items()
+        if n
+    ]
+    tail = f" {stats.join(lost)}." if lost else ""
     seen = changes.dropna(subset="change")
     seen = seen[(seen["dose"] > 0) & (seen["family"] != "baseline")]
     if seen.empty:
-        return "No known atrophy was registered, so whether change is seen stays open."
-    dose = seen["dose"].max()
-    structure = seen["structure"].iloc[0]
-    mine = seen[(seen["dose"] == dose) & (seen["structure"] == structure)]
-    found = (mine["change"] * SIGN[structure]).groupby(mine["family"]).mean()
-    found.index.name = "family"
-    verb = "loss" if SIGN[structure] < 0 else "growth"
-    return f"Of a {verb} of {_percent(dose, 0)} of the {structure}, found on average: {_by_family(found)}."
+        state = "is finished" if len(failed) else "was registered"
+        return f"No known atrophy {state}, so whether change is seen stays open.{tail}"
+    parts = []
+    for structure, mine in seen.groupby("structure", sort=False):
+        dose = mine["dose"].max()
+        verb = "loss" if SIGN[structure] < 0 else "growth"
+        found = mine[mine["dose"] == dose].groupby("method")["change"].mean() * SIGN[structure]
+        people = stats.count(mine["fixed_subject"].nunique(), "subject")
+        said = (
+            f"Of a {verb} of {_percent(dose, 0)} of the {structure} ({people}), found on average, in %: "
+            f"{describe_families(100 * found, 1)}"
+        )
+        line = lines[(lines["structure"] == structure) & (lines["family"] != "baseline")]
+        if len(line):
+            without = 100 * line.set_index("method")["intercept"] * SIGN[structure]
+            said += f"; of it without any {verb}: {describe_families(without, 1)}"
+        parts.append(said)
+    return ". ".join(parts) + "." + tail
 
 
-def _headline(changes: pd.DataFrame, lines: pd.DataFrame, invented: pd.DataFrame) -> str:
+def _headline(
+    changes: pd.DataFrame, lines: pd.DataFrame, invented: pd.DataFrame, failed: pd.Series
+) -> str:
     """What is followed of a known change; where none was registered, what is found where nothing changed."""
     share = _find_share(changes, lines)
     if share.empty:
@@ -233,7 +277,10 @@ def _headline(changes: pd.DataFrame, lines: pd.DataFrame, invented: pd.DataFrame
         found = (
             f"Where nothing changed, log Jacobians still spread (SD: {spread}). " if spread else ""
         )
-        return f"{found}No known loss was registered yet."
+        if len(failed) and all(lost == tried for lost, tried in failed):
+            return f"{found}Every registration of a known loss failed."
+        state = "is finished" if len(failed) else "was registered"
+        return f"{found}No known loss {state} yet."
     return f"Of a known change of volume, fields show this share: {describe_families(share, 2)}."
 
 
@@ -257,27 +304,30 @@ def _elsewhere_text(elsewhere: pd.DataFrame) -> str:
     worst = elsewhere.loc[elsewhere["invented"].idxmax()]
     return (
         "In structures that the change does not reach, the largest invented change (root mean square over "
-        f"structures) is {_percent(worst['invented'])}, by {name_of(worst['method'])} at a dose of "
-        f"{_percent(worst['dose'], 0)}."
+        f"structures) is {_percent(worst['invented'])}, by {name_of(worst['method'])} where "
+        f"{_percent(worst['dose'], 0)} of the {worst['structure']} changed."
     )
 
 
-def _atrophy_table(changes: pd.DataFrame, lines: pd.DataFrame) -> str:
+def _atrophy_table(changes: pd.DataFrame, lines: pd.DataFrame, failed: pd.Series) -> str:
     if changes.empty:
         return ""
-    means = changes.groupby(["structure", "method", "true"])["change"].mean().unstack("true")
+    means = changes.groupby(["structure", "method", "dose"])["change"].mean().unstack("dose")
     fitted = lines.set_index(["structure", "method"])
     rows = []
     for structure in dict.fromkeys(changes["structure"]):
         for method in order_of(changes.loc[changes["structure"] == structure, "method"]):
             row = {"structure": structure, "method": name_of(method)}
-            for true, value in means.loc[(structure, method)].dropna().items():
-                row[f"true {_percent(true, 0, sign=True)}"] = _percent(value, sign=True)
+            for dose, value in means.loc[(structure, method)].items():
+                title = f"true {_percent(dose, 0)}" if dose else "no change"
+                row[title] = "–" if pd.isna(value) else _percent(value, sign=True)
+            row["slope (95 %)"] = row["intercept"] = "–"
             if (structure, method) in fitted.index:
                 line = fitted.loc[(structure, method)]
                 bounds = (line[f"slope{b}"] for b in ("", "_low", "_high"))
                 row["slope (95 %)"] = show_interval(*bounds, digits=2)
                 row["intercept"] = _percent(line["intercept"], sign=True)
+            row["failed"] = failed.get(method, (0, 0))[0]
             rows.append(row)
     return make_table(rows)
 

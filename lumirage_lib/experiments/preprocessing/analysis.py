@@ -10,6 +10,7 @@ from ...images.preprocess import PERTURBATIONS, STANDARD
 from ...methods import name_of, order_of
 from ...stats import count, join
 from ..comparison import (
+    adjust,
     compare_networks,
     judge,
     list_verdicts,
@@ -61,7 +62,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     if "dice" not in table:  # nothing done yet, or all of it failed
         table = table.assign(dice=np.nan)
     arms = split_arms(run)
-    verdicts = _decide(arms, parameters["margin"])
+    verdicts = {v.claim.id: v for v in adjust(list(_decide(arms, parameters["margin"]).values()))}
     drops = measure_drops(table)
     explored = explore(*arms[EXPLORED], [str(v.claim.condition) for v in verdicts.values()])
     summary = stats.summarise_drops(drops) if len(drops) else pd.DataFrame(columns=SUMMARY)
@@ -93,7 +94,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
 
 
 def _decide(arms: Mapping, margin: float) -> dict[str, stats.Verdict]:
-    """Each primary condition alone, by the families declared for the arm; unadjusted."""
+    """Each primary condition by the families declared for the arm, before any adjustment."""
     if PRIMARY not in arms:
         return {}
     rows, families = arms[PRIMARY]

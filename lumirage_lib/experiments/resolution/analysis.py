@@ -9,10 +9,10 @@ import pandas as pd
 
 from ... import stats
 from ...methods import name_of, order_of
-from ..comparison import split_arms
+from ..comparison import adjust, list_verdicts, split_arms
 from ..experiment import Result
 from ..families import ARMS, choose_families, name_claim
-from ..opening import Opening, say_together
+from ..opening import Opening, say_certainty, say_together
 from ..run import Run
 from ..sentences import (
     describe_families,
@@ -31,7 +31,12 @@ from .plan import PRIMARY, PRIMARY_MM, TEMPLATE
 FINE, USUAL = f"{memory.FINE_MM:g} mm", "1 mm"
 CLAIM = f"iterative methods gain from {USUAL} to {FINE}"
 MEASURES = ("dice", "true_error_mm")
-NAMES = {"oasis": "real T1w", "template": "generated", "0.6 mm": "generated, down to 1.5 mm"}
+NAMES = {
+    "oasis": "real T1w",
+    "template": "generated",
+    "0.6 mm": "generated, down to 1.5 mm",
+    "fine 3 mm": "generated, down to 3 mm",
+}
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
@@ -46,11 +51,13 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     asked = [m for part in ("fine", "template", "oasis") for m in parameters[f"{part}_methods"]]
     wall, budgets = memory.read_wall(), parameters["budgets_gb"]
     pairs = add_working_mm(run.registrations)
-    levels, gain = summarise_levels(pairs), compute_gain(pairs)
-    verdicts = decide(run, parameters["margin"])
+    verdicts = {v.claim.id: v for v in adjust(list(decide(run, parameters["margin"]).values()))}
+    finished = _leave_out_begun(pairs, verdicts)
+    levels, gain = summarise_levels(finished), compute_gain(finished)
     fit_text, gain_text = memory.say_fit(wall, budgets), _gain_text(gain)
     ran_text = memory.say_ran(wall, pairs)
-    decided = " ".join(v.sentence for v in verdicts.values())
+    judged = [v for v in verdicts.values() if v.verdict != stats.INCOMPLETE]
+    sure = say_certainty(judged) if judged else "**How sure.**"
     tables = {"gain": gain, "levels": levels}
     tables["pairs"] = pairs.drop(columns=["hardware", "reason"], errors="ignore")
     return Result(
@@ -58,7 +65,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
             memory.say_wall(wall, budgets),
             (
                 f"**What.** {_say_gain(verdicts, gain)}",
-                f"**How sure.** {memory.say_card(wall)} {memory.say_error(wall, short=True)}",
+                f"{sure} {memory.say_card(wall)} {memory.say_error(wall, short=True)}",
                 f"**What it depends on.** The form of computing. {fit_text}",
             ),
             tuple(verdicts.values()),
@@ -80,8 +87,9 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         gain_table=_gain_table(gain),
         verdicts=verdicts,
         specify=lambda: specify_arms(run, verdicts.values(), split_arms(run)),
-        verdict_text=decided
-        or f"This run has no arm of generated brains that differ down to "
+        verdict_text=list_verdicts(verdicts)
+        if verdicts
+        else f"This run has no arm of generated brains that differ down to "
         f"{PRIMARY_MM:g} mm: no verdict.",
         limits=_limits(run),
         tables=tables if wall is None else {"memory": wall, **tables},
@@ -96,6 +104,12 @@ def add_working_mm(registrations: pd.DataFrame) -> pd.DataFrame:
     working = registrations["condition"].str.removesuffix(" mm").astype(float)
     absent = {m: np.nan for m in MEASURES if m not in registrations}
     return registrations.assign(working_mm=working, **absent)
+
+
+def _leave_out_begun(pairs: pd.DataFrame, verdicts: Mapping[str, stats.Verdict]) -> pd.DataFrame:
+    """Without the arm that is judged while it is not finished: its first pairs are no result."""
+    begun = any(v.verdict == stats.INCOMPLETE for v in verdicts.values())
+    return pairs[pairs["arm"] != PRIMARY] if begun else pairs
 
 
 def decide(run: Run, margin: float) -> dict[str, stats.Verdict]:
@@ -139,6 +153,9 @@ def decide(run: Run, margin: float) -> dict[str, stats.Verdict]:
 def summarise_levels(pairs: pd.DataFrame) -> pd.DataFrame:
     """Mean and range over pairs, of each measure, by arm, method and working voxel size.
 
+    Of a method only the pairs that it completed at every size at which it completed any: means of
+    different pairs cannot be compared.
+
     Returns
     -------
     DataFrame
@@ -146,6 +163,11 @@ def summarise_levels(pairs: pd.DataFrame) -> pd.DataFrame:
         n_failed. A measure that an arm does not have gives no rows.
     """
     keys = ["arm", "method", "working_mm"]
+    done = pairs[pairs["status"] == "ok"]
+    wanted = done.groupby(["arm", "method"])["working_mm"].transform("nunique")
+    each = ["arm", "method", "fixed", "moving"]
+    whole = done.groupby(each)["working_mm"].transform("nunique") == wanted
+    pairs = pd.concat([done[whole], pairs[pairs["status"] != "ok"]])
     long = pairs.melt([*keys, "status"], list(MEASURES), "measure", "value")
     long = long[(long["status"] != "ok") | long["value"].notna()]
     groups = long.groupby([*keys, "measure"])
@@ -164,7 +186,7 @@ def compute_gain(pairs: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         arm, dose, method, from_mm, to_mm, gain, low, high (95 % over subjects; NaN with fewer than
-        three), n_pairs, n_subjects, n_failed.
+        three), n_pairs, n_subjects, n_failed. The gain is NaN where no registration was completed.
     """
     out = []
     for (arm, method), rows in pairs.groupby(["arm", "method"], sort=False):
@@ -173,10 +195,12 @@ def compute_gain(pairs: pd.DataFrame) -> pd.DataFrame:
             matched = stats.match_conditions(
                 rows, method, condition=f"{fine:g} mm", reference=f"{coarse:g} mm"
             )
+            row = {"arm": arm, "dose": rows["dose"].iloc[0], "method": method}
+            row |= {"from_mm": coarse, "to_mm": fine, "n_pairs": 0, "n_subjects": 0}
             if matched.n_pairs:
-                found = stats.compute_interval(matched)
-                row = {"arm": arm, "dose": rows["dose"].iloc[0], "method": method}
-                out.append(row | {"from_mm": coarse, "to_mm": fine} | stats.as_row(found, "gain"))
+                out.append(row | stats.as_row(stats.compute_interval(matched), "gain"))
+            elif matched.n_failed:
+                out.append(row | {"n_failed": matched.n_failed})
     columns = ["arm", "dose", "method", "from_mm", "to_mm", "gain", "low", "high"]
     return pd.DataFrame(out, columns=[*columns, "n_pairs", "n_subjects", "n_failed"])
 
@@ -187,8 +211,9 @@ def compute_gain(pairs: pd.DataFrame) -> pd.DataFrame:
 def _say_gain(verdicts: Mapping[str, stats.Verdict], gain: pd.DataFrame) -> str:
     decided = [v for v in verdicts.values() if v.verdict != stats.INCOMPLETE]
     if decided:
-        return say_together({f"from {USUAL} to {FINE}": decided[0]}, "when going")
-    return _gain_text(gain[gain["arm"] != PRIMARY])  # its first pairs are no result
+        place = f"from {USUAL} to {FINE} on generated brains"
+        return say_together({place: decided[0]}, "when going")
+    return _gain_text(gain)
 
 
 def _gain_text(gain: pd.DataFrame) -> str:
@@ -196,6 +221,15 @@ def _gain_text(gain: pd.DataFrame) -> str:
     if gain.empty:
         return "No pair was registered at two resolutions, so no gain can be said."
     last = gain.loc[gain.groupby(["arm", "method"], sort=False)["to_mm"].idxmin()]
+    lost = last[last["n_pairs"] == 0]
+    failed = "".join(
+        f" {name_of(r.method)} completed none of {stats.count(r.n_failed, 'pair')} on "
+        f"{NAMES.get(r.arm, r.arm)} at {r.to_mm:g} mm."
+        for r in lost.itertuples()
+    )
+    last = last[last["n_pairs"] > 0]
+    if last.empty:
+        return failed.strip()
     if (last["n_pairs"] > 1).any():
         last = last[last["n_pairs"] > 1]  # one pair says nothing of the next
     parts = [
@@ -203,7 +237,7 @@ def _gain_text(gain: pd.DataFrame) -> str:
         + describe_families(rows.set_index("method")["gain"])
         for (arm, start, end), rows in last.groupby(["arm", "from_mm", "to_mm"], sort=False)
     ]
-    return f"The last step to smaller voxels changes Dice: {'; '.join(parts)}."
+    return f"The last step to smaller voxels changes Dice: {'; '.join(parts)}.{failed}"
 
 
 def _gain_table(gain: pd.DataFrame) -> str:
@@ -245,7 +279,8 @@ def _design(pairs: pd.DataFrame, parameters: Mapping) -> str:
     parts = []
     for arm, rows in pairs.groupby("arm", sort=False):
         native_mm = parameters["template_mm"] if rows["cohort"].iloc[0] == TEMPLATE else 1.0
-        parts.append(f"{arm}: {write_design(rows)}, labels at {native_mm:g} mm")
+        said = f"{write_design(rows)}, labels at {native_mm:g} mm"
+        parts.append(f"{NAMES.get(arm, arm)}: {said}")
     return "; ".join(parts) + "." if parts else "No pairs, no subjects."
 
 

@@ -301,10 +301,15 @@ def say_ran(wall: pd.DataFrame | None, pairs: pd.DataFrame) -> str:
     tried, fine = _select_tried(wall), select_fine(pairs)
     done = tried.dropna(subset="measured_mb")
     registered = fine[fine["status"] == "ok"]
-    names = {*map(label, done["network"]), *map(name_of, registered["method"])}
+    mostly = fine.assign(ok=fine["status"] == "ok").groupby("method")["ok"].mean()
+    names = {*map(label, done["network"]), *map(name_of, mostly.index[mostly > 0.5])}
     parts = [_say_inferences(done), _say_registered(registered)]
     failed = [f"{label(r.network)} {r.form} ({r.status})" for r in _failed(tried).itertuples()]
-    failed += [f"{name_of(r.method)} ({r.status})" for r in _failed(fine).itertuples()]
+    n_tried = fine["method"].value_counts()
+    failed += [
+        f"{name_of(method)} on {len(rows)} of {count(n_tried[method], 'pair')} ({rows['status'].iloc[0]})"
+        for method, rows in _failed(fine).groupby("method")
+    ]
     if failed:
         parts.append(f"Tried there and failed: {join(dict.fromkeys(failed))}.")
     if names:

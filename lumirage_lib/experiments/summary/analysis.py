@@ -205,7 +205,7 @@ def say_answer(rows: Sequence[tuple[Statement, Sequence[stats.Verdict]]]) -> tup
     open_ones = (
         f"No answer yet on {stats.join(waiting)}: these runs are not finished." if waiting else ""
     )
-    untested = [f"{s.short}, {s.untested}" for s, _ in rows if s.untested]
+    untested = [s.untested for s, _ in rows if s.untested]
     not_tested = f"Not tested: {stats.join(untested)}." if untested else ""
     return tuple(t for t in (*said, aside, _say_memory(), open_ones, not_tested) if t)
 
@@ -223,10 +223,11 @@ def _say_memory() -> str:
 def _count_verdicts(words: Mapping[str, str]) -> str:
     """How many claims have which verdict; one whose arms differ is counted apart."""
     of = [
-        "answered in gigabytes" if "gigabytes" in w
+        "in gigabytes" if "gigabytes" in w
         else "different by arm" if ";" in w
         else "a loss" if w.startswith("loses")
         else "a gain" if w.startswith("gains")
+        else "no loss" if w.startswith("no loss")
         else w.replace(stats.INCOMPLETE, "not finished")
         for w in words.values()
     ]  # fmt: skip
@@ -266,7 +267,7 @@ def _write_cards(
                 notes,
                 {
                     f"Chapter {chapter[:2]}": f"{chapter}_{profile}.html" if chapter else "",
-                    _say_share(own): f"{CHOICES}_{profile}.html" if mine else "",
+                    _say_share(own, mine): f"{CHOICES}_{profile}.html" if mine else "",
                 },
             )
         )
@@ -277,12 +278,13 @@ def _chip(word: str) -> str:
     return f'<span class="lm-chip lm-open">◆ <b>{word}</b></span>'
 
 
-def _say_share(own: pd.DataFrame) -> str:
+def _say_share(own: pd.DataFrame, verdicts: Sequence[stats.Verdict]) -> str:
     """What stands on the way to the page of all choices."""
     if own.empty:
         return "Other choices"
     shares = _share_directions(own)
-    words = {"loses": "networks lose in", "gains": "gain in", "neither": "neither in"}
+    who = "networks" if any(v.claim.second for v in verdicts) else "iterative methods"
+    words = {"loses": f"{who} lose in", "gains": "gain in", "neither": "neither in"}
     said = ", ".join(f"{word} {100 * shares[w]:.0f} %" for w, word in words.items())
     return f"{len(own)} other choices of methods and rulers: {said}"
 

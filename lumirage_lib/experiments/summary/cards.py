@@ -42,6 +42,7 @@ def draw_interval(verdict: Verdict, name: str, reach: float) -> str:
     if verdict.verdict == INCOMPLETE or not np.isfinite(verdict.estimate):
         known = {NOT_DECIDABLE: "too few individuals", NOT_TESTED: "not compared"}
         why = known.get(verdict.verdict, "registrations not finished")
+        why = "too many registrations failed" if verdict.by_failures else why
         return write_line(f"{name}: {why}")
 
     def at(value: float) -> float:
@@ -50,6 +51,7 @@ def draw_interval(verdict: Verdict, name: str, reach: float) -> str:
     low, high = (v if np.isfinite(v) else verdict.estimate for v in (verdict.low, verdict.high))
     numbers = show_interval(verdict.estimate, verdict.low, verdict.high)
     margin = at(verdict.claim.margin) - at(-verdict.claim.margin)
+    who = "networks" if verdict.claim.second else f"at {verdict.claim.condition}"
     said = f"{name}: {numbers} Dice, {verdict.n_pairs} pairs of {verdict.n_subjects} subjects"
     return (
         write_line(said)
@@ -59,6 +61,6 @@ def draw_interval(verdict: Verdict, name: str, reach: float) -> str:
         f'<line x1="{at(0):.1f}" x2="{at(0):.1f}" y1="0" y2="18" class="lm-zero"/>'
         f'<line x1="{at(low):.1f}" x2="{at(high):.1f}" y1="9" y2="9" class="lm-line"/>'
         f'<circle cx="{at(verdict.estimate):.1f}" cy="9" r="4" class="lm-dot"/>'
-        f'<text x="0" y="28">← networks worse</text>'
+        f'<text x="0" y="28">← {who} worse</text>'
         f'<text x="{WIDTH}" y="28" text-anchor="end">better →</text></svg>'
     )

@@ -100,6 +100,8 @@ def _say_claim(claim: str, choices: pd.DataFrame, verdict: stats.Verdict | None)
     if dice.empty:
         if verdict is None:
             return "This run has no such comparison."
+        if verdict.by_failures:
+            return f"No verdict: {verdict.reason}."
         reason = f" ({verdict.reason})" if verdict.reason else ""
         return f"Not finished{reason}. A part of the pairs could mislead, so nothing is drawn."
     said = [f"{say_specifications(dice)} {say_beside(claim)}".rstrip()]

@@ -10,6 +10,7 @@ from ..families import ARMS, name_claim, name_plainly
 from ..sentences import show
 from ..style import WIDTH, put_legend, subplots
 
+DIFFERENCE = "deep − iterative (0.6 mm: finer − coarser), Dice"
 # Okabe & Ito: distinguishable without colour vision; markers say the same.
 VERDICTS = {
     "supported": ("#0072B2", "o"),
@@ -45,7 +46,7 @@ def plot_verdicts(arms: pd.DataFrame):
         said.add(label)
     names = [f"{name_plainly(row.arm)}\n{row.verdict}" for row in table.itertuples()]
     axes.set_yticks(np.arange(len(table)), names, fontsize=8)
-    axes.set_xlabel("deep − iterative, Dice; grey: within the margin")
+    axes.set_xlabel(f"{DIFFERENCE}; grey: within the margin")
     put_legend(figure)
     return figure
 
@@ -72,7 +73,7 @@ def plot_choices(choices: pd.DataFrame, margin: float = 0.01):
         axes.scatter(mine.index, mine["estimate"], s=8, color="#0072B2", zorder=3)
         axes.set_title(name_plainly(claim), fontsize=9)
         axes.set_xticks([])
-    figure.supylabel("deep − iterative, Dice", fontsize=9)
+    figure.supylabel(DIFFERENCE, fontsize=9)
     figure.supxlabel("choices of methods, labels and rules, in order", fontsize=9)
     return figure
 

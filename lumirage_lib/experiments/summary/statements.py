@@ -22,7 +22,7 @@ class Statement:
     short : str
         What it is about, in two words.
     untested : str
-        Why nothing tests it.
+        What of it nothing here tests, and why.
     place : tuple of str
         Preposition and name of the place in a sentence, where the arms have no names of their own.
     """
@@ -92,7 +92,8 @@ STATEMENTS = (
         "not addressed in the abstract",
         (CHAPTER_OF_MEMORY,),
         short="what 0.6 mm gains",
-        place=("at", "0.6 mm"),
+        untested="individual brains at 0.6 mm",
+        place=("on", "generated brains at 0.6 mm"),
     ),
     Statement(
         "preprocessing",
@@ -111,6 +112,6 @@ STATEMENTS = (
         "“strong robustness to most domain shifts”",
         (),
         short="the network that won the challenge",
-        untested="whose weights are not public",
+        untested="the network that won the challenge, whose weights are not public",
     ),
 )
