@@ -96,8 +96,10 @@ pages.say(result.state)
 # Synthesised contrasts have the anatomy of a T1w scan: every voxel's fractions of cerebrospinal fluid,
 # grey and white matter, and the signal equation of the sequence with relaxation times at 3 T
 # {cite}`stanisz2005,peters2007,rooney2007,spijkerman2018,kwan1999`, a mild bias field and Rician noise.
-# Real contrasts are those of three patients {cite}`lesjak2018`, with labels fused from atlases
-# {cite}`wang2013`, and of older adults with FLAIR {cite}`bashyam2025`.
+# Real contrasts are those of older adults with FLAIR {cite}`bashyam2025`; of patients with multiple
+# sclerosis {cite}`lesjak2018`, beside a healthy person and one with a stroke; and of two people with T2*w.
+# But for the older adults' they have labels that were fused from atlases {cite}`wang2013`, brought there by
+# greedy and again by LapIRN.
 
 # %% [markdown]
 # ## Accuracy by contrast
@@ -138,7 +140,8 @@ if len(result.parts):
         figures.plot_parts(result.parts),
         f"fig-{here}-parts",
         "What each part of a change costs networks and iterative methods, mean over methods and pairs. "
-        f"{result.design} Bars to the left: accuracy is lost.",
+        f"{result.parts['n_pairs'].min()} to {result.parts['n_pairs'].max()} pairs. {result.design} Bars to "
+        "the left: accuracy is lost; to the right: gained; thick line: the sum.",
         f"Stacked bars by contrast and family. {result.parts_text}",
     )
 

@@ -23,6 +23,8 @@ from .run import Run
 from .sentences import make_table, name_some, show, show_interval
 
 ALL = "all networks"
+# Label set -> whose labels these are.
+LABELLERS = {"fused": "greedy", "fused-lapirn": "LapIRN", "seg-T1w": "a segmenter on T1w"}
 
 
 def split_arms(run: Run) -> dict[str, tuple[pd.DataFrame, Families]]:
@@ -57,16 +59,18 @@ def compare_networks(
     DataFrame
         One row a network and `ALL`: arm, condition, reference, method, n_pairs, n_subjects, n_failed,
         deep, iterative (means, or mean changes from the reference), change (deep minus iterative),
-        low, high (95 %, each alone). Methods that were not run are left out, as are comparisons on fewer
-        pairs than the arm declares; no rows where a side has none.
+        low, high (95 %, each alone). Networks that were not run are left out, and `ALL` with them, as are
+        comparisons on fewer pairs than the arm declares; no rows before all iterative methods were run.
     """
     needed = {condition} | ({reference} if reference else set())
     deep, iterative, others = (
         _find_present(rows, side, needed) for side in (families.deep, families.iterative, beside)
     )
     out = []
+    whole = [(ALL, deep)] if deep and deep == families.deep else []
     each = [(d, (d,)) for d in (*deep, *(m for m in others if m not in deep))]
-    for name, who in [(ALL, deep), *each] if deep and iterative else []:
+    known = iterative and iterative == families.iterative
+    for name, who in [*whole, *each] if deep and known else []:
         claim = stats.Claim(
             name, "", "loses", who, iterative, condition=condition, reference=reference
         )
@@ -177,7 +181,7 @@ def judge_by_labels(
         values = means.get(name, pd.Series(dtype=float))
         mine = rows[rows["key"].isin(values.index) | (rows["status"] != "ok")]
         mine = mine.assign(dice=mine["key"].map(values))
-        verdicts[name] = judge(arm, mine, families, condition, **claim)
+        verdicts[LABELLERS.get(name, name)] = judge(arm, mine, families, condition, **claim)
     return stats.agree_on_labels(verdicts)
 
 
@@ -202,7 +206,9 @@ def list_verdicts(verdicts: Mapping[str, stats.Verdict]) -> str:
     lines = []
     for name, verdict in verdicts.items():
         arm = ARMS.get(name.split(": ")[0])
-        counts = arm is not None and (is_primary(name) or arm.status == "confirmatory")
+        counts = arm is not None and (
+            is_primary(name) or arm.status == "confirmatory" or bool(arm.fresh)
+        )
         kind = arm.status if arm is not None and counts else "exploratory"
         kind = "confirmatory" if name.endswith(FRESH) else kind
         unfinished = verdict.verdict == stats.INCOMPLETE  # its first pairs are no result

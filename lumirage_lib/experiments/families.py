@@ -50,6 +50,9 @@ class Arm:
         Labels that must give the same word, where registration made the first; none: its own decide.
     drew_labels : tuple of str
         Methods whose registrations of atlases made the first labels: their scores are hatched.
+    n_scored, scored_in, fresh : int, str, str
+        How many first pairs of it, or which other arm's pairs of it, had been scored when the rules were
+        written, and what the others are called; these are judged apart, too.
     beside : str
         What else differs between the two sides or between condition and reference, so that its
         verdict is none of the contrast, size or step alone.
@@ -64,6 +67,9 @@ class Arm:
     status: str = "re-analysis"
     label_sets: tuple[str, ...] = ()
     drew_labels: tuple[str, ...] = ()
+    n_scored: int = 0
+    scored_in: str = ""
+    fresh: str = ""
     beside: str = ""
 
 
@@ -74,6 +80,10 @@ ALL = Families(
 )
 CORE = Families(("lapirn-disp", "clapirn"), ("greedy", "fireants-greedy"))
 FIRST = Families(("clapirn", "vfa"), ("greedy",))
+ONE_EACH = Families(("clapirn",), ("greedy",))  # of what is run there, those at the arm's voxels
+# How the claim on the pairs of an arm ends that nobody here had scored when the rules were written: at this
+# voxel size (at 2 mm version 1 had), or at all.
+FRESH = ("not scored at 1 mm before", "not scored before")
 # The only networks that no test scan can have leaked into; beside the primary ones.
 LEAK_FREE = ("lkunet", "vfa")
 
@@ -88,6 +98,8 @@ ARMS = {  # in the order of the runs
             {"FLAIR": THICK, THICK: T1W},
             ("FLAIR",),
             30,
+            n_scored=14,
+            fresh=FRESH[0],
         ),
         Arm(
             "preprocessing",
@@ -104,9 +116,10 @@ ARMS = {  # in the order of the runs
             CORE,
             {"T2w": T1W, "FLAIR": T1W},
             n_pairs=20,
-            status="confirmatory",
             label_sets=("fused", "fused-lapirn", "seg-T1w"),
             drew_labels=("greedy",),
+            scored_in="openms",
+            fresh=FRESH[1],
         ),
         Arm(
             "synthesised",
@@ -143,11 +156,25 @@ ARMS = {  # in the order of the runs
             beside="conditional LapIRN worked at 1 mm, greedy and VFA at 2 mm, and FLAIR was scanned in "
             "thicker slices than T1w",
         ),
+        # Too few people for a verdict: shown once all pairs were tried.
+        Arm(
+            "openms-clinical",
+            "real FLAIR of 4 patients in thick slices",
+            ONE_EACH,
+            {"FLAIR": T1W},
+            n_pairs=12,
+            drew_labels=("greedy",),
+        ),
+        Arm(
+            "ls",
+            "real T2*w of 2 people",
+            ONE_EACH,
+            {"T2*w": T1W},
+            n_pairs=2,
+            drew_labels=("greedy",),
+        ),
     )
 }
-# How the claim on the pairs of an arm ends that nobody here had scored at this voxel size when the rules
-# were written; at 2 mm version 1 had.
-FRESH = "not scored at 1 mm before"
 N_PRIMARY = sum(len(arm.primary) for arm in ARMS.values())
 
 
@@ -191,7 +218,9 @@ def name_plainly(name: str) -> str:
     arm, _, condition = name.partition(": ")
     if not condition and arm not in PLAIN:
         return PLAIN_ARMS.get(arm, arm)
-    return PLAIN.get(arm, "{}").format(PLAIN_CONDITIONS.get(condition, condition) or "images")
+    condition, comma, rest = condition.partition(", ")
+    named = PLAIN.get(arm, "{}").format(PLAIN_CONDITIONS.get(condition, condition) or "images")
+    return named + comma + rest
 
 
 def is_primary(name: str) -> bool:

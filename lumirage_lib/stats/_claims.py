@@ -45,7 +45,7 @@ NO_LOSS = "no loss that matters"
 UNDECIDED = "undecided"
 SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
 NOT_DECIDABLE, NOT_TESTED, INCOMPLETE = "not decidable here", "not tested", "incomplete"
-LABELS_DECIDE = "undecided: labels decide"
+LABELS_DECIDE = _sentences.LABELS_DECIDE
 # What a claim says -> the words that support it, the words that contradict it.
 MEANING = {
     "loses": ({LOSES}, {EQUAL, NO_LOSS, GAINS, GAINS_OPEN}),
@@ -130,7 +130,7 @@ class Verdict:
     p_value, p_adjusted : float
         Two-sided, of "no difference"; NaN without an interval.
     labels : tuple of str
-        Label sets that give the same word.
+        Whose labels give the same word; where they do not, whose the numbers are.
     reason : str
         Why there is no verdict.
     by_failures : bool
@@ -408,15 +408,17 @@ def agree_on_labels(verdicts: Mapping[str, Verdict]) -> Verdict:
     Parameters
     ----------
     verdicts : mapping
-        Label set -> verdict of the same claim; the first is the one that is shown.
+        Whose labels ("greedy", "a segmenter on T1w") -> verdict of the same claim; the first is the one
+        that is shown.
     """
     first = next(iter(verdicts.values()))
     words = {name: v.word or v.verdict for name, v in verdicts.items()}
     if len(set(words.values())) == 1:
         return replace(first, labels=tuple(verdicts))
-    said = "; ".join(f"{name}: {word}" for name, word in words.items())
+    said = "; ".join(f"by {name}: {word}" for name, word in words.items())
     without = [v for v in verdicts.values() if not v.word]
-    return replace(without[0] if without else replace(first, verdict=LABELS_DECIDE), reason=said)
+    decide_it = replace(first, verdict=LABELS_DECIDE, labels=(next(iter(verdicts)),))
+    return replace(without[0] if without else decide_it, reason=said)
 
 
 def combine(verdicts: Sequence[Verdict]) -> str:

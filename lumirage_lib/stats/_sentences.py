@@ -26,6 +26,7 @@ MEASURES = {
     "true_error_mm": "displacement error in mm",
 }
 SINGULAR = {"baseline"}
+LABELS_DECIDE = "undecided: labels decide"
 
 
 def name_group(who: str | Sequence[str]) -> str:
@@ -155,8 +156,13 @@ def _numbers(v: Verdict) -> str:
 
 def write_sentence(v: Verdict) -> str:
     """The verdict as one sentence, ready for a page."""
+    if v.verdict == LABELS_DECIDE:  # the direction is that of one who drew labels
+        head = f"{_where(v.claim)}the word depends on who drew the labels ({v.reason})"
+        return f"{LABELS_DECIDE.capitalize()}: {head}. By {v.labels[0]}: {_numbers(v)}."
     head = _where(v.claim) + (_head(v) if v.word and not math.isnan(v.low) else v.reason)
     if v.word and v.reason and not math.isnan(v.low):
         head += f" ({v.reason})"
+    if len(v.labels) > 1:
+        head += f" (the same word by the labels of {join(v.labels)})"
     numbers = "" if math.isnan(v.estimate) else f" ({_numbers(v)})"
     return f"{v.verdict.capitalize()}: {head}{numbers}."

@@ -220,14 +220,14 @@ def test_a_ruler_that_shifts_with_the_image_turns_the_word_and_is_named():
     said = drawn.say_drawn(table, DRAWN["drawn"])
     assert 'the word turns from "loses, and it matters" to "' in said
     assert "30 pairs, 18 subjects" in said
-    assert drawn.say_turned(table).endswith("turn the verdict on real FLAIR.")
+    assert drawn.say_turned(table).endswith("turn the word on real FLAIR.")
 
 
 def test_a_ruler_that_shifts_alike_for_all_changes_no_word():
     table = drawn.compare_rulers(make_drawn({"deep": -0.08, "iterative": -0.08}), 0.01)
     assert 'stays "loses, and it matters"' in drawn.say_drawn(table, DRAWN["drawn"])
     assert table.query("kind == 'step'")["word"].eq("equal within the margin").all()
-    assert drawn.say_turned(table).endswith("leave the verdict on real FLAIR.")
+    assert drawn.say_turned(table).endswith("leave the word as it is on real FLAIR.")
     assert drawn.say_turned(table.iloc[:0]) == ""
 
 
@@ -252,7 +252,7 @@ def test_two_words_with_an_undecided_step_between_them_are_no_turn():
     assert "turn" not in drawn.say_turned(table)
     assert "undecided, on real FLAIR" in drawn.say_turned(table)
     clear = table.assign(low=table["low"].mask(table["kind"] == "step", 0.001))
-    assert "turn the verdict on real FLAIR" in drawn.say_turned(clear)
+    assert "turn the word on real FLAIR" in drawn.say_turned(clear)
 
 
 def test_no_word_before_every_pair_has_every_label_map():
@@ -265,6 +265,9 @@ def test_no_word_before_every_pair_has_every_label_map():
         run.registrations.iloc[:0], run.structures.iloc[:0], {}, {}, run.entries, run.store
     )
     empty = drawn.compare_rulers(nothing, 0.01)
+    both = drawn.say_drawn(empty, {**DRAWN["drawn"], "real5": 20})
+    for place in ("real FLAIR", "real T2w of 5 people", "real FLAIR of 5 people"):
+        assert f"**{place}**. Not finished: 0 of " in both
     assert "0 of 30 pairs" in drawn.say_drawn(empty, DRAWN["drawn"])
     assert drawn.say_drawn(empty, {}).startswith("This profile registers no contrast")
 

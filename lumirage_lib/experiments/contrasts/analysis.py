@@ -15,7 +15,6 @@ from ..comparison import (
     adjust,
     compare_networks,
     count_declared,
-    judge,
     judge_by_labels,
     list_verdicts,
     split_arms,
@@ -27,13 +26,14 @@ from ..families import (
     ARMS,
     FRESH,
     LEAK_FREE,
+    Arm,
     Families,
     is_primary,
     name_claim,
     name_plainly,
     say_beside,
 )
-from ..opening import Opening, say_certainty, say_together, show_range
+from ..opening import Opening, say_certainty, say_together
 from ..run import Run
 from ..sentences import (
     list_limits,
@@ -51,7 +51,6 @@ from .parts import CONTROLS, compare_scalings, say_parts, split_changes, tabulat
 from .plan import DOSES, SCALED
 
 BESIDE = (DOSES, SCALED)  # arms that no verdict is read from
-N_SCORED = 14  # first pairs of nichart that had been looked at when the rules were written
 
 
 def analyse(run: Run, parameters: Mapping) -> Result:
@@ -85,6 +84,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     matched = keep_matched(pd.concat(whole) if whole else table.iloc[:0])
     scaled = compare_scalings(table, sides)
     groups, parts = compare_groups(run, sides), split_changes(together[0], scaled)
+    decided = [name for name, v in adjusted.items() if v.word]
     doses = _average_doses(table)
     return Result(
         opening=_open(adjusted, together[0], doses),
@@ -103,7 +103,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         effects=together[1],
         effects_table=_tabulate_effects(together[1]),
         groups=groups,
-        groups_text=_say_groups(groups),
+        groups_text=_say_groups(groups, decided),
         doses=doses,
         doses_design=write_design(table[table["arm"] == DOSES]),
         doses_text=_say_doses(doses),
@@ -142,19 +142,28 @@ def _judge(
         "margin": margin,
     }
     found = [judge_by_labels(run, arm, rows, families, condition, reference=reference, **common)]
-    if (
-        declared
-        and declared.n_pairs
-        and declared.n_pairs > N_SCORED
-        and condition in declared.primary
-    ):
-        pairs = rows[["fixed", "moving"]].drop_duplicates().iloc[N_SCORED:]
-        common |= {"reference": reference, "n_pairs": declared.n_pairs - N_SCORED}
-        fresh = judge(arm, rows.merge(pairs), families, condition, **common)
+    pairs = find_fresh(run, declared) if declared and families == declared.families else []
+    if declared and len(pairs):
+        common |= {"reference": reference, "n_pairs": len(pairs)}
+        fresh = judge_by_labels(run, arm, rows.merge(pairs), families, condition, **common)
         if fresh.verdict not in (stats.INCOMPLETE, stats.NOT_TESTED) or fresh.n_pairs:
-            name = f"{fresh.claim.id}, the {count(len(pairs), 'pair')} {FRESH}"
+            name = f"{fresh.claim.id}, the {count(len(pairs), 'pair')} {declared.fresh}"
             found.append(replace(fresh, claim=replace(fresh.claim, id=name, n_pairs=None)))
     return found
+
+
+def find_fresh(run: Run, arm: Arm) -> pd.DataFrame:
+    """Pairs of an arm, fixed and moving, that nobody here had scored when the rules were written.
+
+    None of an arm of which all pairs had been scored, or none.
+    """
+    planned: dict[str, dict[tuple[str, str], None]] = {}
+    for entry in run.entries:
+        pair = entry.task.pair
+        planned.setdefault(entry.arm, {})[pair.fixed.id, pair.moving.id] = None
+    pairs = list(planned.get(arm.name, {}))[arm.n_scored :] if arm.fresh else []
+    known = planned.get(arm.scored_in, {})
+    return pd.DataFrame([p for p in pairs if p not in known], columns=["fixed", "moving"])
 
 
 def _measure(rows: pd.DataFrame, families: Families) -> pd.DataFrame:
@@ -167,7 +176,8 @@ def _measure(rows: pd.DataFrame, families: Families) -> pd.DataFrame:
         if not all(sides):
             continue
         matched = stats.match_pairs(mine, *sides)
-        if matched.n_pairs < max(2, count_declared(rows["arm"].iloc[0], families)):
+        tried = matched.n_pairs + matched.n_failed
+        if matched.n_pairs < 2 or tried < count_declared(rows["arm"].iloc[0], families):
             continue
         found = stats.compute_effect_sizes(matched)
         row = {"arm": rows["arm"].iloc[0], "condition": condition, "n_pairs": matched.n_pairs}
@@ -237,14 +247,17 @@ def _open(
     if not any(v.n_pairs for v in verdicts.values()):
         found = "Nothing was registered in two contrasts by both sides, so the question stays open."
         return Opening(found, (), tuple(verdicts.values()))
-    judges = [v for name, v in verdicts.items() if is_primary(name)] or list(verdicts.values())
+    judges = [v for name, v in verdicts.items() if is_primary(name)]
+    judges = judges or [v for name, v in verdicts.items() if not name.endswith(FRESH)]
     beside = [v for n, v in verdicts.items() if v not in judges and v.word and not say_beside(n)]
-    means = changes[changes["method"] == ALL].dropna(subset="low")
+    decided = {n for n, v in verdicts.items() if v.word}
+    names = [name_claim(*of) for of in zip(changes["arm"], changes["condition"], strict=True)]
+    means = changes[(changes["method"] == ALL) & pd.Series(names, changes.index).isin(decided)]
     what = (
-        f"Measured so far, networks lose {show_range(-means['deep'])} Dice from the reference to a new "
-        f"image, iterative methods {show_range(-means['iterative'])}."
+        f"From the reference to a new image Dice of networks changes by {_show_span(means['deep'])}, of "
+        f"iterative methods by {_show_span(means['iterative'])}."
         if len(means)
-        else "No pair was registered in two contrasts by both sides."
+        else "No comparison is finished yet."
     )
     named = {name_plainly(v.claim.id): v for v in judges}
     return Opening(
@@ -257,6 +270,11 @@ def _open(
         ),
         tuple(judges),
     )
+
+
+def _show_span(values: pd.Series) -> str:
+    """ "−0.050 to +0.004"."""
+    return " to ".join(dict.fromkeys(show(x, sign=True) for x in (values.min(), values.max())))
 
 
 def _say_dip(doses: pd.DataFrame) -> str:
@@ -289,15 +307,20 @@ def _tabulate_effects(effects: pd.DataFrame) -> str:
     )
 
 
-def _say_groups(groups: pd.DataFrame) -> str:
+def _say_groups(groups: pd.DataFrame, decided: Iterable[str]) -> str:
+    """The groups of structures that change most, of comparisons that were decided."""
     if groups.empty:
         return "Without a network and an iterative method there is nothing to compare."
+    names = [name_claim(*of) for of in zip(groups["arm"], groups["condition"], strict=True)]
+    groups = groups[pd.Series(names, groups.index).isin(list(decided))]
+    if groups.empty:
+        return "No comparison is finished yet."
     worst, best = (groups.loc[groups["change"].agg(f)] for f in ("idxmin", "idxmax"))
     return (
-        f"Networks lose most against iterative methods in {worst['group']} structures on "
+        f"Networks change most for the worse against iterative methods in {worst['group']} structures on "
         f"{name_plainly(name_claim(worst['arm'], worst['condition']))} "
-        f"({show(worst['change'], sign=True)}) and least in {best['group']} structures on "
-        f"{name_plainly(name_claim(best['arm'], best['condition']))} ({show(best['change'], sign=True)})."
+        f"({show(worst['change'], sign=True)} Dice), least, or for the better, in {best['group']} structures "
+        f"on {name_plainly(name_claim(best['arm'], best['condition']))} ({show(best['change'], sign=True)})."
     )
 
 

@@ -90,7 +90,9 @@ def plot_levels(levels: pd.DataFrame):
 
 
 def plot_parts(parts: pd.DataFrame):
-    """What each part of a change costs either family, stacked bar by bar; negative: accuracy is lost.
+    """What each part of a change costs either family, losses stacked to the left and gains to the right.
+
+    A thick line is the sum.
 
     Parameters
     ----------
@@ -110,22 +112,25 @@ def plot_parts(parts: pd.DataFrame):
     said = set()
     for y, name in enumerate(labels):
         for side, shift in (("deep", -0.2), ("iterative", 0.2)):
-            at = 0.0
+            ends = {True: 0.0, False: 0.0}  # gains to the right, losses to the left
             for row in parts[parts["where"] == name].to_dict("records"):
                 value = row[side]
                 axes.barh(
-                    y + shift, value, left=at, height=0.34,
+                    y + shift, value, left=ends[value > 0], height=0.34,
                     color=colours.get(row["part"], "#E69F00"), edgecolor="black", lw=0.5,
                     label=None if row["part"] in said else row["part"],
                 )  # fmt: skip
                 said.add(row["part"])
-                at += value
+                ends[value > 0] += value
+            total = sum(ends.values())
+            axes.plot([total] * 2, [y + shift - 0.19, y + shift + 0.19], color="black", lw=2.5)
             who = "networks" if side == "deep" else "iterative"
-            axes.text(0.001, y + shift, who, va="center", fontsize=8)
+            axes.text(ends[True] + 0.001, y + shift, who, va="center", fontsize=8)
     axes.axvline(0, color="black", lw=0.8)
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
-    axes.set_xlim(right=max(0.012, axes.get_xlim()[1]))
+    left, right = axes.get_xlim()
+    axes.set_xlim(right=right + 0.16 * (right - left))  # for the words
     axes.set_xlabel("change of mean Dice")
     put_legend(figure)
     return figure

@@ -69,14 +69,14 @@ def split_changes(changes: pd.DataFrame, scaled: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        arm, condition, part, deep, iterative (mean changes), change, low, high; a row for each part that
-        was run.
+        arm, condition, part, deep, iterative (mean changes), change, low, high, n_pairs; a row for each
+        part that was run.
     """
     rows = changes[changes["method"] == ALL] if len(changes) else changes
     out = []
     if len(rows):  # the first pairs of an arm would stand for all of it
         declared = [ARMS[arm].n_pairs or 0 if arm in ARMS else 0 for arm in rows["arm"]]
-        rows = rows[rows["n_pairs"] >= declared]
+        rows = rows[rows["n_pairs"] + rows["n_failed"] >= declared]
     for row in rows.to_dict("records"):
         if row["condition"] in CONTROLS:
             continue
@@ -85,17 +85,21 @@ def split_changes(changes: pd.DataFrame, scaled: pd.DataFrame) -> pd.DataFrame:
         if len(control):
             parts = {PARTS[f"to {row['reference']}"]: control.iloc[0].to_dict(), **parts}
         further = scaled[(scaled["condition"] == row["condition"]) & (scaled["method"] == ALL)]
-        if row["arm"] == SYNTHESISED and row["reference"] == CONTROL and len(further):
+        further = further.dropna(
+            subset=["deep", "iterative"]
+        )  # a method may have failed on all pairs
+        if row["arm"] == SYNTHESISED and row["reference"] == CONTROL and len(further) == 2:
             del parts[PARTS[CONTROL]]
             parts |= {r["part"]: r for r in further.to_dict("records")}
-        kept = ("deep", "iterative", "change", "low", "high")
+        kept = ("deep", "iterative", "change", "low", "high", "n_pairs")
         out += [
             {"arm": row["arm"], "condition": row["condition"], "part": part}
             | {k: found[k] for k in kept}
             for part, found in parts.items()
+            if found["n_pairs"]
         ]
     return pd.DataFrame(out, columns=["arm", "condition", "part", "deep", "iterative", "change",
-                                      "low", "high"])  # fmt: skip
+                                      "low", "high", "n_pairs"])  # fmt: skip
 
 
 def say_parts(parts: pd.DataFrame, verdicts: Mapping[str, stats.Verdict]) -> str:
@@ -109,7 +113,8 @@ def say_parts(parts: pd.DataFrame, verdicts: Mapping[str, stats.Verdict]) -> str
     together = parts.loc[parts["part"] == PARTS[CONTROL], ["arm", "condition"]]
     within = [name_plainly(name_claim(r.arm, r.condition)) for r in together.itertuples()]
     said = [
-        f"The scaling of intensities is within the contrast where no run varied it alone: {join(within)}."
+        "The scaling of intensities is within the contrast where no complete run of both families varied it "
+        f"alone: {join(within)}."
         if within
         else "",
         f"Not divided, for want of a control: {join(names)}." if names else "",

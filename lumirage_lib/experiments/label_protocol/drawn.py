@@ -25,7 +25,7 @@ RULERS = {ON_T1W: "a segmenter on T1w", ON_CONTRAST: "the segmenter on the contr
 STEPS = ("coarser classes", "drawn by the segmenter, on T1w", "the ruler's domain shift")
 RULER, STEP = "ruler", "step"  # kinds of rows
 # What becomes of a verdict by labels that were drawn on the contrast instead of on T1w.
-SAME, TURNED = "leave the verdict", "turn the verdict"
+SAME, TURNED = "leave the word as it is", "turn the word"
 OPEN = "give another word, by a step that is itself undecided,"
 COLUMNS = ["arm", "condition", "reference", "kind", "name", "labels"]
 
@@ -99,7 +99,7 @@ def compare_rulers(run: Run, margin: float) -> pd.DataFrame:
     DataFrame
         One row a contrast and label map (kind "ruler") or step ("step"): `COLUMNS`, then deep, iterative
         (mean changes from the reference), change (their difference), low, high (95 %, each alone), word,
-        n_pairs, n_subjects, n_failed, n_declared. The word is empty before all declared pairs were
+        n_pairs, n_subjects, n_failed, n_declared, reason. The word is empty before all declared pairs were
         scored by every label map.
     """
     out = []
@@ -123,10 +123,10 @@ def compare_rulers(run: Run, margin: float) -> pd.DataFrame:
                 | {"kind": kind, "name": name, "labels": to, "method": ALL}
                 | dict(zip(("deep", "iterative"), found.changes, strict=True))
                 | stats.as_row(found, "change")
-                | {"word": found.word, "n_declared": declared}
+                | {"word": found.word, "n_declared": declared, "reason": found.reason}
             )
-    numbers = ["deep", "iterative", "change", "low", "high"]
-    return pd.DataFrame(out, columns=None if out else [*COLUMNS, "method", *numbers, "word"])
+    numbers = ["deep", "iterative", "change", "low", "high", "word", "reason"]
+    return pd.DataFrame(out, columns=None if out else [*COLUMNS, "method", *numbers])
 
 
 def _compare_words(by_labels: pd.DataFrame) -> str:
@@ -151,7 +151,12 @@ def say_drawn(table: pd.DataFrame, planned: Mapping[str, int]) -> str:
         words = by[by["kind"] == RULER]["word"]
         if not shift["word"]:
             done, asked = int(shift["n_pairs"] + shift["n_failed"]), int(shift["n_declared"])
-            lines.append(f"- **{place}**. Not finished: {done} of {count(asked, 'pair')}.")
+            why = (
+                f"Not judged: {shift['reason']}"
+                if asked and done >= asked
+                else f"Not finished: {done} of {count(asked, 'pair')}"
+            )
+            lines.append(f"- **{place}**. {why}.")
             continue
         turn = f'from "{words[ON_T1W]}" to "{words[ON_CONTRAST]}"'
         verdict = {
@@ -159,6 +164,13 @@ def say_drawn(table: pd.DataFrame, planned: Mapping[str, int]) -> str:
             TURNED: f"the word turns {turn}",
             OPEN: f"the word goes {turn}, by a step that is itself undecided",
         }[_compare_words(by)]
+        own = words.iloc[0]
+        if own != words[ON_T1W]:
+            verdict += f'; by the published labels it is "{own}"'
+        if ARMS[arm].label_sets:
+            verdict += (
+                ". Whether all who drew labels agree, on which the verdict rests, says chapter 03"
+            )
         lines.append(
             f"- **{place}**. Labels drawn on {condition} instead of T1w move networks against iterative "
             f"methods by {show_interval(shift['change'], shift['low'], shift['high'])} Dice: {verdict} "
@@ -166,10 +178,12 @@ def say_drawn(table: pd.DataFrame, planned: Mapping[str, int]) -> str:
             f"{int(shift['n_failed']) or 'none'} failed). "
             f"They move iterative methods themselves by {show(shift['iterative'], sign=True)}."
         )
-    waiting = [arm for arm in planned if arm not in set(table["arm"])]
+    begun = set(zip(table["arm"], table["condition"], strict=True))
     lines += [
-        f"- **{ARMS[arm].title}**. Not finished: 0 of {count(planned[arm], 'pair')}."
-        for arm in waiting
+        f"- **{name_plainly(name_claim(arm, condition))}**. Not finished: 0 of {count(n, 'pair')}."
+        for arm, n in planned.items()
+        for condition in REAL[arm].contrasts
+        if not condition.startswith("T1w") and (arm, condition) not in begun
     ]
     return "\n".join(lines)
 

@@ -74,7 +74,7 @@ def plot_drawn(table: pd.DataFrame, margin: float):
     ]
     axes.set_yticks(at, [f"{p}:\n{n}" for p, n in zip(places, table["name"], strict=True)])
     axes.invert_yaxis()
-    axes.set_xlabel("change of (deep − iterative) in Dice, contrast against its reference")
+    axes.set_xlabel("change of (deep − iterative), Dice")
     return figure
 
 
