@@ -1,6 +1,6 @@
 """Notebook 03: do networks lose more than iterative methods on contrasts they were not trained on?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -84,7 +84,6 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     matched = keep_matched(pd.concat(whole) if whole else table.iloc[:0])
     scaled = compare_scalings(table, sides)
     groups, parts = compare_groups(run, sides), split_changes(together[0], scaled)
-    decided = [name for name, v in adjusted.items() if v.word]
     doses = _average_doses(table)
     return Result(
         opening=_open(adjusted, together[0], doses),
@@ -103,7 +102,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         effects=together[1],
         effects_table=_tabulate_effects(together[1]),
         groups=groups,
-        groups_text=_say_groups(groups, decided),
+        groups_text=_say_groups(groups, list_decided(adjusted)),
         doses=doses,
         doses_design=write_design(table[table["arm"] == DOSES]),
         doses_text=_say_doses(doses),
@@ -250,7 +249,7 @@ def _open(
     judges = [v for name, v in verdicts.items() if is_primary(name)]
     judges = judges or [v for name, v in verdicts.items() if not name.endswith(FRESH)]
     beside = [v for n, v in verdicts.items() if v not in judges and v.word and not say_beside(n)]
-    decided = {n for n, v in verdicts.items() if v.word}
+    decided = list_decided(verdicts)
     names = [name_claim(*of) for of in zip(changes["arm"], changes["condition"], strict=True)]
     means = changes[(changes["method"] == ALL) & pd.Series(names, changes.index).isin(decided)]
     what = (
@@ -270,6 +269,11 @@ def _open(
         ),
         tuple(judges),
     )
+
+
+def list_decided(verdicts: Mapping[str, stats.Verdict]) -> list[str]:
+    """Claims that have a word, and in which the contrast alone differs."""
+    return [name for name, v in verdicts.items() if v.word and not say_beside(name)]
 
 
 def _show_span(values: pd.Series) -> str:
@@ -307,12 +311,12 @@ def _tabulate_effects(effects: pd.DataFrame) -> str:
     )
 
 
-def _say_groups(groups: pd.DataFrame, decided: Iterable[str]) -> str:
+def _say_groups(groups: pd.DataFrame, decided: Sequence[str]) -> str:
     """The groups of structures that change most, of comparisons that were decided."""
     if groups.empty:
         return "Without a network and an iterative method there is nothing to compare."
     names = [name_claim(*of) for of in zip(groups["arm"], groups["condition"], strict=True)]
-    groups = groups[pd.Series(names, groups.index).isin(list(decided))]
+    groups = groups[pd.Series(names, groups.index).isin(decided)]
     if groups.empty:
         return "No comparison is finished yet."
     worst, best = (groups.loc[groups["change"].agg(f)] for f in ("idxmin", "idxmax"))
