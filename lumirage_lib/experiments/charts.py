@@ -58,7 +58,8 @@ def plot_contrast_dice(pairs: pd.DataFrame):
 
 
 def plot_changes(
-    changes: pd.DataFrame, label: str = "change of (deep − iterative) in Dice, from the reference on"
+    changes: pd.DataFrame,
+    label: str = "change of (deep − iterative) in Dice, from the reference on",
 ):
     """Difference in differences with its interval, by arm, contrast and network; 0 is no extra loss.
 

@@ -1,6 +1,7 @@
 """Notebook 09: what do registrations invent where nothing changed, and do they see what did?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ from ...methods import name_of, order_of
 from ...metrics import compute_inverse_consistency
 from ...runs.fields import read_field
 from ...runs.profiles import project_root
+from ...runs.task import Task
+from ..entry import Entry
 from ..experiment import Result
 from ..opening import Opening
 from ..run import Run
@@ -202,24 +205,35 @@ def measure_couples(run: Run, profile: str) -> pd.DataFrame:
     path = project_root() / "results" / profile / COUPLES_TABLE
     if path.exists():
         return pd.read_csv(path, dtype={"fixed": str, "moving": str})
+    out = []
+    for there, back in find_couples(run.entries):
+        fields = [read_field(task.key) for task in (there, back)]
+        if fields[0] is not None and fields[1] is not None:
+            out.append(measure_couple(there, fields[0], fields[1]))
+    return pd.DataFrame(out, columns=["method", "fixed", "moving", "ice_mean_mm", "ice_p95_mm"])
+
+
+def find_couples(entries: Iterable[Entry]) -> list[tuple[Task, Task]]:
+    """Every registration there with the one back by the same method."""
     tasks = {
         (e.condition, e.task.method, e.task.pair.fixed, e.task.pair.moving): e.task
-        for e in run.entries
+        for e in entries
         if e.arm == COUPLES
     }
-    out = []
-    for (condition, method, fixed, moving), task in tasks.items():
-        reverse = tasks.get((BACK, method, moving, fixed))
-        if condition != THERE or reverse is None:
-            continue
-        forward, backward = (read_field(t.key) for t in (task, reverse))
-        if forward is None or backward is None:
-            continue
-        labels = task.get_cohort().load_labels(fixed, next(iter(task.get_cohort().label_sets)))
-        found = compute_inverse_consistency(forward, backward, labels.data > 0, labels.spacing_mm)
-        row = {"method": method, "fixed": fixed.id, "moving": moving.id}
-        out.append(row | {k: found[k] for k in ("ice_mean_mm", "ice_p95_mm")})
-    return pd.DataFrame(out, columns=["method", "fixed", "moving", "ice_mean_mm", "ice_p95_mm"])
+    return [
+        (task, tasks[BACK, method, moving, fixed])
+        for (condition, method, fixed, moving), task in tasks.items()
+        if condition == THERE and (BACK, method, moving, fixed) in tasks
+    ]
+
+
+def measure_couple(there: Task, forward: np.ndarray, backward: np.ndarray) -> dict[str, Any]:
+    """A row of :func:`measure_couples`; the points are those of the fixed brain."""
+    cohort, pair = there.get_cohort(), there.pair
+    labels = cohort.load_labels(pair.fixed, next(iter(cohort.label_sets)))
+    found = compute_inverse_consistency(forward, backward, labels.data > 0, labels.spacing_mm)
+    row = {"method": there.method, "fixed": pair.fixed.id, "moving": pair.moving.id}
+    return row | {k: found[k] for k in ("ice_mean_mm", "ice_p95_mm")}
 
 
 # ---- sentences -----------------------------------------------------------------------------------
