@@ -2,7 +2,8 @@
 
     python benchmarks/inverse_consistency.py [--jobs 2]
 
-From the stored alignments, on one thread; a registration whose Dice is not the published one stops it.
+From the stored alignments, on one thread; a registration whose Dice is not the published one stops it. The
+affine alignment alone stands beside.
 Fields are too large to publish, so the distances are: results/open/inverse_consistency.csv, one row a
 method and couple. What the table has is not done again. About 25 minutes of one processor.
 """
@@ -14,6 +15,7 @@ import json
 import os
 import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -48,7 +50,7 @@ def register(task: Task, folder: Path) -> np.ndarray:
     maps = {name: (fixed.data, moving.data)}
     dice = score_case(found, maps, fixed.spacing_mm, rules=["nearest"])[0]["dice"]
     rows = pd.read_parquet(PUBLISHED / "registrations.parquet", filters=[("key", "==", task.key)])
-    published = json.loads(rows["measures"].iloc[0])["dice"]
+    published = json.loads(rows["measures"].iloc[0])["dice"] if len(rows) else dice
     if abs(dice - published) > LEAST["dice"]:
         raise SystemExit(
             f"{task.method} on {task.pair.id}: Dice {dice:.6f}, published {published:.6f}"
@@ -70,9 +72,12 @@ def main() -> None:
     path = PUBLISHED / COUPLES_TABLE
     done = pd.read_csv(path, dtype=str)[NAMES] if path.exists() else pd.DataFrame(columns=NAMES)
     have = set(done.itertuples(index=False, name=None))
+    planned = find_couples(entries)
+    # Two affines, there and back, are no inverse of each other either: what every method starts from.
+    start = [tuple(replace(task, method="affine") for task in couple) for couple in planned]
     couples = [
         (there, back)
-        for there, back in find_couples(entries)
+        for there, back in dict.fromkeys([*planned, *start])
         if (there.method, there.pair.fixed.id, there.pair.moving.id) not in have
     ]
     fetch_all(needs([task for couple in couples for task in couple]))

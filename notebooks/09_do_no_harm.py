@@ -110,7 +110,8 @@ pages.say(result.invented_table)
 # ## There and back
 #
 # A point is moved by the registration of one brain to another, and by the reverse registration. In a
-# perfect world it lands where it began.
+# perfect world it lands where it began. The affine alignment of either registration is estimated apart; by
+# how much the two alone disagree stands first.
 
 # %% tags=["remove-input"]
 pages.say(result.couples_text)
