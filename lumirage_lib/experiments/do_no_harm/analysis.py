@@ -59,7 +59,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         opening=Opening(
             _headline(changes, lines, invented, failed),
             (
-                f"**What.** {atrophy_text} {invented_text}".strip(),
+                f"**What.** {atrophy_text} {invented_text} {_couples_text(couples) if len(couples) else ''}".strip(),
                 f"**How sure.** Registered: {write_designs(run.registrations)}",
                 f"**What it depends on.** {_volumes_text(volumes)}",
             ),
@@ -391,7 +391,10 @@ def _couples_text(couples: pd.DataFrame) -> str:
         )
     each = describe_families(couples.groupby("method")["ice_mean_mm"].mean(), 2)
     n = len(couples[["fixed", "moving"]].drop_duplicates())
-    return f"Mean distance of a point from itself, mm, over {n} couples of pairs: {each}."
+    return (
+        f"There and back again a point comes to lie so far from where it began, mean in mm over {n} couples "
+        f"of pairs: {each}."
+    )
 
 
 def _couples_table(couples: pd.DataFrame) -> str:
