@@ -187,6 +187,16 @@ def test_first_pairs_of_the_arm_are_nowhere_told():
     assert "down to 1.5 mm" not in result.gain_text
 
 
+def test_a_method_that_lacks_pairs_of_the_arm_is_not_drawn_beside_those_that_have_all():
+    run = make_run()
+    rows = run.registrations
+    late = rows["method"].eq("clapirn@grid") & rows["fixed"].ne(rows["fixed"].iloc[0])
+    result = analysis.analyse(replace(run, registrations=rows[~late]), OPEN)
+    for table in (result.gain, result.levels):
+        assert set(table["method"]) == {"greedy", "fireants-greedy"}
+    assert "conditional LapIRN (as given) on 1 pair" in result.ran_text
+
+
 def test_levels_compare_the_same_pairs():
     rows = make_run({}, noise=0).registrations
     few = list(dict.fromkeys(rows["fixed"]))[:3]

@@ -53,13 +53,14 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     volumes = summarise_volumes(name_structures(rows[rows["arm"] == VOLUMES], names))
     atrophy_text = _atrophy_text(changes, lines, failed)
     invented_text = _invented_text(invented)
+    there_and_back = _couples_text(couples) if len(couples) else ""
     tables = {"atrophy": followed, "lines": lines, "elsewhere": elsewhere, "invented": invented}
     tables |= {"couples": couples, "volumes": volumes}
     return Result(
         opening=Opening(
             _headline(changes, lines, invented, failed),
             (
-                f"**What.** {atrophy_text} {invented_text} {_couples_text(couples) if len(couples) else ''}".strip(),
+                f"**What.** {atrophy_text} {invented_text} {there_and_back}".strip(),
                 f"**How sure.** Registered: {write_designs(run.registrations)}",
                 f"**What it depends on.** {_volumes_text(volumes)}",
             ),

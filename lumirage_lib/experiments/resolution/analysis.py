@@ -10,6 +10,7 @@ import pandas as pd
 from ... import stats
 from ...methods import name_of, order_of
 from ..comparison import adjust, list_verdicts, split_arms
+from ..completeness import find_complete
 from ..experiment import Result
 from ..families import ARMS, choose_families, name_claim
 from ..opening import Opening, say_certainty, say_together
@@ -107,9 +108,11 @@ def add_working_mm(registrations: pd.DataFrame) -> pd.DataFrame:
 
 
 def _leave_out_begun(pairs: pd.DataFrame, verdicts: Mapping[str, stats.Verdict]) -> pd.DataFrame:
-    """Without the arm that is judged while it is not finished: its first pairs are no result."""
+    """Without the judged arm while it is not finished, and then without methods that lack pairs of it."""
     begun = any(v.verdict == stats.INCOMPLETE for v in verdicts.values())
-    return pairs[pairs["arm"] != PRIMARY] if begun else pairs
+    mine = pairs["arm"] == PRIMARY
+    whole = [] if begun else find_complete(pairs[mine])
+    return pairs[~mine | pairs["method"].isin(whole)]
 
 
 def decide(run: Run, margin: float) -> dict[str, stats.Verdict]:
