@@ -96,6 +96,7 @@ def register_again(
     *,
     threads: int = 1,
     jobs: int = 1,
+    keep_fields: bool = False,
 ) -> pd.DataFrame:
     """Register again with the stored alignments, and compare.
 
@@ -107,6 +108,8 @@ def register_again(
         Whose rows are in it.
     tolerances : DataFrame
         Columns method, measure, tolerance. What it does not have must be the same to `LEAST`.
+    keep_fields : bool
+        Keep displacements, see :mod:`lumirage_lib.runs.fields`.
 
     Returns
     -------
@@ -126,7 +129,7 @@ def register_again(
             store,
             jobs=jobs,
             threads=threads,
-            keep_fields=False,
+            keep_fields=keep_fields,
             on_row=on_row,
             memory_mb=None,
         )

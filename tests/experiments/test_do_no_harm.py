@@ -12,7 +12,7 @@ import pytest
 from lumirage_lib.book import notebooks
 from lumirage_lib.cohorts.atrophy import find_labels, find_reached
 from lumirage_lib.experiments import Run, list_tasks, plan_notebook
-from lumirage_lib.experiments.do_no_harm import analysis, figures, volumes
+from lumirage_lib.experiments.do_no_harm import analysis, figures, measures, volumes
 from lumirage_lib.experiments.do_no_harm.plan import (
     ATROPHY,
     BACK,
@@ -110,8 +110,8 @@ def test_either_structure_and_every_dose_has_its_cell(run):
             {"structure": s, "dose": d, "method": "greedy", "family": "iterative"}
             | {
                 "fixed_subject": who,
-                "true": analysis.SIGN[s] * d,
-                "change": analysis.SIGN[s] * d / 2,
+                "true": measures.SIGN[s] * d,
+                "change": measures.SIGN[s] * d / 2,
             }
             for s in ("hippocampus", "ventricle")
             for d in (0.0, 0.04, 0.08)
@@ -197,8 +197,8 @@ def test_volumetry_has_bias_spread_and_what_a_study_needs(run, result):
 
 def test_couples_are_measured_from_kept_fields(run, tmp_path, monkeypatch):
     monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path))
-    assert analysis.measure_couples(run, "smoke").empty
-    assert "Not measured" in analysis._couples_text(analysis.measure_couples(run, "smoke"))
+    assert measures.measure_couples(run, "smoke").empty
+    assert "Not measured" in analysis._couples_text(measures.measure_couples(run, "smoke"))
     couple = [e for e in run.entries if e.arm == COUPLES and e.task.method == "greedy"]
     assert [e.condition for e in couple] == [THERE, BACK]
     shape = couple[0].task.get_cohort().load_image(couple[0].task.pair.fixed).shape
@@ -206,7 +206,7 @@ def test_couples_are_measured_from_kept_fields(run, tmp_path, monkeypatch):
     for shift, e in ((1.0, couple[0]), (-0.5, couple[1])):
         field[0] = shift
         assert keep_field(e.task.key, field, np.eye(4))
-    (row,) = analysis.measure_couples(run, "smoke").to_dict("records")
+    (row,) = measures.measure_couples(run, "smoke").to_dict("records")
     assert row["ice_mean_mm"] == pytest.approx(0.5 * PARAMETERS["spacing_mm"], rel=1e-3)
 
 

@@ -85,9 +85,8 @@ def split_changes(changes: pd.DataFrame, scaled: pd.DataFrame) -> pd.DataFrame:
         if len(control):
             parts = {PARTS[f"to {row['reference']}"]: control.iloc[0].to_dict(), **parts}
         further = scaled[(scaled["condition"] == row["condition"]) & (scaled["method"] == ALL)]
-        further = further.dropna(
-            subset=["deep", "iterative"]
-        )  # a method may have failed on all pairs
+        # NaN where a method failed on all pairs.
+        further = further.dropna(subset=["deep", "iterative"])
         if row["arm"] == SYNTHESISED and row["reference"] == CONTROL and len(further) == 2:
             del parts[PARTS[CONTROL]]
             parts |= {r["part"]: r for r in further.to_dict("records")}
