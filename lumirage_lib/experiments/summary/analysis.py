@@ -245,7 +245,12 @@ def _write_cards(
 ) -> str:
     judges = {s.id: [v for v in choose_judges(f) if not s.instead] for s, f in rows}
     shown = [v for found in judges.values() for v in found if v.verdict != stats.INCOMPLETE]
-    reach = max([0.02, *(abs(x) for v in shown for x in (v.low, v.high) if x == x)])
+
+    def reach_of(mine: Sequence[stats.Verdict]) -> float:
+        """Half the axis: one for all that was decided; what was not may lie far beyond it."""
+        alike = [v for v in shown if v.word] if any(v.word for v in mine) else mine
+        return max([0.02, *(abs(x) for v in alike for x in (v.low, v.high) if x == x)])
+
     cards = []
     for statement, _ in rows:
         mine = judges[statement.id]
@@ -263,7 +268,7 @@ def _write_cards(
                 f"The paper: {statement.paper}",
                 [write_line(_say_memory())]
                 if statement.instead
-                else [draw_interval(v, name_plainly(v.claim.id), reach) for v in mine],
+                else [draw_interval(v, name_plainly(v.claim.id), reach_of(mine)) for v in mine],
                 notes,
                 {
                     f"Chapter {chapter[:2]}": f"{chapter}_{profile}.html" if chapter else "",
