@@ -1,6 +1,7 @@
 """Do the intervals cover, for every design in use? Simulated studies whose truth is known.
 
     python benchmarks/coverage.py [--studies 4000]
+    python benchmarks/coverage.py --former 7      # what rules.md says of designs in parts, 7 times over
 
 A design is the very set of pairs an arm registers. Subjects differ in either role (with a correlation
 of the two roles from 0 to 0.95) and pairs differ besides; effects and noise are Gaussian, or drawn
@@ -11,6 +12,7 @@ Prints a table and writes it as coverage.csv and coverage.md beside this file. A
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from designs import N_PRIMARY, find_designs, name_design, read_run
 from scipy import stats
 
 from lumirage_lib.stats import match_pairs
-from lumirage_lib.stats._crossed import make_estimator
+from lumirage_lib.stats._crossed import Estimator, make_estimator
 from lumirage_lib.stats._design import decompose, make_design
 
 ROLES = (0.0, 0.25, 0.5, 0.8, 0.9, 0.95)  # correlation of a subject's two effects
@@ -71,9 +73,10 @@ def simulate(
     return np.sqrt(spread) * effects + draw("noise", design.n_pairs)
 
 
-def measure(design, real: Draw | None, n_studies: int, rng) -> pd.DataFrame:
+def measure(
+    design, estimator: Estimator, real: Draw | None, n_studies: int, rng: np.random.Generator
+) -> pd.DataFrame:
     """Coverage and median width (in true standard errors) by role correlation and spread."""
-    estimator = make_estimator(design)
     rows = []
     for role in ROLES:
         for spread in SPREADS:
@@ -105,7 +108,7 @@ def run(n_studies: int = 4000, seed: int = 2026) -> pd.DataFrame:
         design = make_design(*pairs.T)
         for kind, real in (("Gaussian", None), ("resampled", residuals)):
             rng = np.random.default_rng([seed, number, real is not None])
-            found = measure(design, real, n_studies, rng)
+            found = measure(design, make_estimator(design), real, n_studies, rng)
             for role, group in found.groupby("role"):
                 rows.append(
                     {
@@ -123,6 +126,28 @@ def run(n_studies: int = 4000, seed: int = 2026) -> pd.DataFrame:
                         "median width": group["width"].median(),
                     }
                 )
+    return pd.DataFrame(rows)
+
+
+def run_former(n_repeats: int, n_studies: int = 4000, seed: int = 2026) -> pd.DataFrame:
+    """Least coverage of designs in parts as it was: degrees of freedom from half of n - 1 on.
+
+    One row per design that today's floor concerns, kind of residuals and repeat.
+    """
+    table = read_run()
+    residuals = collect_residuals(table)
+    rows = []
+    for arm, pairs in find_designs(table).items():
+        design = make_design(*pairs.T)
+        today = make_estimator(design)
+        former = replace(today, fewest=max(today.most / 2, 1.0))
+        if design.n_subjects < 5 or former.fewest == today.fewest:
+            continue
+        for kind, real in (("Gaussian", None), ("resampled", residuals)):
+            for repeat in range(n_repeats):
+                rng = np.random.default_rng([seed, repeat, real is not None])
+                least = measure(design, former, real, n_studies, rng)["covers"].min()
+                rows.append({"arm": arm, "residuals": kind, "repeat": repeat, "least": least})
     return pd.DataFrame(rows)
 
 
@@ -175,8 +200,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--former", type=int, metavar="REPEATS")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     args = parser.parse_args()
+    if args.former:
+        former = run_former(args.former, args.studies, args.seed)
+        print(former.groupby(["arm", "residuals"])["least"].agg(["min", "max", "count"]).round(4))
+        return
     table = run(args.studies, args.seed)
     table.to_csv(args.out, index=False, float_format="%.4f")
     write_markdown(pd.read_csv(args.out), args.out.with_suffix(".md"))
