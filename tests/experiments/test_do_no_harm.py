@@ -129,6 +129,31 @@ def test_either_structure_and_every_dose_has_its_cell(run):
     assert "growth of 4 % of the ventricle" in said
 
 
+def test_a_mean_without_change_is_told_where_it_is_clear_of_zero():
+    """One method finds the same everywhere, one what differs from person to person."""
+    found = {"greedy": [0.009, 0.010, 0.012, 0.013], "clapirn": [-0.05, 0.04, -0.03, 0.05]}
+    changes = pd.DataFrame(
+        [
+            {"structure": "ventricle", "dose": dose, "method": method, "fixed_subject": str(n),
+             "family": "iterative" if method == "greedy" else "deep",
+             "change": dose + value, "true": dose}
+            for method, values in found.items()
+            for n, value in enumerate(values)
+            for dose in (0.0, 0.04, 0.08)
+        ]
+    )  # fmt: skip
+    lines = volumes.fit_doses(changes)
+    for row in lines.itertuples():
+        assert row.intercept_sd == pytest.approx(np.std(found[row.method], ddof=1))
+    said = analysis._zero_text(lines)
+    assert "clear of 0 (95 %) for greedy (ventricle +1.1 %):" in said
+    assert "(SD, in %): iterative methods 0.2, networks 5.0." in said
+    none = analysis._zero_text(lines[lines["method"] == "clapirn"])
+    assert none.startswith("Without any change no mean found is clear of 0 (95 %).")
+    two = volumes.fit_doses(changes[changes["fixed_subject"].isin(["0", "1"])])
+    assert analysis._zero_text(two) == ""  # of two people no interval is known
+
+
 def test_failures_under_a_known_change_are_said(run):
     rows, mine = run.registrations, run.registrations["arm"] == ATROPHY
     lost = mine & rows["method"].eq("clapirn")

@@ -53,7 +53,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     couples = measure_couples(run, parameters["profile"])
     volumes = summarise_volumes(name_structures(rows[rows["arm"] == VOLUMES], names))
     atrophy_text = _atrophy_text(changes, lines, failed)
-    invented_text = _invented_text(invented)
+    invented_text, zero_text = _invented_text(invented), _zero_text(lines)
     there_and_back = _couples_text(couples) if len(couples) else ""
     tables = {"atrophy": followed, "lines": lines, "elsewhere": elsewhere, "invented": invented}
     tables |= {"couples": couples, "volumes": volumes}
@@ -62,7 +62,9 @@ def analyse(run: Run, parameters: Mapping) -> Result:
             _headline(changes, lines, invented, failed),
             (
                 f"**What.** {atrophy_text} {invented_text} {there_and_back}".strip(),
-                f"**How sure.** Registered: {write_designs(run.registrations)}",
+                f"**How sure.** {zero_text} Registered: {write_designs(run.registrations)}".replace(
+                    "  ", " "
+                ),
                 f"**What it depends on.** {_volumes_text(volumes)}",
             ),
         ),
@@ -70,7 +72,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         design=write_designs(run.registrations),
         changes=changes,
         lines=lines,
-        atrophy_text=f"{atrophy_text} {_elsewhere_text(elsewhere)}".strip(),
+        atrophy_text=" ".join(filter(None, [atrophy_text, zero_text, _elsewhere_text(elsewhere)])),
         atrophy_table=_atrophy_table(changes, lines, failed),
         invented=invented,
         invented_text=invented_text,
@@ -131,6 +133,28 @@ def _atrophy_text(changes: pd.DataFrame, lines: pd.DataFrame, failed: pd.Series)
     return ". ".join(parts) + "." + tail
 
 
+def _zero_text(lines: pd.DataFrame) -> str:
+    """What is found where nothing changed: for whom its mean is not 0, why, and how it scatters."""
+    found = lines[lines["family"] != "baseline"].dropna(subset="intercept_low")
+    if found.empty:
+        return ""
+    clear = found[(found["intercept_low"] > 0) | (found["intercept_high"] < 0)]
+    each = []
+    for method in order_of(clear["method"]):
+        mine = clear[clear["method"] == method]
+        values = zip(mine["structure"], mine["intercept"], strict=True)
+        said = ", ".join(f"{structure} {_percent(value, sign=True)}" for structure, value in values)
+        each.append(f"{name_of(method)} ({said})")
+    mean = (
+        f"Without any change the mean found is clear of 0 (95 %) for {stats.join(each)}: the two images "
+        "are then of one kind, so it comes from their roles; only the moving one is interpolated again."
+        if each
+        else "Without any change no mean found is clear of 0 (95 %)."
+    )
+    scatter = 100 * found.groupby("method")["intercept_sd"].mean()
+    return f"{mean} It scatters between subjects by (SD, in %): {describe_families(scatter, 1)}."
+
+
 def _headline(
     changes: pd.DataFrame, lines: pd.DataFrame, invented: pd.DataFrame, failed: pd.Series
 ) -> str:
@@ -185,12 +209,14 @@ def _atrophy_table(changes: pd.DataFrame, lines: pd.DataFrame, failed: pd.Series
             for dose, value in means.loc[(structure, method)].items():
                 title = f"true {_percent(dose, 0)}" if dose else "no change"
                 row[title] = "–" if pd.isna(value) else _percent(value, sign=True)
-            row["slope (95 %)"] = row["intercept"] = "–"
+            row["slope (95 %)"] = row["intercept, % (95 %)"] = row["its SD, %"] = "–"
             if (structure, method) in fitted.index:
                 line = fitted.loc[(structure, method)]
                 bounds = (line[f"slope{b}"] for b in ("", "_low", "_high"))
                 row["slope (95 %)"] = show_interval(*bounds, digits=2)
-                row["intercept"] = _percent(line["intercept"], sign=True)
+                bounds = (100 * line[f"intercept{b}"] for b in ("", "_low", "_high"))
+                row["intercept, % (95 %)"] = show_interval(*bounds, digits=1)
+                row["its SD, %"] = show(100 * line["intercept_sd"], 1)
             row["failed"] = failed.get(method, (0, 0))[0]
             rows.append(row)
     return make_table(rows)

@@ -127,8 +127,9 @@ def fit_doses(changes: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         structure, method, family, slope, slope_low, slope_high, intercept, intercept_low,
-        intercept_high (95 %, Student's t over subjects; NaN with fewer than three), n_subjects. A
-        subject with fewer than two doses has no line and is left out.
+        intercept_high (95 %, Student's t over subjects; NaN with fewer than three), slope_sd and
+        intercept_sd (standard deviation over subjects, likewise), n_subjects. A subject with fewer than
+        two doses has no line and is left out.
     """
     out = []
     for key, mine in changes.dropna(subset="change").groupby(
@@ -143,11 +144,13 @@ def fit_doses(changes: pd.DataFrame) -> pd.DataFrame:
             continue
         row = dict(zip(("structure", "method", "family"), key, strict=True))
         for name, values in zip(("slope", "intercept"), np.transpose(lines), strict=True):
-            half = np.nan
+            half = spread = np.nan
             if len(values) > 2:
+                spread = float(values.std(ddof=1))
                 half = scipy.stats.t.ppf(1 - ALPHA / 2, len(values) - 1) * scipy.stats.sem(values)
             mean = float(values.mean())
             row |= {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
+            row[f"{name}_sd"] = spread
         out.append(row | {"n_subjects": len(lines)})
-    bounds = [f"{n}{b}" for n in ("slope", "intercept") for b in ("", "_low", "_high")]
+    bounds = [f"{n}{b}" for n in ("slope", "intercept") for b in ("", "_low", "_high", "_sd")]
     return pd.DataFrame(out, columns=["structure", "method", "family", *bounds, "n_subjects"])
