@@ -181,6 +181,8 @@ def test_what_is_found_elsewhere_is_invented(result):
     for row in elsewhere.itertuples():
         assert row.invented == pytest.approx(ADDED[row.method], abs=1e-9)
     assert "is 3.0 %, by conditional LapIRN" in result.atrophy_text
+    assert "in %): iterative methods 1.0, networks 3.0; between doses" in result.atrophy_text
+    assert "differs by at most 0.00." in result.atrophy_text
 
 
 def test_neighbours_that_the_change_moves_are_not_called_invented(run, result):
