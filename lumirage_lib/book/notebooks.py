@@ -93,7 +93,7 @@ QUIET = ["--log-level=CRITICAL"]
 # What every page imports, while this process is still busy with other things.
 PRELOAD = "import lumirage_lib.book.pages, lumirage_lib.experiments.charts"
 # What tells the pages of one notebook apart.
-ABOUT_PAGE = ("of", "landing")  # what an output says of its whole page
+ABOUT_PAGE = ("of", "headline", "landing")  # what an output says of its whole page
 TITLES = {"demo": " (live demo)", "smoke": " (smoke run)"}
 
 

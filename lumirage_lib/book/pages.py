@@ -23,10 +23,15 @@ LONGEST = 300  # characters of a message that are quoted
 FULL_INCHES, WIDTH_PX, LEAST_PX, FULL_DPI = 7.0, 672, 9, 150
 
 
+def escape(text: str) -> str:
+    """The text with the stars of T2*w as they are: two of them would be emphasis."""
+    return re.sub(r"(?<!\\)T2\*w", r"T2\\*w", text)
+
+
 def say(text: str) -> None:
     """Show a sentence whose numbers were computed (MyST Markdown); nothing if there is none."""
     if text:
-        display(Markdown(re.sub(r"(?<!\\)T2\*w", r"T2\\*w", text)))  # two stars would be emphasis
+        display(Markdown(escape(text)))
 
 
 def quote(message: str) -> str:
@@ -44,7 +49,8 @@ def say_headline(opening: Opening) -> None:
     text = (
         f'<p class="lm-headline">{opening.headline}</p>\n\n<p>{write_chips(opening.verdicts)}</p>'
     )
-    display(Markdown(text), metadata={"lumirage": {"of": opening.of}})
+    about = {"of": opening.of, "headline": opening.headline}
+    display(Markdown(text), metadata={"lumirage": about})
 
 
 def say_points(opening: Opening) -> None:

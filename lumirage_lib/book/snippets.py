@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -13,10 +14,16 @@ from ..cohorts.sources import Source, load_sources
 from ..errors import InputError
 from ..images.preprocess import IMAGE_STEPS, PAIR_STEPS, STANDARD, Preprocessing, Step
 from ..methods import MethodSpec, list_methods
-from .pages import to_table
+from .pages import escape, to_table
 
 SCOREBOARD = ("00_summary", "open")
 CHANGED = "#what-changed-since-version-1"
+BEYOND = (
+    "10_cause",
+    "06_label_protocol",
+    "09_do_no_harm",
+    "11_specifications",
+)  # no claim asks them
 DOORS = (  # title, profile whose first page it leads to or a page, what is behind it
     (
         "Read (15 min)",
@@ -70,27 +77,54 @@ def _table(header: Sequence[str], rows: Sequence[Sequence]) -> str:
 
 
 def describe_landing(folder: Path, pages: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The answer and the scoreboard, as page 00 computed them, and the doors to pages that there are.
+    """What pages of the published run computed for the landing page, and the doors to pages that there are.
 
-    Links lead from one folder above.
+    The answer and the scoreboard are those of page 00, the headlines those of `BEYOND`. Links lead from
+    one folder above.
+
+    Raises
+    ------
+    InputError
+        A page was executed before it had what is asked of it.
     """
     doors = _describe_doors(folder.name, pages)
     if SCOREBOARD not in pages:
-        return {"answer": "This book has no published run.\n", "scoreboard": "", "doors": doors}
+        none = dict.fromkeys(("scoreboard", "beyond"), "")
+        return {"answer": "This book has no published run.\n", **none, "doors": doors}
     page = "{}_{}.ipynb".format(*SCOREBOARD)
-    found = json.loads((folder / page).read_text())["metadata"].get("lumirage", {}).get("landing")
-    if not found:
-        raise InputError(
-            f"{folder / page}: has no scoreboard; execute it again (`lumirage book --recompute`)"
-        )
+    found = _read_about(folder / page, "landing")
     answer = "\n".join(f"- {sentence}" for sentence in found["sentences"])
     changed = f"[What changed since version 1 of the rules]({folder.name}/{page}{CHANGED})."
     return {
         "answer": f"{answer}\n",
         "scoreboard": found["cards"].replace('href="', f'href="{folder.name}/')
         + f"\n\n{changed}\n",
+        "beyond": _describe_beyond(folder, pages),
         "doors": doors,
     }
+
+
+def _read_about(path: Path, name: str) -> Any:
+    """What an executed page says of itself under that name."""
+    found = json.loads(path.read_text())["metadata"].get("lumirage", {}).get(name)
+    if not found:
+        raise InputError(f"{path}: has no {name}; execute it again (`lumirage book --recompute`)")
+    return found
+
+
+def _describe_beyond(folder: Path, pages: Sequence[tuple[str, str]]) -> str:
+    """The chapters of the published run that ask what no claim does: question and answer."""
+    lines = []
+    for notebook in BEYOND:
+        if (notebook, SCOREBOARD[1]) not in pages:
+            continue
+        page = f"{notebook}_{SCOREBOARD[1]}.ipynb"
+        headline = escape(_read_about(folder / page, "headline"))
+        opening = "".join(json.loads((folder / page).read_text())["cells"][0]["source"])
+        title, question = opening.removeprefix("# ").split("\n\n**Question.** ")
+        asked = " ".join(question.split())
+        lines.append(f"- {asked} **{headline}** [{title}]({folder.name}/{page})")
+    return "\n".join(["## Beyond the claims", "", *lines, ""]) if lines else ""
 
 
 def _describe_doors(folder: str, pages: Sequence[tuple[str, str]]) -> str:

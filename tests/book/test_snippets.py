@@ -33,7 +33,7 @@ def table_rows(text: str) -> list[list[str]]:
 
 def test_the_landing_page_has_what_the_scoreboard_computed(tmp_path, write_page):
     page = write_page(tmp_path / "experiments" / "00_summary_open.ipynb")
-    with pytest.raises(InputError, match="has no scoreboard"):
+    with pytest.raises(InputError, match="has no landing"):
         describe_landing(page.parent, [("00_summary", "open")])
     notebook = nbformat.read(page, as_version=4)
     cards = '<a href="01_a_open.html">Chapter 01</a>'
@@ -47,9 +47,30 @@ def test_the_landing_page_has_what_the_scoreboard_computed(tmp_path, write_page)
     assert links == ["experiments/00_summary_open", "experiments/01_a_demo", "lab/index"]
 
 
+def test_the_landing_page_answers_what_no_claim_asks(tmp_path, write_page):
+    """Title and headline are those of the executed page; one that was executed before is named."""
+    summary = write_page(tmp_path / "experiments" / "00_summary_open.ipynb")
+    page = write_page(tmp_path / "experiments" / "10_cause_open.ipynb")
+    notebook = nbformat.read(summary, as_version=4)
+    notebook.metadata["lumirage"] = {"landing": {"sentences": ["One."], "cards": ""}}
+    nbformat.write(notebook, summary)
+    pages = [("00_summary", "open"), ("09_do_no_harm", "demo"), ("10_cause", "open")]
+    assert describe_landing(page.parent, pages[:2])["beyond"] == ""
+    with pytest.raises(InputError, match=r"10_cause_open\.ipynb: has no headline"):
+        describe_landing(page.parent, pages)
+    notebook = nbformat.read(page, as_version=4)
+    notebook.cells[0].source = "# A cause\n\n**Question.** Why\nso?"
+    notebook.metadata["lumirage"] = {"headline": "Because."}
+    nbformat.write(notebook, page)
+    found = describe_landing(page.parent, pages)["beyond"]
+    assert found.startswith("## Beyond the claims\n")
+    assert "- Why so? **Because.** [A cause](experiments/10_cause_open.ipynb)\n" in found
+
+
 def test_a_book_without_a_published_run_says_so(tmp_path):
     found = describe_landing(tmp_path, [("01_a", "demo")])
     assert "no published run" in found["answer"]
+    assert found["beyond"] == ""
     assert ":link: glossary" in found["doors"]
 
 
