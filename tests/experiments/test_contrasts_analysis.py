@@ -272,6 +272,10 @@ def test_a_contrast_is_divided_into_scaling_and_what_is_left():
     assert ("T2w", "contrast") not in change.index
     whole = result.changes.set_index(["condition", "method"])["change"]["T2w", "all networks"]
     assert change["T2w", parts.SCALING] + change["T2w", parts.PROPER] == pytest.approx(whole)
+    # Both parts are said with their intervals, in that order, to three digits.
+    half = f"{change['T2w', parts.SCALING]:+.3f}".replace("-", "−")
+    assert f"contrast proper: synthesised T2w {half} (" in result.parts_text
+    assert "; synthesised FLAIR " in result.parts_text
     (line,) = [x for x in result.scalings_table.splitlines() if "LapIRN" in x and "T2w" in x]
     assert [cell.strip() for cell in line.split("|")][-2] == "12"
     assert set(result.verdicts) == {f"{SYNTHESISED}: T2w", f"{SYNTHESISED}: FLAIR"}
@@ -287,8 +291,9 @@ def test_half_a_run_of_a_scaling_divides_nothing():
     run = make_run(plan_contrasts(parameters))
     some = run.registrations["arm"].eq(SCALED) & run.registrations["method"].eq("clapirn")
     rows = run.registrations.drop(run.registrations.index[some][:20])
-    found = analysis.analyse(dataclasses.replace(run, registrations=rows), parameters).parts
-    assert parts.SCALING not in set(found.query("condition == 'T2w'")["part"])
+    result = analysis.analyse(dataclasses.replace(run, registrations=rows), parameters)
+    assert parts.SCALING not in set(result.parts.query("condition == 'T2w'")["part"])
+    assert "contrast proper: synthesised T2w" not in result.parts_text
 
 
 def test_a_scaling_that_there_is_not_is_named():

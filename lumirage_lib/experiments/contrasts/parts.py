@@ -10,7 +10,7 @@ from ...methods import name_of
 from ...stats import join
 from ..comparison import ALL, compare_networks
 from ..families import ARMS, FRESH, Families, name_claim, name_plainly
-from ..sentences import make_table, show
+from ..sentences import make_table, show, show_interval
 from .plan import CONTROL, SCALED, SYNTHESISED, name_scaled
 
 # What separates an image from T1w, by the reference it is compared with and by the way to that.
@@ -102,7 +102,7 @@ def split_changes(changes: pd.DataFrame, scaled: pd.DataFrame) -> pd.DataFrame:
 
 
 def say_parts(parts: pd.DataFrame, verdicts: Mapping[str, stats.Verdict]) -> str:
-    """What no run has divided."""
+    """How far apart the families are by each part of a contrast, and what no run has divided."""
     whole = parts.loc[parts["part"] == "all of it, not divided", ["arm", "condition"]]
     names = [name_plainly(name_claim(r.arm, r.condition)) for r in whole.itertuples()]
     lacking = [
@@ -111,7 +111,17 @@ def say_parts(parts: pd.DataFrame, verdicts: Mapping[str, stats.Verdict]) -> str
     ]  # fmt: skip
     together = parts.loc[parts["part"] == PARTS[CONTROL], ["arm", "condition"]]
     within = [name_plainly(name_claim(r.arm, r.condition)) for r in together.itertuples()]
+    divided = []
+    for (arm, condition), rows in parts.groupby(["arm", "condition"], sort=False):
+        by_part = rows.set_index("part")[["change", "low", "high"]]
+        if {SCALING, PROPER} <= set(by_part.index):
+            found = ", ".join(show_interval(*by_part.loc[part]) for part in (SCALING, PROPER))
+            divided.append(f"{name_plainly(name_claim(arm, condition))} {found}")
     said = [
+        "Change of networks minus that of iterative methods (95 %) by the scaling of intensities, then by "
+        f"the contrast proper: {'; '.join(divided)}."
+        if divided
+        else "",
         "The scaling of intensities is within the contrast where no complete run of both families varied it "
         f"alone: {join(within)}."
         if within
