@@ -32,7 +32,9 @@ def test_intervals_cover_and_those_over_pairs_do_not(coverage):
         design = make_design(*pairs.T)
         if design.n_subjects < 5:
             continue
-        found = coverage.measure(design, None, 1000, np.random.default_rng(0))
+        found = coverage.measure(
+            design, make_estimator(design), None, 1000, np.random.default_rng(0)
+        )
         hard = found[found["role"].isin([0.5, 0.95])]
         # 1000 studies leave a standard error of 0.7 % on a coverage of 95 %.
         assert hard["covers"].min() > 0.92, arm
@@ -61,6 +63,12 @@ def test_a_design_in_parts_has_no_more_degrees_of_freedom_at_least_than_parts():
     assert make_estimator(make_design(*np.array(circles).astype(str).T)).fewest == 4
     assert make_estimator(make_design(*np.array(ring).astype(str).T)).fewest == 5.5
     assert make_estimator(make_design(["a", "b", "c"], ["atlas"] * 3)).fewest == 1
+
+
+def test_what_rules_say_of_designs_in_parts_is_repeated_by_a_command(coverage):
+    former = coverage.run_former(1, 500)
+    assert set(former["arm"]) == {"0.6 mm"}  # the only design of a verdict that the floor concerns
+    assert former["least"].max() < 0.95
 
 
 def test_markdown_quotes_the_table(coverage, tmp_path):
