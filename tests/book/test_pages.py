@@ -88,5 +88,5 @@ def test_how_a_page_begins(monkeypatch):
     (headline, more), (points, _) = said
     assert "It is so." in headline
     assert "no claim is judged" in headline
-    assert more["metadata"]["lumirage"] == {"of": "mice"}
+    assert more["metadata"]["lumirage"] == {"of": "mice", "headline": "It is so."}
     assert points.count("\n- ") == 1

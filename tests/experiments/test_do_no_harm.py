@@ -146,10 +146,14 @@ def test_a_mean_without_change_is_told_where_it_is_clear_of_zero():
     for row in lines.itertuples():
         assert row.intercept_sd == pytest.approx(np.std(found[row.method], ddof=1))
     said = analysis._zero_text(lines)
-    assert "clear of 0 (95 %) for greedy (ventricle +1.1 %):" in said
+    assert (
+        "clear of 0 (95 %) in the ventricle by 1 of 1 iterative methods and 0 of 1 networks."
+        in said
+    )
+    assert "only the moving one is interpolated again" in said
     assert "(SD, in %): iterative methods 0.2, networks 5.0." in said
     none = analysis._zero_text(lines[lines["method"] == "clapirn"])
-    assert none.startswith("Without any change no mean found is clear of 0 (95 %).")
+    assert "in the ventricle by 0 of 1 networks. It scatters" in none
     two = volumes.fit_doses(changes[changes["fixed_subject"].isin(["0", "1"])])
     assert analysis._zero_text(two) == ""  # of two people no interval is known
 

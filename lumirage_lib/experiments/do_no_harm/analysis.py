@@ -33,6 +33,7 @@ from .measures import (
 from .plan import IDENTITY, RESCAN, VOLUMES
 from .volumes import fit_doses, name_structures, summarise_volumes
 
+FAMILIES = {"iterative": "iterative methods", "deep": "networks"}
 MOST_SUBJECTS = 100_000  # of a group; what a larger number says is that there is no relation
 
 
@@ -97,9 +98,8 @@ def _percent(value: float, digits: int = 1, *, sign: bool = False) -> str:
 
 def _by_family(values: pd.Series) -> str:
     """ "iterative methods 3.1 %, networks 2.0 %", from values indexed by family."""
-    words = {"iterative": "iterative methods", "deep": "networks"}
     means = values.groupby(level="family").mean()
-    return ", ".join(f"{words[f]} {_percent(means[f])}" for f in words if f in means.index)
+    return ", ".join(f"{FAMILIES[f]} {_percent(means[f])}" for f in FAMILIES if f in means.index)
 
 
 def _atrophy_text(changes: pd.DataFrame, lines: pd.DataFrame, failed: pd.Series) -> str:
@@ -138,19 +138,22 @@ def _zero_text(lines: pd.DataFrame) -> str:
     found = lines[lines["family"] != "baseline"].dropna(subset="intercept_low")
     if found.empty:
         return ""
-    clear = found[(found["intercept_low"] > 0) | (found["intercept_high"] < 0)]
+    clear = (found["intercept_low"] > 0) | (found["intercept_high"] < 0)
     each = []
-    for method in order_of(clear["method"]):
-        mine = clear[clear["method"] == method]
-        values = zip(mine["structure"], mine["intercept"], strict=True)
-        said = ", ".join(f"{structure} {_percent(value, sign=True)}" for structure, value in values)
-        each.append(f"{name_of(method)} ({said})")
-    mean = (
-        f"Without any change the mean found is clear of 0 (95 %) for {stats.join(each)}: the two images "
-        "are then of one kind, so it comes from their roles; only the moving one is interpolated again."
-        if each
-        else "Without any change no mean found is clear of 0 (95 %)."
-    )
+    for structure, mine in clear.groupby(found["structure"], sort=False):
+        of = mine.groupby(found["family"]).agg(["sum", "size"])
+        counts = [
+            f"{of.loc[f, 'sum']} of {of.loc[f, 'size']} {FAMILIES[f]}"
+            for f in FAMILIES
+            if f in of.index
+        ]
+        each.append(f"in the {structure} by {' and '.join(counts)}")
+    mean = f"Without any change the mean found is clear of 0 (95 %) {'; '.join(each)}."
+    if clear.any():
+        mean += (
+            " The two images are then of one kind, so it comes from their roles; only the moving one is "
+            "interpolated again."
+        )
     scatter = 100 * found.groupby("method")["intercept_sd"].mean()
     return f"{mean} It scatters between subjects by (SD, in %): {describe_families(scatter, 1)}."
 
