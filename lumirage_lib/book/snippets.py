@@ -18,12 +18,8 @@ from .pages import escape, to_table
 
 SCOREBOARD = ("00_summary", "open")
 CHANGED = "#what-changed-since-version-1"
-BEYOND = (
-    "10_cause",
-    "06_label_protocol",
-    "09_do_no_harm",
-    "11_specifications",
-)  # no claim asks them
+# What they ask, no claim asks.
+BEYOND = ("10_cause", "06_label_protocol", "09_do_no_harm", "11_specifications")
 DOORS = (  # title, profile whose first page it leads to or a page, what is behind it
     (
         "Read (15 min)",

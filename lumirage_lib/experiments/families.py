@@ -78,6 +78,8 @@ ALL = Families(
     ("lapirn-disp", "lapirn-diff", "clapirn", "symnet", "voxelmorph"),
     ("syn-full", "greedy", "fireants-greedy", "fireants-syn"),
 )
+# How pages call a family.
+FAMILY_WORDS = {"iterative": "iterative methods", "deep": "networks"}
 CORE = Families(("lapirn-disp", "clapirn"), ("greedy", "fireants-greedy"))
 FIRST = Families(("clapirn", "vfa"), ("greedy",))
 ONE_EACH = Families(("clapirn",), ("greedy",))  # of what is run there, those at the arm's voxels

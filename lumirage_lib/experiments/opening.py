@@ -7,10 +7,9 @@ import numpy as np
 
 from .. import stats
 from ..stats import count, join
-from .families import name_plainly
+from .families import FAMILY_WORDS, name_plainly
 from .sentences import show
 
-NETWORKS, ITERATIVE = "networks", "iterative methods"
 NO_CLAIM = "a description: no claim is judged here"
 FAILED = "failed"  # the kind of a verdict that failures leave nothing for
 # What a kind of verdict is said to be, of a level, of a change against a reference, of one side alone.
@@ -190,6 +189,6 @@ def _write_chip(verdict: stats.Verdict, of: str) -> str:
     style, symbol = look.get(verdict.verdict, ("lm-open", "◆"))
     word = "not finished" if verdict.verdict == stats.INCOMPLETE else verdict.verdict
     if word.startswith(("loses", "gains")):  # a direction is somebody's
-        who = ITERATIVE if verdict.claim.second is None else NETWORKS
+        who = FAMILY_WORDS["iterative" if verdict.claim.second is None else "deep"]
         word = f"{who} {word.replace('loses', 'lose').replace('gains', 'gain')}"
     return f'<span class="lm-chip {style}">{symbol} {of}: <b>{word}</b></span>'

@@ -10,7 +10,7 @@ import pandas as pd
 from ..methods import family_of, name_of
 from ..stats import count
 from .choice import split_methods
-from .families import name_plainly
+from .families import FAMILY_WORDS, name_plainly
 
 if TYPE_CHECKING:
     from .run import Run
@@ -107,11 +107,7 @@ def describe_families(values: pd.Series, digits: int = 3) -> str:
         Index: methods, known here.
     """
     said = []
-    for family, words in (
-        ("iterative", "iterative methods"),
-        ("deep", "networks"),
-        ("baseline", ""),
-    ):
+    for family, words in {**FAMILY_WORDS, "baseline": ""}.items():
         found = values[[family_of(m) == family for m in values.index]].dropna()
         if len(found):
             ends = dict.fromkeys(show(x, digits) for x in (found.min(), found.max()))

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..cohorts.atrophy import STRUCTURES, find_labels
+from ..runs.task import Task
 from ..stats import Verdict
+from .do_no_harm.plan import ATROPHY
 from .families import ARMS, FRESH
 from .registry import EXPERIMENTS, load
 
@@ -32,7 +35,8 @@ def recompute_headlines(folder: Path, parameters_of: Mapping[str, Mapping]) -> p
     -------
     DataFrame
         Columns notebook, number, book, tables, same: the mean Dice of all registrations a method has in
-        a notebook, and the estimate of every claim that rests on the cohort's own labels.
+        a notebook, the estimate of every claim that rests on the cohort's own labels, and the share that
+        a method shows of a known change.
     """
     structures = pd.read_parquet(
         Path(folder) / "structures.parquet",
@@ -53,7 +57,14 @@ def recompute_headlines(folder: Path, parameters_of: Mapping[str, Mapping]) -> p
         table["again"] = [dice.get((key, first[key]), float("nan")) for key in table["key"]]
         for method, mine in table.groupby("method"):
             rows.append((notebook, f"Dice of {method}", mine["dice"].mean(), mine["again"].mean()))
-        verdicts = experiment.verdicts(experiment.analyse(run, parameters))
+        result = experiment.analyse(run, parameters)
+        if ATROPHY in set(table["arm"]):
+            book = result.lines.groupby("method")["slope"].mean()
+            rows += [
+                (notebook, f"share of a known change, {method}", book.get(method), share)
+                for method, share in _recompute_shares(Path(folder), table, run.tasks).items()
+            ]
+        verdicts = experiment.verdicts(result)
         rows += [
             (notebook, v.claim.id, v.estimate, _recompute(v, table))
             for v in verdicts
@@ -61,6 +72,30 @@ def recompute_headlines(folder: Path, parameters_of: Mapping[str, Mapping]) -> p
         ]
     found = pd.DataFrame(rows, columns=["notebook", "number", "book", "tables"])
     return found.assign(same=(found["book"] - found["tables"]).abs() <= CLOSE)
+
+
+def _recompute_shares(folder: Path, table: pd.DataFrame, tasks: Sequence[Task]) -> pd.Series:
+    """Slope of found over true change, mean over subjects and then structures, by method."""
+    mine = table.loc[
+        table["arm"] == ATROPHY, ["key", "condition", "dose", "method", "fixed_subject"]
+    ]
+    found = pd.read_parquet(
+        folder / "structures.parquet",
+        columns=["key", "label_set", "label", "n_fixed", "j_mean"],
+        filters=[("rule", "==", "nearest"), ("key", "in", list(mine["key"]))],
+    ).merge(mine, on="key")
+    cohort = next(t for t in tasks if t.key in set(mine["key"])).get_cohort()
+    own = found["label_set"] == next(iter(cohort.label_sets))
+    slopes = dict[str, pd.Series]()
+    for structure, rows in found[own].groupby("condition"):
+        rows = rows[rows["label"].isin(list(find_labels(cohort, str(structure))))]
+        rows = rows.assign(volume=rows["j_mean"] * rows["n_fixed"])
+        sums = rows.groupby(["method", "fixed_subject", "dose"])[["volume", "n_fixed"]].sum()
+        change = (sums["volume"] / sums["n_fixed"]).unstack()
+        true = pd.Series(change.columns - change.columns.to_numpy().mean(), change.columns)
+        slope = change.mul(true).sum(axis=1) / (true**2).sum() * STRUCTURES[str(structure)][1]
+        slopes[str(structure)] = slope.groupby("method").mean()
+    return pd.DataFrame(slopes).mean(axis=1)
 
 
 def _has_own_labels(verdict: Verdict) -> bool:

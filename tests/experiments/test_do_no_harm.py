@@ -102,6 +102,9 @@ def test_methods_are_compared_on_the_subjects_that_all_have(run, result):
     assert seen["greedy"] == pytest.approx(SEEN["greedy"] / 4)
     assert seen["clapirn"] == pytest.approx(SEEN["clapirn"] / 4)
     assert "(1 subject)" in half.atrophy_text
+    elsewhere = half.tables["elsewhere"]  # of the same subject: a quarter of what is found there
+    for row in elsewhere.itertuples():
+        assert row.invented == pytest.approx(ADDED[row.method] / 4, abs=1e-9)
 
 
 def test_either_structure_and_every_dose_has_its_cell(run):
@@ -187,6 +190,8 @@ def test_what_is_found_elsewhere_is_invented(result):
     assert "is 3.0 %, by conditional LapIRN" in result.atrophy_text
     assert "in %): iterative methods 1.0, networks 3.0; between doses" in result.atrophy_text
     assert "differs by at most 0.00." in result.atrophy_text
+    one = analysis._elsewhere_text(elsewhere[elsewhere["dose"] == 0.08])
+    assert "networks 3.0. The largest" in one  # of one dose nothing is said of others
 
 
 def test_neighbours_that_the_change_moves_are_not_called_invented(run, result):

@@ -8,6 +8,7 @@ import pandas as pd
 from ... import stats
 from ...methods import name_of, order_of
 from ..experiment import Result
+from ..families import FAMILY_WORDS
 from ..opening import Opening
 from ..run import Run
 from ..sentences import (
@@ -22,6 +23,7 @@ from ..sentences import (
 )
 from .measures import (
     SIGN,
+    average_elsewhere,
     count_failed,
     find_names,
     join_structures,
@@ -33,7 +35,6 @@ from .measures import (
 from .plan import IDENTITY, RESCAN, VOLUMES
 from .volumes import fit_doses, name_structures, summarise_volumes
 
-FAMILIES = {"iterative": "iterative methods", "deep": "networks"}
 MOST_SUBJECTS = 100_000  # of a group; what a larger number says is that there is no relation
 
 
@@ -48,8 +49,9 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     """
     rows = join_structures(run)
     names = find_names(run)
-    followed, elsewhere = measure_atrophy(rows, names, parameters["cohort"])
+    followed, untouched = measure_atrophy(rows, names, parameters["cohort"])
     changes, failed = keep_shared(followed), count_failed(run.registrations)
+    elsewhere = average_elsewhere(untouched, changes)
     lines, invented = fit_doses(changes), measure_invented(rows, run.registrations)
     couples = measure_couples(run, parameters["profile"])
     volumes = summarise_volumes(name_structures(rows[rows["arm"] == VOLUMES], names))
@@ -62,9 +64,9 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         opening=Opening(
             _headline(changes, lines, invented, failed),
             (
-                f"**What.** {atrophy_text} {invented_text} {there_and_back}".strip(),
-                f"**How sure.** {zero_text} Registered: {write_designs(run.registrations)}".replace(
-                    "  ", " "
+                _join("**What.**", atrophy_text, invented_text, there_and_back),
+                _join(
+                    "**How sure.**", zero_text, f"Registered: {write_designs(run.registrations)}"
                 ),
                 f"**What it depends on.** {_volumes_text(volumes)}",
             ),
@@ -73,7 +75,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         design=write_designs(run.registrations),
         changes=changes,
         lines=lines,
-        atrophy_text=" ".join(filter(None, [atrophy_text, zero_text, _elsewhere_text(elsewhere)])),
+        atrophy_text=_join(atrophy_text, zero_text, _elsewhere_text(elsewhere)),
         atrophy_table=_atrophy_table(changes, lines, failed),
         invented=invented,
         invented_text=invented_text,
@@ -92,6 +94,10 @@ def analyse(run: Run, parameters: Mapping) -> Result:
 # ---- sentences -----------------------------------------------------------------------------------
 
 
+def _join(*sentences: str) -> str:
+    return " ".join(s for s in sentences if s)
+
+
 def _percent(value: float, digits: int = 1, *, sign: bool = False) -> str:
     return show(100 * value, digits, sign=sign) + (" %" if not pd.isna(value) else "")
 
@@ -99,7 +105,9 @@ def _percent(value: float, digits: int = 1, *, sign: bool = False) -> str:
 def _by_family(values: pd.Series) -> str:
     """ "iterative methods 3.1 %, networks 2.0 %", from values indexed by family."""
     means = values.groupby(level="family").mean()
-    return ", ".join(f"{FAMILIES[f]} {_percent(means[f])}" for f in FAMILIES if f in means.index)
+    return ", ".join(
+        f"{FAMILY_WORDS[f]} {_percent(means[f])}" for f in FAMILY_WORDS if f in means.index
+    )
 
 
 def _atrophy_text(changes: pd.DataFrame, lines: pd.DataFrame, failed: pd.Series) -> str:
@@ -143,8 +151,8 @@ def _zero_text(lines: pd.DataFrame) -> str:
     for structure, mine in clear.groupby(found["structure"], sort=False):
         of = mine.groupby(found["family"]).agg(["sum", "size"])
         counts = [
-            f"{of.loc[f, 'sum']} of {of.loc[f, 'size']} {FAMILIES[f]}"
-            for f in FAMILIES
+            f"{of.loc[f, 'sum']} of {of.loc[f, 'size']} {FAMILY_WORDS[f]}"
+            for f in FAMILY_WORDS
             if f in of.index
         ]
         each.append(f"in the {structure} by {' and '.join(counts)}")
@@ -195,12 +203,15 @@ def _elsewhere_text(elsewhere: pd.DataFrame) -> str:
     each = 100 * elsewhere.groupby("method")["invented"].mean()
     by_dose = 100 * elsewhere.groupby(["method", "dose"])["invented"].mean().unstack()
     apart = (by_dose.max(axis=1) - by_dose.min(axis=1)).max()
+    between = (
+        f"; between doses it differs by at most {show(apart, 2)}" if by_dose.shape[1] > 1 else ""
+    )
     worst = elsewhere.loc[elsewhere["invented"].idxmax()]
     return (
         "In structures that the change does not reach, a change is found, too (root mean square over "
-        f"structures, in %): {describe_families(each, 1)}; between doses it differs by at most "
-        f"{show(apart, 2)}. The largest is {_percent(worst['invented'])}, by {name_of(worst['method'])} "
-        f"where {_percent(worst['dose'], 0)} of the {worst['structure']} changed."
+        f"structures, in %): {describe_families(each, 1)}{between}. The largest is "
+        f"{_percent(worst['invented'])}, by {name_of(worst['method'])} where "
+        f"{_percent(worst['dose'], 0)} of the {worst['structure']} changed."
     )
 
 

@@ -58,9 +58,9 @@ def measure_atrophy(
     -------
     changes : DataFrame
         structure, dose, method, family, fixed_subject, change (measured, share of the volume), true.
-    elsewhere : DataFrame
-        structure, dose, method, invented: root mean square over labels of a subject, those left out whose
-        true volume changes, too (:func:`lumirage_lib.cohorts.atrophy.find_reached`); mean over subjects.
+    untouched : DataFrame
+        structure, dose, method, fixed_subject, invented: root mean square over labels, those left out
+        whose true volume changes, too (:func:`lumirage_lib.cohorts.atrophy.find_reached`).
     """
     mine = rows[rows["arm"] == ATROPHY]
     named = name_structures(mine, names)
@@ -73,10 +73,8 @@ def measure_atrophy(
                         mine.index, dtype=bool)  # fmt: skip
     touched |= mine["label"].isin(named["label"]) | mine["j_mean"].isna()
     others = mine[~touched].assign(square=lambda r: (r["j_mean"] * r["voxels"] - 1) ** 2)
-    by_subject = np.sqrt(others.groupby(by, sort=False)["square"].mean())
-    keys = ["condition", "dose", "method"]
-    elsewhere = by_subject.groupby(keys, sort=False).mean().rename("invented").reset_index()
-    return changes, elsewhere.rename(columns={"condition": "structure"})
+    invented = np.sqrt(others.groupby(by, sort=False)["square"].mean()).rename("invented")
+    return changes, invented.reset_index().rename(columns={"condition": "structure"})
 
 
 def keep_shared(changes: pd.DataFrame) -> pd.DataFrame:
@@ -93,6 +91,19 @@ def keep_shared(changes: pd.DataFrame) -> pd.DataFrame:
         for _, mine in done.groupby("structure", sort=False)
     ]
     return pd.concat(kept) if kept else changes.iloc[:0]
+
+
+def average_elsewhere(untouched: pd.DataFrame, shared: pd.DataFrame) -> pd.DataFrame:
+    """What is invented elsewhere, mean over the subjects of :func:`keep_shared`.
+
+    Returns
+    -------
+    DataFrame
+        structure, dose, method, invented.
+    """
+    keys = ["structure", "dose", "method"]
+    kept = untouched.merge(shared[[*keys, "fixed_subject"]])
+    return kept.groupby(keys, sort=False)["invented"].mean().reset_index()
 
 
 def count_failed(registrations: pd.DataFrame) -> pd.Series:
