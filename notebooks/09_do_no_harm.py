@@ -54,7 +54,7 @@ if result.changes["change"].notna().any():
         figures.plot_atrophy(result.changes),
         f"fig-{here}-atrophy",
         "Change of volume found against the true one; mean over subjects, bars from the least to the most. "
-        f"{result.design}",
+        f"{result.designs['atrophy']}",
         f"Scatter plot along the line of identity. {result.atrophy_text}",
     )
 
@@ -98,7 +98,8 @@ if len(result.invented):
     pages.show(
         figures.plot_invented(result.invented),
         f"fig-{here}-invented",
-        f"Spread of the log Jacobian inside the brain where nothing changed, mean over pairs. {result.design}",
+        "Spread of the log Jacobian inside the brain where nothing changed, mean over pairs. "
+        f"{result.designs['unchanged']}",
         f"Dot plot, one row per method. {result.invented_text}",
     )
 
@@ -131,7 +132,7 @@ if len(result.volumes):
         figures.plot_volumes(result.volumes),
         f"fig-{here}-volumes",
         "Error of the volumes of hippocampus and ventricle, both sides together, by labels propagated from "
-        f"one other brain: mean and one standard deviation over pairs. {result.design}",
+        f"one other brain: mean and one standard deviation over pairs. {result.designs['volumetry']}",
         f"Dot plot with bars by method and images. {result.volumes_text}",
     )
 

@@ -272,6 +272,7 @@ def test_a_contrast_is_divided_into_scaling_and_what_is_left():
     assert ("T2w", "contrast") not in change.index
     whole = result.changes.set_index(["condition", "method"])["change"]["T2w", "all networks"]
     assert change["T2w", parts.SCALING] + change["T2w", parts.PROPER] == pytest.approx(whole)
+    assert result.parts["n_pairs"].dtype.kind == "i"  # captions count pairs
     # Both parts are said with their intervals, in that order, to three digits.
     half = f"{change['T2w', parts.SCALING]:+.3f}".replace("-", "−")
     assert f"contrast proper: synthesised T2w {half} (" in result.parts_text

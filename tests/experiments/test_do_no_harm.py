@@ -72,6 +72,11 @@ def result(run):
     return analysis.analyse(run, PARAMETERS)
 
 
+def test_a_figure_counts_what_it_shows(result):
+    assert set(result.designs) >= {"atrophy", "unchanged", "volumetry"}
+    assert result.designs["atrophy"] == "3 ordered pairs of 3 subjects."
+
+
 def test_slope_and_intercept_are_those_put_in(result):
     for row in result.lines.itertuples():
         assert row.slope == pytest.approx(SEEN[row.method], abs=1e-9)

@@ -97,8 +97,9 @@ def split_changes(changes: pd.DataFrame, scaled: pd.DataFrame) -> pd.DataFrame:
             for part, found in parts.items()
             if found["n_pairs"]
         ]
-    return pd.DataFrame(out, columns=["arm", "condition", "part", "deep", "iterative", "change",
-                                      "low", "high", "n_pairs"])  # fmt: skip
+    table = pd.DataFrame(out, columns=["arm", "condition", "part", "deep", "iterative", "change",
+                                       "low", "high", "n_pairs"])  # fmt: skip
+    return table.astype({"n_pairs": int})
 
 
 def say_parts(parts: pd.DataFrame, verdicts: Mapping[str, stats.Verdict]) -> str:

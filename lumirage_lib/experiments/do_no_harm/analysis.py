@@ -18,6 +18,7 @@ from ..sentences import (
     make_table,
     show,
     show_interval,
+    write_design,
     write_designs,
     write_state,
 )
@@ -72,7 +73,10 @@ def analyse(run: Run, parameters: Mapping) -> Result:
             ),
         ),
         state=write_state(run),
-        design=write_designs(run.registrations),
+        designs={
+            arm: f"{write_design(mine)}."
+            for arm, mine in run.registrations.groupby("arm", sort=False)
+        },
         changes=changes,
         lines=lines,
         atrophy_text=_join(atrophy_text, zero_text, _elsewhere_text(elsewhere)),
