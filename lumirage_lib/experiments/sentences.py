@@ -10,10 +10,12 @@ import pandas as pd
 from ..methods import family_of, name_of
 from ..stats import count
 from .choice import split_methods
-from .families import FAMILY_WORDS, name_plainly
+from .families import FAMILY_WORDS, Families, name_plainly
 
 if TYPE_CHECKING:
     from .run import Run
+
+BESIDE = "beside"  # the role of what belongs to neither family of a comparison
 
 
 def show(value: float, digits: int = 3, *, sign: bool = False) -> str:
@@ -98,21 +100,33 @@ def name_some(methods: Iterable[str]) -> str:
     return " and ".join(names) if len(names) <= 2 else f"{len(names)} methods"
 
 
-def describe_families(values: pd.Series, digits: int = 3) -> str:
-    """ "iterative methods 0.61 to 0.62, networks 0.58 to 0.63", from one number a method.
+def describe_families(values: pd.Series, digits: int = 3, families: Families | None = None) -> str:
+    """ "iterative methods 0.61 to 0.62, networks 0.58 to 0.63", from the numbers of each method.
 
     Parameters
     ----------
     values : Series
-        Index: methods, known here.
+        Index: methods, known here; one that stands there more than once has a range of its own.
+    families : Families, optional
+        Who counts for either side; methods of neither are told apart, beside them. By default, all count.
     """
-    said = []
-    for family, words in {**FAMILY_WORDS, "baseline": ""}.items():
-        found = values[[family_of(m) == family for m in values.index]].dropna()
+    said = list[str]()
+    roles = pd.Series([_find_role(m, families) for m in values.index], values.index, dtype=object)
+    for role, words in {**FAMILY_WORDS, BESIDE: "", "baseline": ""}.items():
+        found = values[roles == role].dropna()
         if len(found):
+            who = words or name_some(dict.fromkeys(found.index))
             ends = dict.fromkeys(show(x, digits) for x in (found.min(), found.max()))
-            said.append(f"{words or name_of(str(found.index[0]))} {' to '.join(ends)}")
+            apart = "beside them " if role == BESIDE and said else ""
+            said.append(f"{apart}{who} {' to '.join(ends)}")
     return ", ".join(said)
+
+
+def _find_role(method: str, families: Families | None) -> str:
+    family = family_of(method)
+    if families is None or family == "baseline":
+        return family
+    return next((side for side in FAMILY_WORDS if method in getattr(families, side)), BESIDE)
 
 
 def list_limits(run: Run) -> list[str]:
