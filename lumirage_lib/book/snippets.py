@@ -1,5 +1,6 @@
 """Markdown that the prose includes: what the code knows better than a writer."""
 
+import contextlib
 import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from ..cohorts import COHORTS
+from ..cohorts import COHORTS, get_cohort
 from ..cohorts.sources import Source, load_sources
 from ..errors import InputError
 from ..images.preprocess import IMAGE_STEPS, PAIR_STEPS, STANDARD, Preprocessing, Step
-from ..methods import MethodSpec, list_methods
+from ..methods import MethodSpec, judge_exposure, list_methods
 from .pages import escape, to_table
 
 SCOREBOARD = ("00_summary", "open")
@@ -57,6 +58,7 @@ def write_snippets(folder: Path, pages: Sequence[tuple[str, str]]) -> None:
         "sources": describe_sources(load_sources()),
         "cohorts": describe_cohorts(COHORTS),
         "methods": describe_methods(list_methods()),
+        "exposure": describe_exposure(list_methods(), COHORTS),
         "preprocessing": describe_preprocessing(STANDARD),
     }
     for name, text in snippets.items():
@@ -193,6 +195,31 @@ def describe_methods(methods: Sequence[MethodSpec]) -> str:
             "Software, and parameters unless a page says otherwise:\n",
             *details,
         ]
+    )
+
+
+def describe_exposure(methods: Sequence[MethodSpec], cohorts: Iterable[str]) -> str:
+    """Tables of networks: whether each has seen the images of every cohort; on what it was trained.
+
+    Cohorts of which all networks have seen the same share a column. One's own data, which lie in a folder
+    that a user names, are left out.
+    """
+    networks = [spec for spec in methods if spec.family == "deep"]
+    columns: dict[tuple[str, ...], list[str]] = {}  # words of all networks -> cohorts
+    for name in cohorts:
+        with contextlib.suppress(InputError):
+            cohort = get_cohort(name)
+            words = tuple(judge_exposure(spec.id, cohort).word for spec in networks)
+            columns.setdefault(words, []).append(f"`{name}`")
+    seen = [[f"`{spec.id}`", *(words[k] for words in columns)] for k, spec in enumerate(networks)]
+    trained = [
+        [f"`{spec.id}`", spec.training.data, spec.training.evidence]
+        for spec in networks
+        if spec.training is not None
+    ]
+    header = ["network", *(", ".join(names) for names in columns.values())]
+    return "\n".join(
+        [_table(header, seen), _table(["network", "trained on", "how that is known"], trained)]
     )
 
 

@@ -72,9 +72,5 @@ def oasis(segmented: str = "T1w") -> Cohort:
         reference="landman2012,marcus2007",
         sources=list_sources,
         title="T1w of 25 adults with manual labels",
-        limits=(
-            "Published networks were trained on OASIS too, some of them perhaps on these very subjects: not "
-            "every author publishes the list of scans. That would favour them, without labels.",
-        ),
     )
     return add_segmented(cohort, "neuromorphometrics", segmented)

@@ -15,18 +15,18 @@ FAILED = "failed"  # the kind of a verdict that failures leave nothing for
 # What a kind of verdict is said to be, of a level, of a change against a reference, of one side alone.
 _CLAUSES = {
     "loses": (
-        "networks match brain structures less well than iterative methods {where} ({size} Dice)",
-        "networks lose more accuracy than iterative methods {where} ({size} Dice)",
-        "iterative methods lose accuracy {where} ({size} Dice)",
+        "networks match brain structures less well than iterative methods {where} ({size} Dice{open})",
+        "networks lose more accuracy than iterative methods {where} ({size} Dice{open})",
+        "iterative methods lose accuracy {where} ({size} Dice{open})",
     ),
     "gains": (
-        "networks match brain structures better than iterative methods {where} ({size} Dice)",
-        "networks lose less accuracy than iterative methods {where} ({size} Dice)",
-        "iterative methods gain accuracy {where} ({size} Dice)",
+        "networks match brain structures better than iterative methods {where} ({size} Dice{open})",
+        "networks lose less accuracy than iterative methods {where} ({size} Dice{open})",
+        "iterative methods gain accuracy {where} ({size} Dice{open})",
     ),
     "equal": (
         "networks and iterative methods are equally accurate {where}, within {margin} Dice",
-        "networks and iterative methods lose alike {where}, within {margin} Dice",
+        "networks and iterative methods change alike {where}, within {margin} Dice",
         "iterative methods gain or lose less than {margin} Dice {where}",
     ),
     "no loss": (
@@ -54,9 +54,10 @@ _SHORT = {
     "loses": "networks more {where}",
     "gains": "networks less {where}",
     "equal": "both alike {where}",
-    "no loss": "no more {where}",
+    "no loss": "not more {where}",
 }
 MOST_WORDS = 25
+SIZE_OPEN = (stats.LOSES_OPEN, stats.GAINS_OPEN)  # words that say a direction, and no size
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ def say_together(verdicts: Mapping[str, stats.Verdict], preposition: str = "on")
         clause = _CLAUSES[kind][form].format(
             where=f"{preposition} {join(places)}",
             size=show_range([abs(v.estimate) for v in found]),
+            open=", size open" if all(v.word in SIZE_OPEN for v in found) else "",
             margin=f"{claim.margin:g}",
             n=max(v.n_subjects for v in found),
             side="behind" if found[0].estimate < 0 else "ahead",
@@ -164,7 +166,8 @@ def say_certainty(verdicts: Sequence[stats.Verdict]) -> str:
         f"**How sure.** {show_counts(decided)}; the answer is known to ± {widths} Dice "
         f"({100 * min(v.level for v in decided):.3g} % interval or wider)"
     )
-    return text + (f"; a difference of {show_range(seen)} would have been seen." if seen else ".")
+    could = f"; a difference of {show_range(seen)} would have been seen four times in five"
+    return text + (could if seen else "") + "."
 
 
 def show_counts(verdicts: Sequence[stats.Verdict]) -> str:

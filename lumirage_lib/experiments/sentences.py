@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..methods import family_of, name_of
+from ..methods import family_of, judge_exposure, name_of
 from ..stats import count
 from .choice import split_methods
 from .families import FAMILY_WORDS, Families, name_plainly
 
 if TYPE_CHECKING:
+    from ..runs.task import Task
     from .run import Run
 
 BESIDE = "beside"  # the role of what belongs to neither family of a comparison
+EXPOSED = ("seen", "very probably seen")  # of a network to images, see :data:`..methods.EXPOSURES`
 
 
 def show(value: float, digits: int = 3, *, sign: bool = False) -> str:
@@ -130,7 +132,8 @@ def _find_role(method: str, families: Families | None) -> str:
 
 
 def list_limits(run: Run) -> list[str]:
-    """What has to be known of the images that a run shows, as their cohorts say it; of several, by name."""
+    """What has to be known of the images that a run shows: who may have learned from them, what their
+    cohorts say of them; of several, by name."""
     have = set(run.registrations["key"])
     shown = [task for task in run.tasks if task.key in have] or run.tasks
     cohorts = {task.cohort: task for task in reversed(shown)}
@@ -138,4 +141,24 @@ def list_limits(run: Run) -> list[str]:
     for name in reversed(cohorts):
         for limit in cohorts[name].get_cohort().limits:
             first.setdefault(limit, name)
-    return [f"*{name}*: {limit}" if len(cohorts) > 1 else limit for limit, name in first.items()]
+    said = [f"*{name}*: {limit}" if len(cohorts) > 1 else limit for limit, name in first.items()]
+    return [*say_exposure(shown), *said]
+
+
+def say_exposure(tasks: Iterable[Task]) -> list[str]:
+    """How many networks have probably learned from images that they are tested on; nothing of none."""
+    pairs = {(task.method, task.cohort): task for task in tasks if family_of(task.method) == "deep"}
+    networks = {method for method, _ in pairs}
+    seen = {
+        method
+        for (method, _), task in pairs.items()
+        if judge_exposure(method, task.get_cohort()).word in EXPOSED
+    }
+    if not seen:
+        return []
+    have = "has" if len(seen) == 1 else "have"
+    return [
+        f"{len(seen)} of {count(len(networks), 'network')} on this page {have} very probably been trained on "
+        "images that are tested here. That would favour networks. "
+        "[Who has seen what](../methods.md#who-has-seen-what)."
+    ]

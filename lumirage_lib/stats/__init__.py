@@ -5,10 +5,13 @@ intervals and tests treat the subjects, not the pairs, as what was sampled.
 """
 
 from ._claims import (
+    GAINS_OPEN,
     INCOMPLETE,
     LABELS_DECIDE,
     LEAST_SUBJECTS,
+    LOSES_OPEN,
     NOT_DECIDABLE,
+    NOT_JUDGED,
     NOT_SUPPORTED,
     NOT_TESTED,
     SUPPORTED,
@@ -22,6 +25,7 @@ from ._claims import (
     find_word,
     not_tested,
     say_few,
+    set_aside,
 )
 from ._design import count_subjects
 from ._effects import EffectSizes, compute_effect_sizes
@@ -36,10 +40,13 @@ from ._summary import compute_drops, compute_worst, summarise, summarise_drops
 from ._tests import Equivalence, control_false_discoveries, holm, sign_flip_subjects, tost
 
 __all__ = [
+    "GAINS_OPEN",
     "INCOMPLETE",
     "LABELS_DECIDE",
     "LEAST_SUBJECTS",
+    "LOSES_OPEN",
     "NOT_DECIDABLE",
+    "NOT_JUDGED",
     "NOT_SUPPORTED",
     "NOT_TESTED",
     "STATISTICS",
@@ -85,6 +92,7 @@ __all__ = [
     "not_tested",
     "plan_subjects",
     "say_few",
+    "set_aside",
     "sign_flip_subjects",
     "summarise",
     "summarise_drops",

@@ -12,6 +12,7 @@ from pybtex.database import parse_file
 
 from lumirage_lib.book.snippets import (
     describe_cohorts,
+    describe_exposure,
     describe_landing,
     describe_methods,
     describe_preprocessing,
@@ -143,3 +144,18 @@ def test_every_key_the_code_cites_is_in_the_bibliography():
         for keys in re.findall(r'reference="(\w[\w,]*)"', path.read_text()):
             cited |= set(keys.split(","))
     assert cited <= set(known)
+
+
+def test_who_has_seen_what_has_every_network_and_every_cohort_that_is_here():
+    seen, trained = describe_exposure(list_methods(), COHORTS).split("\n\n")[:2]
+    networks = [spec.id for spec in list_methods() if spec.family == "deep"]
+    rows = {row[0].strip("`"): row[1:] for row in table_rows(seen)}
+    assert list(rows) == networks
+    header = next(line for line in seen.splitlines() if line.startswith("| network"))
+    groups = [set(re.findall(r"`([^`]+)`", cell)) for cell in header.strip("|").split("|")[1:]]
+    oasis = next(k for k, names in enumerate(groups) if "oasis" in names)
+    assert "macaque" not in groups[oasis]
+    assert rows["clapirn"][oasis] == "very probably seen"
+    assert rows["lkunet"][oasis] == "not seen"
+    assert {"oasis", "nichart", "real5", "macaque", "ixi2"} <= set().union(*groups)
+    assert all(all(row) for row in table_rows(trained))  # data and evidence of each

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from lumirage_lib import stats
+from lumirage_lib.cohorts import get_cohort
 from lumirage_lib.experiments.comparison import judge
 from lumirage_lib.experiments.families import ARMS, Families, name_claim, name_plainly
 from lumirage_lib.experiments.opening import (
@@ -19,7 +20,7 @@ from lumirage_lib.experiments.opening import (
     show_range,
     write_chips,
 )
-from lumirage_lib.experiments.sentences import list_limits
+from lumirage_lib.experiments.sentences import list_limits, say_exposure
 from lumirage_lib.stats import Claim, Interval, Verdict, find_word
 
 WORDS = {
@@ -97,7 +98,7 @@ def test_three_contrasts_of_three_kinds_are_said_in_one_headline():
     said = say_together(found)
     assert said == (
         "No clear answer on synthesised T2w; networks lose more accuracy than iterative methods on "
-        "synthesised T2*w (0.013 Dice), no more on real FLAIR."
+        "synthesised T2*w (0.013 Dice, size open), not more on real FLAIR."
     )
     assert len(said.split()) <= MOST_WORDS
     found["real FLAIR"] = make_verdict(-0.004, 0.003)
@@ -135,10 +136,21 @@ def test_a_range_goes_from_the_least_to_the_greatest(values, said):
 def test_limits_are_of_what_is_shown_by_name_and_said_once():
     def task(key, name, *limits):
         cohort = SimpleNamespace(limits=limits)
-        return SimpleNamespace(key=key, cohort=name, get_cohort=lambda: cohort)
+        return SimpleNamespace(key=key, cohort=name, method="greedy", get_cohort=lambda: cohort)
 
     tasks = [task("1", "oasis", "A."), task("2", "synthetic", "A.", "B."), task("3", "real5", "C.")]
     shown = SimpleNamespace(tasks=tasks, registrations=pd.DataFrame({"key": ["1", "2"]}))
     assert sorted(list_limits(shown)) == ["*oasis*: A.", "*synthetic*: B."]
     one = SimpleNamespace(tasks=tasks[:1], registrations=pd.DataFrame({"key": []}))
     assert list_limits(one) == ["A."]
+
+
+def test_who_has_seen_the_images_is_said_of_the_networks_that_are_shown():
+    def task(method, cohort):
+        return SimpleNamespace(method=method, cohort=cohort, get_cohort=lambda: get_cohort(cohort))
+
+    shown = [task("greedy", "oasis"), task("lkunet", "oasis"), task("clapirn", "oasis")]
+    assert say_exposure(shown)[0].startswith("1 of 2 networks on this page has very probably been")
+    assert say_exposure([*shown, task("symnet", "oasis")])[0].startswith("2 of 3 networks on this")
+    assert not say_exposure(shown[:2])  # trained on another data set
+    assert not say_exposure([task("clapirn", "macaque")])

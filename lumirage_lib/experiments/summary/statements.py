@@ -61,7 +61,8 @@ STATEMENTS = (
         "three independent brains decide nothing; true size shows networks that are not told the size, "
         "and is drawn, not judged",
         short="macaques",
-        place=("of", "macaques"),
+        # Of its two sizes the one that the paper's images have; the scoreboard draws both.
+        place=("of", "macaques at human size"),
     ),
     Statement(
         "contrasts",
