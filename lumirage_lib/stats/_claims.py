@@ -45,6 +45,7 @@ NO_LOSS = "no loss that matters"
 UNDECIDED = "undecided"
 SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
 NOT_DECIDABLE, NOT_TESTED, INCOMPLETE = "not decidable here", "not tested", "incomplete"
+NOT_JUDGED = "not judged"
 LABELS_DECIDE = _sentences.LABELS_DECIDE
 # What a claim says -> the words that support it, the words that contradict it.
 MEANING = {
@@ -116,7 +117,7 @@ class Verdict:
     ----------
     verdict : str
         "supported", "not supported", or the word itself where the claim is neither; "incomplete",
-        "not decidable here", "not tested", "undecided: labels decide".
+        "not decidable here", "not judged", "not tested", "undecided: labels decide".
     word : str
         Direction and size, see the list of the module; "" if there is no interval to read it from.
     interval : Interval
@@ -350,6 +351,16 @@ def _lack(claim: Claim, table: pd.DataFrame, n_pairs: int) -> str:
 def not_tested(claim: Claim, reason: str) -> Verdict:
     """The verdict on a claim whose data or method we do not have."""
     return Verdict(claim, NOT_TESTED, "", _nothing(1 - claim.alpha), reason=reason)
+
+
+def set_aside(verdict: Verdict, reason: str) -> Verdict:
+    """The numbers of a verdict without its word: more differs between the sides than the claim is about.
+
+    One that has no word is returned as it is.
+    """
+    if not verdict.word:
+        return verdict
+    return replace(verdict, verdict=NOT_JUDGED, word="", p_value=float("nan"), reason=reason)
 
 
 def adjust_verdicts(verdicts: Sequence[Verdict], *, n_arms: int | None = None) -> list[Verdict]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..methods import family_of, name_of
+from ._pairs import is_error
 
 if TYPE_CHECKING:
     from ._claims import Claim, Verdict
@@ -125,8 +126,20 @@ def _head(v: Verdict) -> str:
             text += f", {who} a little {clear}"
         return text
     if v.word.startswith("no loss"):
-        return f"{who} {_verb(c, 'lose')} less than {margin} {what}{against}, if anything"
+        larger = "larger by" if c.reference and c.second else "of"
+        return f"{_estimate(v)}; a loss {larger} {margin} is ruled out"
     return f"{what} of {who}{_difference(c)} may be a loss, a gain or neither"
+
+
+def _estimate(v: Verdict) -> str:
+    """ "the deep methods lose 0.005 Dice less than the iterative methods", whichever way it points."""
+    c = v.claim
+    size = f"{format_number(abs(v.estimate), c.margin)} {_measure(c)}"
+    worse = (v.estimate < 0) != is_error(c.measure)
+    if c.reference and c.second:
+        than = f"{'more' if worse else 'less'} than {name_group(c.second)}"
+        return f"{name_group(c.first)} {_verb(c, 'lose')} {size} {than}"
+    return f"{name_group(c.first)} {_verb(c, 'lose' if worse else 'gain')} {size}{_against(c)}"
 
 
 def _difference(claim: Claim) -> str:

@@ -14,9 +14,12 @@ from lumirage_lib.stats import (
     INCOMPLETE,
     LABELS_DECIDE,
     NOT_DECIDABLE,
+    NOT_JUDGED,
     NOT_TESTED,
     Claim,
+    Interval,
     VarianceComponents,
+    Verdict,
     adjust_verdicts,
     agree_on_labels,
     combine,
@@ -25,6 +28,7 @@ from lumirage_lib.stats import (
     find_word,
     match_changes,
     not_tested,
+    set_aside,
 )
 
 QUIET = VarianceComponents(1e-6, 1e-6, 1e-6)
@@ -249,6 +253,35 @@ def test_sentences(shift):
     wide = pd.concat([pairs_of(-0.05).replace({"network": m}) for m in three])
     wide = wide.drop_duplicates(["method", "fixed", "moving"])
     assert "the 3 deep methods lose" in decide(replace(SAME, first=three), wide).sentence
+
+
+@pytest.mark.parametrize(
+    ("claim", "estimate", "said"),
+    [
+        (WORSE, 0.005, "0.005 Dice less than the iterative methods; a loss larger by 0.010 is ruled out"),
+        (WORSE, -0.001, "0.001 Dice more than the iterative methods; a loss larger by 0.010 is ruled out"),
+        (SAME, 0.005, "gain 0.005 Dice against the iterative methods; a loss of 0.010 is ruled out"),
+        (replace(WORSE, second=None), 0.005, "methods gain 0.005 Dice; a loss of 0.010 is ruled out"),
+        (replace(WORSE, measure="hd95_mm"), 0.005, "lose 0.005 HD95 in mm more than the iterative methods"),
+    ],
+)  # fmt: skip
+def test_where_a_loss_is_ruled_out_the_estimate_is_said_as_it_points(claim, estimate, said):
+    interval = Interval(estimate, -0.0014, 0.0106, 0.95, 0.003, 20.0, 30, 18, 0)
+    sentence = Verdict(claim, "not supported", "no loss that matters", interval).sentence
+    assert said in sentence
+    assert "if anything" not in sentence
+
+
+def test_what_is_set_aside_keeps_its_numbers_and_has_no_word(shift):
+    judged = decide(WORSE, shift)
+    aside = set_aside(judged, "the voxels were not the same")
+    assert (aside.verdict, aside.word, aside.interval) == (NOT_JUDGED, "", judged.interval)
+    assert np.isnan(aside.p_value)
+    assert aside.sentence.startswith(
+        "Not judged: From T1w to T2w, the voxels were not the same (difference in differences −0.0"
+    )
+    few = decide(SAME, pairs_of(-0.05, n=(4, 12)))
+    assert set_aside(few, "the voxels were not the same") is few
 
 
 @pytest.mark.parametrize("difference", [-0.05, -0.01, -0.004, 0.0, 0.01, 0.05])
