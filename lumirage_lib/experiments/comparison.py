@@ -17,7 +17,6 @@ from .families import (
     is_primary,
     name_claim,
     name_plainly,
-    say_beside,
 )
 from .run import Run
 from .sentences import make_table, name_some, show, show_interval
@@ -133,7 +132,7 @@ def judge(
     where the rows are some of its pairs.
     "not tested" where a run asks for no method of one side, "incomplete" where a member of a family
     was not run at all; "not decidable here" where no registration that is missing could bring a fifth
-    subject.
+    subject; "not judged" where the arm declares what else differs than the claim is about.
     """
     declared = ARMS.get(arm)
     whole = declared is not None and declared.families == families
@@ -152,7 +151,9 @@ def judge(
         found = replace(found, verdict=stats.INCOMPLETE)
     else:
         found = stats.decide(claim, rows)
-    return _stop_waiting(found, rows[rows["condition"].isin(needed)])
+    found = _stop_waiting(found, rows[rows["condition"].isin(needed)])
+    beside = declared.beside if declared else ""
+    return stats.set_aside(found, beside) if beside else found
 
 
 def _stop_waiting(verdict: stats.Verdict, rows: pd.DataFrame) -> stats.Verdict:
@@ -213,8 +214,7 @@ def list_verdicts(verdicts: Mapping[str, stats.Verdict]) -> str:
         kind = "confirmatory" if name.endswith(FRESH) else kind
         unfinished = verdict.verdict == stats.INCOMPLETE  # its first pairs are no result
         said = f"Not finished: {verdict.reason}." if unfinished else verdict.sentence
-        beside = say_beside(name) if verdict.word else ""
-        lines.append(f"- **{name_plainly(name)}** ({kind}). {said} {beside}".rstrip())
+        lines.append(f"- **{name_plainly(name)}** ({kind}). {said}")
     return (
         "\n".join(lines) or "No rule could be applied: a network or an iterative method is missing."
     )

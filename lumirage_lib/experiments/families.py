@@ -55,7 +55,7 @@ class Arm:
         written, and what the others are called; these are judged apart, too.
     beside : str
         What else differs between the two sides or between condition and reference, so that its
-        verdict is none of the contrast, size or step alone.
+        numbers stand without a verdict (rule 2).
     """
 
     name: str
@@ -155,7 +155,7 @@ ARMS = {  # in the order of the runs
             "the same adults at 2 mm",
             FIRST,
             {"FLAIR": T1W},
-            beside="conditional LapIRN worked at 1 mm, greedy and VFA at 2 mm, and FLAIR was scanned in "
+            beside="conditional LapIRN worked at 1 mm, the others at 2 mm, and FLAIR was scanned in "
             "thicker slices than T1w",
         ),
         # Too few people for a verdict: shown once all pairs were tried.

@@ -114,13 +114,32 @@ def test_loss_that_was_put_in_is_found_and_the_control_shows_none(result):
         assert table[SYNTHESISED, condition, "clapirn"] == pytest.approx(-loss, abs=0.003)
         assert result.verdicts[f"{SYNTHESISED}: {condition}"].verdict == "supported"
     assert table[SYNTHESISED, "T1w again", "all networks"] == pytest.approx(0, abs=0.003)
-    assert result.verdicts["nichart: FLAIR"].verdict == "supported"
     assert result.verdicts["openms: FLAIR"].verdict == "not decidable here"  # three subjects
     assert f"{SYNTHESISED}: T1w again" not in result.verdicts  # a control, not a claim
     assert set(result.verdicts) == {
         f"{SYNTHESISED}: T2w", f"{SYNTHESISED}: FLAIR", "openms: T2w", "openms: FLAIR",
         "nichart: FLAIR",
     }  # fmt: skip
+
+
+def test_an_arm_at_several_voxel_sizes_keeps_its_numbers_and_has_no_verdict(result):
+    verdict = result.verdicts["nichart: FLAIR"]
+    assert (verdict.verdict, verdict.word) == ("not judged", "")
+    assert verdict.high < -0.01  # which would have been a loss that matters
+    (line,) = [x for x in result.verdict_text.splitlines() if "**real FLAIR at 2 mm**" in x]
+    assert (
+        "Not judged: From T1w to FLAIR (the same adults at 2 mm), conditional LapIRN worked" in line
+    )
+    assert "upported" not in line
+    assert len(result.changes.query("arm == 'nichart' and condition == 'FLAIR'"))
+    assert "nichart: FLAIR" not in analysis.list_decided(result.verdicts)
+    assert "real FLAIR at 2 mm" not in result.opening.text
+
+
+def test_a_run_of_that_arm_alone_judges_nothing():
+    parameters = {**PARAMETERS, "contrasts": [], "doses": [], "real": {"nichart": 18}}
+    opening = analysis.analyse(make_run(plan_contrasts(parameters)), parameters).opening
+    assert opening.headline.startswith("Nothing is judged here")
 
 
 def test_effect_on_a_contrast_is_the_difference_there_not_its_change(result):

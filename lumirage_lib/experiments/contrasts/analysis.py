@@ -31,7 +31,6 @@ from ..families import (
     is_primary,
     name_claim,
     name_plainly,
-    say_beside,
 )
 from ..opening import Opening, say_certainty, say_together
 from ..run import Run
@@ -247,8 +246,14 @@ def _open(
         found = "Nothing was registered in two contrasts by both sides, so the question stays open."
         return Opening(found, (), tuple(verdicts.values()))
     judges = [v for name, v in verdicts.items() if is_primary(name)]
-    judges = judges or [v for name, v in verdicts.items() if not name.endswith(FRESH)]
-    beside = [v for n, v in verdicts.items() if v not in judges and v.word and not say_beside(n)]
+    judges = judges or [
+        v for name, v in verdicts.items()
+        if not name.endswith(FRESH) and v.verdict != stats.NOT_JUDGED
+    ]  # fmt: skip
+    if not judges:
+        found = "Nothing is judged here: more than the contrast differs between the two sides."
+        return Opening(found, (), tuple(verdicts.values()))
+    beside = [v for v in verdicts.values() if v not in judges and v.word]
     decided = list_decided(verdicts)
     names = [name_claim(*of) for of in zip(changes["arm"], changes["condition"], strict=True)]
     means = changes[(changes["method"] == ALL) & pd.Series(names, changes.index).isin(decided)]
@@ -272,8 +277,8 @@ def _open(
 
 
 def list_decided(verdicts: Mapping[str, stats.Verdict]) -> list[str]:
-    """Claims that have a word, and in which the contrast alone differs."""
-    return [name for name, v in verdicts.items() if v.word and not say_beside(name)]
+    """Claims that have a word."""
+    return [name for name, v in verdicts.items() if v.word]
 
 
 def _show_span(values: pd.Series) -> str:
