@@ -208,6 +208,7 @@ PLAIN_ARMS = {
     "preprocessing-deep": "worst drop of a network",
     "preprocessing-more": "networks against iterative methods",
 }
+PLAIN_CLAIMS = {"synthesised: T1w": "T1w as scanned"}  # what is unlike the other images of its arm
 PLAIN_CONDITIONS = {"LPS not told": "turned images", "tight crop": "tightly cropped images"}
 
 
@@ -218,6 +219,8 @@ def name_plainly(name: str) -> str:
     ('synthesised T2w', 'T1w', 'human size')
     """
     arm, _, condition = name.partition(": ")
+    if name in PLAIN_CLAIMS:
+        return PLAIN_CLAIMS[name]
     if not condition and arm not in PLAIN:
         return PLAIN_ARMS.get(arm, arm)
     condition, comma, rest = condition.partition(", ")

@@ -17,6 +17,7 @@ from lumirage_lib.experiments.families import (
     find_turn,
     is_primary,
     name_claim,
+    name_plainly,
     say_beside,
 )
 from lumirage_lib.methods import get_method
@@ -68,6 +69,13 @@ def test_claims_are_named_by_arm_and_condition():
     assert is_primary("synthesised: T2*w")
     assert not is_primary("synthesised: FLAIR")
     assert not is_primary("nichart: FLAIR")
+
+
+def test_only_synthesised_images_are_called_synthesised():
+    """The T1w scans that contrasts are made from are as their cohort has them."""
+    assert name_plainly("synthesised: T1w") == "T1w as scanned"
+    assert name_plainly("synthesised: T1w again") == "synthesised T1w again"
+    assert name_plainly("nichart at 1 mm: T1w") == "real T1w"
 
 
 def test_an_arm_in_which_more_than_the_contrast_differs_says_so_and_judges_nothing():
