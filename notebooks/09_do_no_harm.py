@@ -67,8 +67,9 @@ pages.say_points(result.opening)
 # How much of a known loss of volume each method finds; what it finds between two scans of one brain, or
 # a scan and itself; whether there and back again ends where it began; and how many more subjects a study
 # of volumes needs when a registration draws its labels. You should know what a
-# [Jacobian](../glossary.md) says and how [networks and iterative methods](../methods.md) differ. Nothing
-# here is a verdict: the claims of the paper are about overlap.
+# [Jacobian](../glossary.md) says and how [networks and iterative methods](../methods.md) differ. What is
+# in neither of the declared [families](../rules.md#families), because it works at coarser voxels, is told
+# apart, *beside them*. Nothing here is a verdict: the claims of the paper are about overlap.
 # ```
 
 # %% tags=["remove-input"]
@@ -132,7 +133,8 @@ if len(result.volumes):
         figures.plot_volumes(result.volumes),
         f"fig-{here}-volumes",
         "Error of the volumes of hippocampus and ventricle, both sides together, by labels propagated from "
-        f"one other brain: mean and one standard deviation over pairs. {result.designs['volumetry']}",
+        "one other brain: mean and one standard deviation over pairs, which are the same for all images and "
+        f"methods. {result.designs['volumetry']}",
         f"Dot plot with bars by method and images. {result.volumes_text}",
     )
 

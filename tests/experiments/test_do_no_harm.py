@@ -24,6 +24,7 @@ from lumirage_lib.experiments.do_no_harm.plan import (
     VOLUMES,
     plan_harm,
 )
+from lumirage_lib.experiments.families import CORE, Families
 from lumirage_lib.methods import family_of
 from lumirage_lib.runs.fields import keep_field
 
@@ -31,14 +32,20 @@ PARAMETERS = notebooks.resolve_parameters("09_do_no_harm", "smoke") | {
     "doses": [0.0, 0.04, 0.08], "n_followed": 3, "field_methods": ["greedy", "clapirn"],
     "methods": ["greedy", "clapirn"], "n_subjects": 6, "n_pairs": 6,
 }  # fmt: skip
-SEEN = {"greedy": 0.7, "clapirn": 0.4}  # share of the true change that a method finds
-ADDED = {"greedy": 0.01, "clapirn": 0.03}  # and what it adds everywhere
-PROPAGATED = {"greedy": 0.02, "clapirn": 0.10}  # bias of propagated volumes
+EVERYONE = [*CORE.methods, "vfa"]
+# Share of the true change that a method finds, and what it adds everywhere.
+SEEN = {"greedy": 0.7, "fireants-greedy": 0.8, "clapirn": 0.4, "lapirn-disp": 0.5, "vfa": 0.1}
+ADDED = {"greedy": 0.01, "fireants-greedy": 0.02, "clapirn": 0.03, "lapirn-disp": 0.04, "vfa": 0.2}
+PROPAGATED = {"greedy": 0.02, "clapirn": 0.10}  # bias of propagated volumes, of others none
 
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    entries = plan_harm(PARAMETERS)
+    return make_run(PARAMETERS)
+
+
+def make_run(parameters) -> Run:
+    entries = plan_harm(parameters)
     names = entries[0].task.get_cohort().label_sets["manual"]["name"]
     rng = np.random.default_rng(0)
     volume = {f"T{i:02d}": 4000 * (1 + 0.1 * rng.standard_normal()) for i in range(1, 9)}
@@ -59,7 +66,7 @@ def run() -> Run:
             hit = "Hippocampus" in name if e.arm == ATROPHY else False
             change = -(e.dose or 0) * SEEN[task.method] if hit else 0.0
             n = round(volume[pair.fixed.subject])
-            moved = n * (1 + PROPAGATED[task.method]) + 40 * rng.standard_normal()
+            moved = n * (1 + PROPAGATED.get(task.method, 0)) + 40 * rng.standard_normal()
             structures[(task.key, label)] = {
                 "key": task.key, "label_set": "manual", "rule": "nearest", "label": label,
                 "n_fixed": n, "n_moved": moved, "j_mean": 1 + change + ADDED[task.method],
@@ -83,12 +90,93 @@ def test_slope_and_intercept_are_those_put_in(result):
         assert row.intercept == pytest.approx(ADDED[row.method], abs=1e-9)
         assert row.n_subjects == 3
     # What is added everywhere is the intercept, and no part of what was seen.
+    assert "(hippocampus), fields show this share: iterative" in result.opening.headline
     assert "share: iterative methods 0.70, networks 0.40." in result.opening.headline
     # Of a loss of 8 %: 0.7 x 8 - 1 and 0.4 x 8 - 3; what is added is growth.
     assert "loss of 8 % of the hippocampus (3 subjects)" in result.opening.text
     assert "iterative methods 4.6, networks 0.2" in result.opening.text
-    assert "without any loss: iterative methods −1.0, networks −3.0" in result.opening.text
+    assert (
+        "they show a loss, in %, of: iterative methods −1.0, networks −3.0." in result.opening.text
+    )
     assert "−4.6 %" in result.atrophy_table
+
+
+def test_what_is_in_no_declared_family_stands_beside_them():
+    more = {"methods": EVERYONE, "field_methods": EVERYONE, "n_subjects": 4, "n_pairs": 5}
+    found = analysis.analyse(make_run(PARAMETERS | more), PARAMETERS | more)
+    assert found.opening.headline == (
+        "Of a known change of volume (hippocampus), fields show this share: iterative methods 0.70 to 0.80, "
+        "networks 0.40 to 0.50."
+    )
+    # Of 8 %: 8 times what is seen, less what is added.
+    beside = "beside them VFA (ours, 2 mm)"
+    assert (
+        f"iterative methods 4.4 to 4.6, networks 0.0 to 0.2, {beside} −19.2." in found.atrophy_text
+    )
+    assert f"of: iterative methods −2.0 to −1.0, networks −4.0 to −3.0, {beside} −20.0." in (
+        found.atrophy_text
+    )
+    assert "by 2 of 2 iterative methods and 2 of 2 networks, beside them by VFA (ours, 2 mm)." in (
+        found.atrophy_text
+    )
+    assert f"networks 3.0 to 4.0, {beside} 20.0; between doses" in found.atrophy_text
+    assert f"networks 0.30 to 0.40, {beside} 2.00." in found.invented_text
+    assert beside in found.volumes_text
+    none = analysis._count_clear(pd.Series({"clapirn": True, "greedy": False, "vfa": False}), CORE)
+    assert (
+        none == "0 of 1 iterative methods and 1 of 1 networks, beside them not by VFA (ours, 2 mm)"
+    )
+
+
+def test_what_is_found_without_a_change_is_the_mean_of_the_table_not_the_line():
+    """On a curve the line through all doses leaves the mean at none."""
+    found = {0.0: -0.02, 0.04: -0.03, 0.08: -0.09}
+    changes = pd.DataFrame(
+        [
+            {"structure": "hippocampus", "dose": dose, "method": "greedy", "family": "iterative",
+             "fixed_subject": who, "true": -dose, "change": change}
+            for dose, change in found.items()
+            for who in "abc"
+        ]
+    )  # fmt: skip
+    none, families = pd.Series(dtype=object), Families((), ("greedy",))
+    lines = volumes.fit_doses(changes)
+    assert lines["intercept"].iloc[0] > -0.015
+    table = analysis._atrophy_table(changes, lines, none)
+    said = analysis._atrophy_text(changes, families, none)
+    assert "| −2.0 %" in table
+    assert "Where it did not change, they show a loss, in %, of: iterative methods 2.0." in said
+    alone = analysis._atrophy_text(changes[changes["dose"] > 0], families, none)
+    assert "did not change" not in alone
+
+
+def test_ranges_are_over_structures_as_the_tables_are():
+    """What two structures have is not averaged away."""
+    lines = pd.DataFrame(
+        [
+            {"structure": s, "method": "greedy", "family": "iterative", "intercept_low": -1.0,
+             "intercept_high": 1.0, "intercept_sd": sd}
+            for s, sd in (("ventricle", 0.018), ("hippocampus", 0.005))
+        ]
+    )  # fmt: skip
+    families = Families((), ("greedy",))
+    assert "in %): iterative methods 0.5 to 1.8." in analysis._zero_text(lines, families)
+    elsewhere = pd.DataFrame(
+        [("ventricle", 0.0, 0.07), ("ventricle", 0.08, 0.071),
+         ("hippocampus", 0.0, 0.05), ("hippocampus", 0.08, 0.049)],
+        columns=["structure", "dose", "invented"],
+    ).assign(method="greedy")  # fmt: skip
+    said = analysis._elsewhere_text(elsewhere, families)
+    assert "in %): iterative methods 4.9 to 7.1; between doses of one structure it" in said
+    assert "at most 0.10. The largest is 7.1 %" in said
+
+
+def test_volumes_under_all_images_are_of_the_same_pairs():
+    few = PARAMETERS | {"contrasts": ["T2w"], "n_contrast_pairs": 3, "n_followed": 1}
+    found = analysis.analyse(make_run(few), few)
+    assert set(found.volumes["condition"]) == {"T1w", "T2w"}
+    assert set(found.volumes["n_pairs"]) == {3}
+    assert found.designs["volumetry"].startswith("3 ordered pairs of ")
 
 
 def test_methods_are_compared_on_the_subjects_that_all_have(run, result):
@@ -128,11 +216,12 @@ def test_either_structure_and_every_dose_has_its_cell(run):
         ]
     )
     none = pd.Series(dtype=object)
+    families = Families((), ("greedy",))
     table = analysis._atrophy_table(changes, volumes.fit_doses(changes), none)
     assert "nan" not in table
     head = table.splitlines()[0]
     assert head.index("no change") < head.index("true 4 %") < head.index("true 8 %")
-    said = analysis._atrophy_text(changes, volumes.fit_doses(changes), none)
+    said = analysis._atrophy_text(changes, families, none)
     assert "loss of 8 % of the hippocampus" in said
     assert "growth of 4 % of the ventricle" in said
 
@@ -153,17 +242,18 @@ def test_a_mean_without_change_is_told_where_it_is_clear_of_zero():
     lines = volumes.fit_doses(changes)
     for row in lines.itertuples():
         assert row.intercept_sd == pytest.approx(np.std(found[row.method], ddof=1))
-    said = analysis._zero_text(lines)
+    families = Families(("clapirn",), ("greedy",))
+    said = analysis._zero_text(lines, families)
     assert (
         "clear of 0 (95 %) in the ventricle by 1 of 1 iterative methods and 0 of 1 networks."
         in said
     )
-    assert "only the moving one is interpolated again" in said
-    assert "(SD, in %): iterative methods 0.2, networks 5.0." in said
-    none = analysis._zero_text(lines[lines["method"] == "clapirn"])
+    assert "only the moving image is interpolated again" in said
+    assert "(SD by structure, in %): iterative methods 0.2, networks 5.0." in said
+    none = analysis._zero_text(lines[lines["method"] == "clapirn"], families)
     assert "in the ventricle by 0 of 1 networks. It scatters" in none
     two = volumes.fit_doses(changes[changes["fixed_subject"].isin(["0", "1"])])
-    assert analysis._zero_text(two) == ""  # of two people no interval is known
+    assert analysis._zero_text(two, families) == ""  # of two people no interval is known
 
 
 def test_failures_under_a_known_change_are_said(run):
@@ -195,7 +285,8 @@ def test_what_is_found_elsewhere_is_invented(result):
     assert "is 3.0 %, by conditional LapIRN" in result.atrophy_text
     assert "in %): iterative methods 1.0, networks 3.0; between doses" in result.atrophy_text
     assert "differs by at most 0.00." in result.atrophy_text
-    one = analysis._elsewhere_text(elsewhere[elsewhere["dose"] == 0.08])
+    families = Families(("clapirn",), ("greedy",))
+    one = analysis._elsewhere_text(elsewhere[elsewhere["dose"] == 0.08], families)
     assert "networks 3.0. The largest" in one  # of one dose nothing is said of others
 
 
@@ -239,7 +330,8 @@ def test_volumetry_has_bias_spread_and_what_a_study_needs(run, result):
 def test_couples_are_measured_from_kept_fields(run, tmp_path, monkeypatch):
     monkeypatch.setenv("LUMIRAGE_CACHE", str(tmp_path))
     assert measures.measure_couples(run, "smoke").empty
-    assert "Not measured" in analysis._couples_text(measures.measure_couples(run, "smoke"))
+    none = measures.measure_couples(run, "smoke")
+    assert "Not measured" in analysis._couples_text(none, CORE)
     couple = [e for e in run.entries if e.arm == COUPLES and e.task.method == "greedy"]
     assert [e.condition for e in couple] == [THERE, BACK]
     shape = couple[0].task.get_cohort().load_image(couple[0].task.pair.fixed).shape

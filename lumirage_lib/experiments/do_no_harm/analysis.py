@@ -8,7 +8,7 @@ import pandas as pd
 from ... import stats
 from ...methods import name_of, order_of
 from ..experiment import Result
-from ..families import FAMILY_WORDS
+from ..families import CORE, FAMILY_WORDS, Families, choose_families
 from ..opening import Opening
 from ..run import Run
 from ..sentences import (
@@ -16,6 +16,7 @@ from ..sentences import (
     list_limits,
     list_points,
     make_table,
+    name_some,
     show,
     show_interval,
     write_design,
@@ -29,6 +30,7 @@ from .measures import (
     find_names,
     join_structures,
     keep_shared,
+    keep_shared_pairs,
     measure_atrophy,
     measure_couples,
     measure_invented,
@@ -49,46 +51,52 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         Of the notebook.
     """
     rows = join_structures(run)
-    names = find_names(run)
+    names, families = find_names(run), _choose_families(run)
     followed, untouched = measure_atrophy(rows, names, parameters["cohort"])
     changes, failed = keep_shared(followed), count_failed(run.registrations)
     elsewhere = average_elsewhere(untouched, changes)
     lines, invented = fit_doses(changes), measure_invented(rows, run.registrations)
     couples = measure_couples(run, parameters["profile"])
-    volumes = summarise_volumes(name_structures(rows[rows["arm"] == VOLUMES], names))
-    atrophy_text = _atrophy_text(changes, lines, failed)
-    invented_text, zero_text = _invented_text(invented), _zero_text(lines)
-    there_and_back = _couples_text(couples) if len(couples) else ""
+    shared = keep_shared_pairs(run.registrations[run.registrations["arm"] == VOLUMES])
+    of_shared = (rows["arm"] == VOLUMES) & rows["key"].isin(shared["key"])
+    volumes = summarise_volumes(name_structures(rows[of_shared], names))
+    volumes_text = _volumes_text(volumes, families)
+    atrophy_text = _atrophy_text(changes, families, failed)
+    invented_text, zero_text = _invented_text(invented, families), _zero_text(lines, families)
+    couples_text = _couples_text(couples, families)
     tables = {"atrophy": followed, "lines": lines, "elsewhere": elsewhere, "invented": invented}
     tables |= {"couples": couples, "volumes": volumes}
     return Result(
         opening=Opening(
-            _headline(changes, lines, invented, failed),
+            _headline(changes, lines, invented, failed, families),
             (
-                _join("**What.**", atrophy_text, invented_text, there_and_back),
+                _join(
+                    "**What.**", atrophy_text, invented_text, couples_text if len(couples) else ""
+                ),
                 _join(
                     "**How sure.**", zero_text, f"Registered: {write_designs(run.registrations)}"
                 ),
-                f"**What it depends on.** {_volumes_text(volumes)}",
+                f"**What it depends on.** {volumes_text}",
             ),
         ),
         state=write_state(run),
         designs={
             arm: f"{write_design(mine)}."
             for arm, mine in run.registrations.groupby("arm", sort=False)
-        },
+        }
+        | {VOLUMES: f"{write_design(shared)}."},
         changes=changes,
         lines=lines,
-        atrophy_text=_join(atrophy_text, zero_text, _elsewhere_text(elsewhere)),
+        atrophy_text=_join(atrophy_text, zero_text, _elsewhere_text(elsewhere, families)),
         atrophy_table=_atrophy_table(changes, lines, failed),
         invented=invented,
         invented_text=invented_text,
         invented_table=_invented_table(invented),
         couples=couples,
-        couples_text=_couples_text(couples),
+        couples_text=couples_text,
         couples_table=_couples_table(couples),
         volumes=volumes,
-        volumes_text=_volumes_text(volumes),
+        volumes_text=volumes_text,
         volumes_table=_volumes_table(volumes),
         limits=_limits(run),
         tables=tables,
@@ -106,15 +114,13 @@ def _percent(value: float, digits: int = 1, *, sign: bool = False) -> str:
     return show(100 * value, digits, sign=sign) + (" %" if not pd.isna(value) else "")
 
 
-def _by_family(values: pd.Series) -> str:
-    """ "iterative methods 3.1 %, networks 2.0 %", from values indexed by family."""
-    means = values.groupby(level="family").mean()
-    return ", ".join(
-        f"{FAMILY_WORDS[f]} {_percent(means[f])}" for f in FAMILY_WORDS if f in means.index
-    )
+def _choose_families(run: Run) -> Families:
+    """The two declared for every arm but T1w, where the plan asks for both; else those it asks for."""
+    asked = {e.task.method for e in run.entries}
+    return CORE if set(CORE.methods) <= asked else choose_families("", asked)
 
 
-def _atrophy_text(changes: pd.DataFrame, lines: pd.DataFrame, failed: pd.Series) -> str:
+def _atrophy_text(changes: pd.DataFrame, families: Families, failed: pd.Series) -> str:
     """What is seen of a change and what is found without one, structure by structure; who failed."""
     lost = [
         f"{name_of(method)} failed on {n} of {stats.count(n_tried, 'registration')}"
@@ -133,50 +139,76 @@ def _atrophy_text(changes: pd.DataFrame, lines: pd.DataFrame, failed: pd.Series)
         verb = "loss" if SIGN[structure] < 0 else "growth"
         found = mine[mine["dose"] == dose].groupby("method")["change"].mean() * SIGN[structure]
         people = stats.count(mine["fixed_subject"].nunique(), "subject")
-        said = (
-            f"Of a {verb} of {_percent(dose, 0)} of the {structure} ({people}), found on average, in %: "
-            f"{describe_families(100 * found, 1)}"
+        parts.append(
+            f"Of a {verb} of {_percent(dose, 0)} of the {structure} ({people}), fields show on average, "
+            f"in %: {describe_families(100 * found, 1, families)}"
         )
-        line = lines[(lines["structure"] == structure) & (lines["family"] != "baseline")]
-        if len(line):
-            without = 100 * line.set_index("method")["intercept"] * SIGN[structure]
-            said += f"; of it without any {verb}: {describe_families(without, 1)}"
-        parts.append(said)
+        unchanged = changes[(changes["structure"] == structure) & (changes["dose"] == 0)]
+        unchanged = unchanged[unchanged["family"] != "baseline"].dropna(subset="change")
+        if len(unchanged):
+            without = 100 * unchanged.groupby("method")["change"].mean() * SIGN[structure]
+            parts.append(
+                f"Where it did not change, they show a {verb}, in %, of: "
+                f"{describe_families(without, 1, families)}"
+            )
     return ". ".join(parts) + "." + tail
 
 
-def _zero_text(lines: pd.DataFrame) -> str:
+def _zero_text(lines: pd.DataFrame, families: Families) -> str:
     """What is found where nothing changed: for whom its mean is not 0, why, and how it scatters."""
     found = lines[lines["family"] != "baseline"].dropna(subset="intercept_low")
     if found.empty:
         return ""
     clear = (found["intercept_low"] > 0) | (found["intercept_high"] < 0)
-    each = []
-    for structure, mine in clear.groupby(found["structure"], sort=False):
-        of = mine.groupby(found["family"]).agg(["sum", "size"])
-        counts = [
-            f"{of.loc[f, 'sum']} of {of.loc[f, 'size']} {FAMILY_WORDS[f]}"
-            for f in FAMILY_WORDS
-            if f in of.index
-        ]
-        each.append(f"in the {structure} by {' and '.join(counts)}")
-    mean = f"Without any change the mean found is clear of 0 (95 %) {'; '.join(each)}."
+    clear.index = pd.MultiIndex.from_frame(found[["structure", "method"]])
+    each = [
+        f"in the {structure} by {_count_clear(mine.droplevel('structure'), families)}"
+        for structure, mine in clear.groupby(level="structure", sort=False)
+    ]
+    mean = (
+        "By the line through all doses, what is found without any change is on average clear of 0 (95 %) "
+        f"{'; '.join(each)}."
+    )
     if clear.any():
         mean += (
-            " The two images are then of one kind, so it comes from their roles; only the moving one is "
-            "interpolated again."
+            " Both images are then made in the same way, so such a mean comes from their roles: only the "
+            "moving image is interpolated again."
         )
-    scatter = 100 * found.groupby("method")["intercept_sd"].mean()
-    return f"{mean} It scatters between subjects by (SD, in %): {describe_families(scatter, 1)}."
+    scatter = 100 * found.set_index("method")["intercept_sd"]
+    return (
+        f"{mean} It scatters between subjects by (SD by structure, in %): "
+        f"{describe_families(scatter, 1, families)}."
+    )
+
+
+def _count_clear(clear: pd.Series, families: Families) -> str:
+    """ "2 of 2 iterative methods and 0 of 2 networks", from method -> whether it is clear of 0."""
+    sides = {words: getattr(families, side) for side, words in FAMILY_WORDS.items()}
+    mine = {words: clear[clear.index.isin(methods)] for words, methods in sides.items()}
+    said = " and ".join(f"{v.sum()} of {len(v)} {words}" for words, v in mine.items() if len(v))
+    others = clear[~clear.index.isin(families.methods)]
+    if others.empty:
+        return said
+    if len(others) == 1:
+        return f"{said}, beside them {'' if others.iloc[0] else 'not '}by {name_some(others.index)}"
+    return f"{said}, beside them by {others.sum()} of {len(others)} methods"
 
 
 def _headline(
-    changes: pd.DataFrame, lines: pd.DataFrame, invented: pd.DataFrame, failed: pd.Series
+    changes: pd.DataFrame,
+    lines: pd.DataFrame,
+    invented: pd.DataFrame,
+    failed: pd.Series,
+    families: Families,
 ) -> str:
-    """What is followed of a known change; where none was registered, what is found where nothing changed."""
-    share = _find_share(changes, lines)
-    if share.empty:
-        _, spread = _find_spread(invented)
+    """What is followed of a known change; where none was registered, what is found where nothing changed.
+
+    Of the families alone: what stands beside them is in the points below.
+    """
+    shares = _find_shares(changes, lines)
+    shares = shares[shares.index.isin(families.methods)]
+    if shares.empty:
+        _, spread = _find_spread(invented[invented["method"].isin(families.methods)], families)
         found = (
             f"Where nothing changed, log Jacobians still spread (SD: {spread}). " if spread else ""
         )
@@ -184,11 +216,17 @@ def _headline(
             return f"{found}Every registration of a known loss failed."
         state = "is finished" if len(failed) else "was registered"
         return f"{found}No known loss {state} yet."
-    return f"Of a known change of volume, fields show this share: {describe_families(share, 2)}."
+    mean = "mean of " if len(shares.columns) > 1 else ""
+    return (
+        f"Of a known change of volume ({mean}{stats.join(shares.columns)}), fields show this share: "
+        f"{describe_families(shares.mean(axis=1), 2)}."
+    )
 
 
-def _find_share(changes: pd.DataFrame, lines: pd.DataFrame) -> pd.Series:
-    """Method -> slope of measured on true change, mean over the same structures; from one dose, the ratio.
+def _find_shares(changes: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
+    """Slope of measured on true change by method and structure; from one dose, the ratio.
+
+    Only methods that have it of every structure.
 
     What a method finds without a change is the intercept, and no part of a slope.
     """
@@ -197,23 +235,25 @@ def _find_share(changes: pd.DataFrame, lines: pd.DataFrame) -> pd.Series:
         seen = changes[changes["dose"] > 0]
         found = seen.assign(share=seen["change"] / seen["true"])
     found = found[found["family"] != "baseline"].dropna(subset="share")
-    by_structure = found.groupby(["method", "structure"])["share"].mean().unstack()
-    return by_structure.dropna().mean(axis=1)
+    return found.groupby(["method", "structure"])["share"].mean().unstack().dropna()
 
 
-def _elsewhere_text(elsewhere: pd.DataFrame) -> str:
+def _elsewhere_text(elsewhere: pd.DataFrame, families: Families) -> str:
     if elsewhere.empty:
         return ""
-    each = 100 * elsewhere.groupby("method")["invented"].mean()
-    by_dose = 100 * elsewhere.groupby(["method", "dose"])["invented"].mean().unstack()
+    each = 100 * elsewhere.set_index("method")["invented"]
+    by_dose = 100 * elsewhere.set_index(["method", "structure", "dose"])["invented"].unstack()
     apart = (by_dose.max(axis=1) - by_dose.min(axis=1)).max()
     between = (
-        f"; between doses it differs by at most {show(apart, 2)}" if by_dose.shape[1] > 1 else ""
+        f"; between doses of one structure it differs by at most {show(apart, 2)}"
+        if by_dose.shape[1] > 1
+        else ""
     )
     worst = elsewhere.loc[elsewhere["invented"].idxmax()]
     return (
         "In structures that the change does not reach, a change is found, too (root mean square over "
-        f"structures, in %): {describe_families(each, 1)}{between}. The largest is "
+        "them, mean over subjects, by structure changed and dose, in %): "
+        f"{describe_families(each, 1, families)}{between}. The largest is "
         f"{_percent(worst['invented'])}, by {name_of(worst['method'])} where "
         f"{_percent(worst['dose'], 0)} of the {worst['structure']} changed."
     )
@@ -244,18 +284,18 @@ def _atrophy_table(changes: pd.DataFrame, lines: pd.DataFrame, failed: pd.Series
     return make_table(rows)
 
 
-def _find_spread(invented: pd.DataFrame) -> tuple[str, str]:
+def _find_spread(invented: pd.DataFrame, families: Families) -> tuple[str, str]:
     """Two images without a change, rescans where there are any, and SD log J by method; else empty."""
     between = {RESCAN: "two scans of one brain", IDENTITY: "a scan and itself"}
     for condition, what in between.items():
         rows = invented[(invented["condition"] == condition) & (invented["family"] != "baseline")]
-        if spread := describe_families(rows.set_index("method")["sd_log_j"], 2):
+        if spread := describe_families(rows.set_index("method")["sd_log_j"], 2, families):
             return what, spread
     return "", ""
 
 
-def _invented_text(invented: pd.DataFrame) -> str:
-    what, spread = _find_spread(invented)
+def _invented_text(invented: pd.DataFrame, families: Families) -> str:
+    what, spread = _find_spread(invented, families)
     if not spread:
         return "No pair without a change was registered."
     return f"Between {what}, where nothing changed, the log Jacobian spreads by (SD, by method): {spread}."
@@ -281,17 +321,17 @@ def _invented_table(invented: pd.DataFrame) -> str:
     )
 
 
-def _couples_text(couples: pd.DataFrame) -> str:
+def _couples_text(couples: pd.DataFrame, families: Families) -> str:
     if couples.empty:
         return (
             "Not measured: no couple of reverse registrations has kept both of its fields on this "
             "machine, and the published run has no table of them."
         )
-    each = describe_families(couples.groupby("method")["ice_mean_mm"].mean(), 2)
+    each = describe_families(couples.groupby("method")["ice_mean_mm"].mean(), 2, families)
     n = len(couples[["fixed", "moving"]].drop_duplicates())
     return (
-        f"There and back again a point comes to lie so far from where it began, mean in mm over {n} couples "
-        f"of pairs: {each}."
+        "There and back again a point comes to lie so far from where it began, mean in mm over "
+        f"{stats.count(n, 'couple')} of pairs: {each}."
     )
 
 
@@ -311,19 +351,18 @@ def _couples_table(couples: pd.DataFrame) -> str:
     )
 
 
-def _volumes_text(volumes: pd.DataFrame) -> str:
+def _volumes_text(volumes: pd.DataFrame, families: Families) -> str:
     rows = volumes[volumes["family"] != "baseline"] if len(volumes) else volumes
     if not len(rows):
-        return "No labels were propagated."
+        return "No labels were propagated on a pair that every method has under all images."
     # Over several contrasts the means would not be over the same methods.
     first = "T1w" if (rows["condition"] == "T1w").any() else rows["condition"].iloc[0]
-    parts = []
-    for structure, mine in rows[rows["condition"] == first].groupby("structure", sort=False):
-        spread = mine.groupby("family")["spread"].mean()
-        spread.index.name = "family"
-        parts.append(f"{structure}: {_by_family(spread)}")
+    parts = [
+        f"{structure}: {describe_families(100 * mine.set_index('method')['spread'], 1, families)}"
+        for structure, mine in rows[rows["condition"] == first].groupby("structure", sort=False)
+    ]
     return (
-        f"Spread of the error of volumes by propagated labels, {first}. " + "; ".join(parts) + "."
+        f"Spread of the error of volumes by propagated labels on {first}, in %. {'; '.join(parts)}."
     )
 
 

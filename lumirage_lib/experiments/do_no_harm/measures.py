@@ -93,6 +93,13 @@ def keep_shared(changes: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(kept) if kept else changes.iloc[:0]
 
 
+def keep_shared_pairs(registrations: pd.DataFrame) -> pd.DataFrame:
+    """The completed rows of pairs that every method has under every condition it has any under."""
+    done = registrations[registrations["status"] == "ok"]
+    n = done.groupby(["fixed", "moving"])["key"].transform("size")
+    return done[n == len(done[["condition", "method"]].drop_duplicates())]
+
+
 def average_elsewhere(untouched: pd.DataFrame, shared: pd.DataFrame) -> pd.DataFrame:
     """What is invented elsewhere, mean over the subjects of :func:`keep_shared`.
 
