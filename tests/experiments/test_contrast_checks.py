@@ -33,6 +33,19 @@ def test_real_and_synthesised_tissues_stand_side_by_side():
     assert "| T2w | synthesised | 2 | CSF, grey, white | +12.0 | −4.0 |" in said
     assert "The order of the tissues is the same in T2w." in said
     assert "2.0 times as far apart in T2w" in said
+    assert "These are real and synthesised images of 2 people, without an interval" in said
+
+
+def test_images_of_other_people_are_no_measure_of_the_synthesis():
+    table = levels()
+    made = table["source"] == "synthesised"
+    table["scan"] = table["scan"].where(~made, table["scan"] + " made")
+    said = describe_levels(table)
+    assert "harder" not in said
+    assert (
+        "These are real images of 2 people, synthesised ones of 2 others, from another scanner"
+        in said
+    )
 
 
 def test_another_order_is_said():
@@ -68,3 +81,4 @@ def test_checks_of_a_profile_are_there_or_said_to_be_missing(profile):
     texts = (checks.levels_text, checks.fusion_text, checks.alignment_text)
     assert all(("has not been run" in text) == (profile == "demo") for text in texts)
     assert (checks.levels is None) == (profile == "demo")
+    assert ("3 others, from another scanner" in checks.levels_people) == (profile == "open")

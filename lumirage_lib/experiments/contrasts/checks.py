@@ -21,9 +21,10 @@ SHORT = {"grey matter": "grey", "white matter": "white"}
 
 @dataclass(frozen=True)
 class Checks:
-    """Tissue levels for the figure, and a table with its sentence for each check."""
+    """Tissue levels for the figure and whose they are, and a table with its sentence for each check."""
 
     levels: pd.DataFrame | None
+    levels_people: str
     levels_text: str
     fusion_text: str
     alignment_text: str
@@ -45,7 +46,19 @@ def load_checks(profile: str) -> Checks:
         f"{name}_text": NOT_THERE.format(name) if tables[name] is None else write(tables[name])
         for name, write in writers.items()
     }
-    return Checks(tables["levels"], **texts)
+    levels = tables["levels"]
+    return Checks(levels, "" if levels is None else say_people(levels), **texts)
+
+
+def say_people(levels: pd.DataFrame) -> str:
+    """ "real images of 3 people, synthesised ones of 3 others, from another scanner"."""
+    scans = levels.groupby("source")["scan"].agg(set)
+    if len(scans) < 2:
+        return f"images of {len(scans.iloc[0])} people"
+    real, made = scans["real"], scans["synthesised"]
+    if made & real:
+        return f"real and synthesised images of {len(real)} people"
+    return f"real images of {len(real)} people, synthesised ones of {len(made)} others, from another scanner"
 
 
 def describe_levels(levels: pd.DataFrame) -> str:
@@ -84,7 +97,8 @@ def describe_levels(levels: pd.DataFrame) -> str:
         said += (
             " Measured so, white and grey matter of synthesised images are "
             + join([f"{ratio:.1f} times as far apart in {c}" for c, ratio in ratios.items()])
-            + " as those of real ones: above 1, real images are the harder ones."
+            + f" as those of real ones. These are {say_people(levels)}, without an interval: such a number "
+            "holds people, scanner and synthesis together."
         )
     return "\n".join(lines) + (
         "\n\nContrast-to-noise: difference of the medians over the pooled robust standard deviation, "
