@@ -158,9 +158,9 @@ if result.scalings_table:
 # ## Effect sizes on each contrast
 #
 # The paper reports effect sizes of 0.7 to 1.5 on these contrasts {cite}`jena2026lumirage`, and its abstract
-# does not say with which denominator: d_z divides by the spread of the differences, d_av by that of the methods. Both
-# are of the difference *on* a contrast, not of its change from T1w. The row of T1w need not agree with the
-# chapter on T1w: there more networks stand against more iterative methods, here those that every arm has.
+# does not say with which denominator: g_z divides by the spread of the differences, g_av by that of the methods. Both
+# are of the difference *on* a contrast, not of its change from T1w. The row of T1w as scanned need not agree with
+# the chapter on T1w: there more networks stand against more iterative methods, here those that every arm has.
 
 # %% tags=["remove-input"]
 pages.say(result.effects_table)
@@ -272,7 +272,7 @@ if levels is not None:
         figures.plot_levels(levels),
         f"fig-{here}-levels",
         "Median intensity of each tissue away from its borders, bars: robust standard deviation, in real "
-        f"images (circles) and synthesised ones (triangles); {levels['scan'].nunique()} subjects.",
+        f"images (circles) and synthesised ones (triangles): {result.checks.levels_people}.",
         "Dot plots of tissue intensities by contrast, real beside synthesised.",
     )
 

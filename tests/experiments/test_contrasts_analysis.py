@@ -21,6 +21,7 @@ from lumirage_lib.experiments.contrasts.plan import (
     plan_contrasts,
 )
 from lumirage_lib.experiments.families import Families
+from lumirage_lib.experiments.sentences import show
 from lumirage_lib.images.preprocess import LIKE_T1W
 from lumirage_lib.methods import get_method
 from lumirage_lib.runs.task import Task
@@ -146,6 +147,17 @@ def test_effect_on_a_contrast_is_the_difference_there_not_its_change(result):
     table = result.effects.set_index(["arm", "condition"])["mean_difference"]
     assert table[SYNTHESISED, "T1w"] == pytest.approx(0.05, abs=0.003)
     assert table[SYNTHESISED, "T2w"] == pytest.approx(0.05 - LOSS["T2w"], abs=0.003)
+
+
+def test_effect_sizes_that_are_corrected_for_small_samples_are_called_g(result):
+    lines = result.effects_table.splitlines()
+    assert "| g_z (95 %)" in lines[0]
+    assert "| g_av (95 %)" in lines[0]
+    (row,) = result.effects.query("arm == 'synthesised' and condition == 'T2w'").to_dict("records")
+    (line,) = [x for x in lines if x.startswith("| synthesised T2w")]
+    assert line.split("|")[3].split()[0] == show(row["g_z"], 2, sign=True)
+    assert "g is d corrected for small samples" in lines[-1]
+    assert "Whether there is a difference is read from Dice" in lines[-1]
 
 
 def test_groups_of_structures_are_told_apart(result):

@@ -298,22 +298,23 @@ def _say_dip(doses: pd.DataFrame) -> str:
 
 
 def _tabulate_effects(effects: pd.DataFrame) -> str:
-    return make_table(
+    table = make_table(
         {
             "images": name_plainly(name_claim(r["arm"], r["condition"])),
             "deep − iterative, Dice (95 %)": show_interval(
                 *(r[f"mean_difference{end}"] for end in ("", "_low", "_high"))
             ),
-            "d_z (95 %)": show_interval(
+            "g_z (95 %)": show_interval(
                 *(r[f"g_z{end}"] for end in ("", "_low", "_high")), digits=2
             ),
-            "d_av (95 %)": show_interval(
+            "g_av (95 %)": show_interval(
                 *(r[f"g_av{end}"] for end in ("", "_low", "_high")), digits=2
             ),
             "pairs": r["n_pairs"],
         }
         for r in effects.to_dict("records")
     )
+    return f"{table}\n\n{_EFFECTS_NOTE}" if len(effects) else table
 
 
 def _say_groups(groups: pd.DataFrame, decided: Sequence[str]) -> str:
@@ -367,6 +368,11 @@ def _tabulate_power(verdicts: Mapping[str, stats.Verdict]) -> str:
     )
 
 
+_EFFECTS_NOTE = (
+    "g is d corrected for small samples {cite}`hedges1981`. Whether there is a difference is read from Dice: "
+    "the coverage of its interval was simulated. Those of effect sizes are approximate, so with few subjects "
+    "one may leave out 0 where that of Dice does not, or the reverse; they tell the size only."
+)
 _LIMITS = (
     "Half-way between T1w and T2w, grey and white matter come near to the same intensity: there every "
     "method has less to go by, whatever it was trained on.",

@@ -32,9 +32,9 @@ LEAK_FREE = ("VFA", "ConvexAdam-MIND")
 NAMES = {
     "mean_difference": "mean difference, Dice",
     "d_z": "paired, d<sub>z</sub>",
-    "g_z": "paired, Hedges-corrected",
+    "g_z": "paired, corrected for small samples, g<sub>z</sub>",
     "d_av": "pooled, d<sub>av</sub>",
-    "g_av": "pooled, Hedges-corrected",
+    "g_av": "pooled, corrected for small samples, g<sub>av</sub>",
     "cliffs_delta": "Cliff's delta",
 }
 
