@@ -79,7 +79,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     )
     changes = compare_networks(rows, families, condition)
     beside = [m for m in complete if m not in families.methods and m != "affine"]
-    means = _say_means(between, complete)
+    means = _say_means(between, complete, families)
     return Result(
         opening=Opening(
             say_together({"T1w brains": verdict}),
@@ -99,7 +99,8 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         differences=differences,
         structure_text=_say_structures(differences),
         rescan_text=_say_rescans(table),
-        cost_text=_say_cost(between),
+        cost_text=_say_cost(between, complete, families),
+        complete=complete,
         specifications=specifications,
         specify=lambda: specifications,
         specification_text=specification_text,
@@ -142,12 +143,14 @@ def _compare_structures(
 # ---- sentences -----------------------------------------------------------------------------------
 
 
-def _say_means(between: pd.DataFrame, complete: list[str]) -> str:
+def _say_means(between: pd.DataFrame, complete: list[str], families: Families) -> str:
     done = between[(between["status"] == "ok") & between["method"].isin(complete)]
     if done.empty:
         return "No method has been run on these pairs yet."
     means = done.groupby("method")["dice"].mean()
-    return f"Mean Dice by method: {describe_families(means)}; {write_design(done)}."
+    return (
+        f"Mean Dice by method: {describe_families(means, families=families)}; {write_design(done)}."
+    )
 
 
 def _tabulate_means(table: pd.DataFrame, complete: list[str]) -> str:
@@ -235,12 +238,13 @@ def _say_rescans(table: pd.DataFrame) -> str:
     )
 
 
-def _say_cost(between: pd.DataFrame) -> str:
-    done = between.query("status == 'ok' and method != 'affine'")
+def _say_cost(between: pd.DataFrame, complete: list[str], families: Families) -> str:
+    """What methods cost that were run on the same pairs."""
+    done = between.query("status == 'ok' and method != 'affine' and method in @complete")
     if done.empty:
         return ""
-    costs = done.groupby("method")[["cpu_seconds", "method_mb"]].median().sort_values("cpu_seconds")
-    seconds, memory = (describe_families(costs[c], 0) for c in costs)
+    costs = done.groupby("method")[["cpu_seconds", "method_mb"]].median()
+    seconds, memory = (describe_families(costs[c], 0, families) for c in costs)
     return f"Median per pair, processor seconds: {seconds}. Memory, MB: {memory}."
 
 
