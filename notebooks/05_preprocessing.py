@@ -91,7 +91,7 @@ pages.show(
     f"fig-{here}-examples",
     "A generated brain as the moving image under each condition, middle slice of the third array "
     f"axis, each in its own grey scale; 1 of the generated subjects, for illustration. The "
-    f"measurements below: {result.design}",
+    f"measurements below: {result.design_of_methods}",
     f"Grid of {len(examples)} grey brain slices, one per condition: {', '.join(examples)}.",
 )
 
@@ -111,7 +111,7 @@ if len(result.drops):
         figures.plot_drops(result.drops),
         f"fig-{here}-drops",
         "Drop in mean Dice against the standard preprocessing of the same pairs; positive (orange) "
-        f"is a loss; ×n counts failed registrations. {result.design}",
+        f"is a loss; ×n counts failed registrations. {result.design_of_methods}",
         f"Heat map of the drop in Dice, perturbations in rows, methods in columns. {result.heat_text}",
     )
 
@@ -122,10 +122,13 @@ pages.say(result.gain_text)
 # %% [markdown]
 # ## Two conditions are decided
 #
-# The paper's own two, a tight crop and an orientation that the method is not told, were declared before
-# the runs that judge them: families, pairs and margin are those of the [rules](../protocol.md). A method
+# The paper's own two, a tight crop and an orientation that the method is not told, are primary: families, pairs
+# and margin are those of the [rules](../rules.md), written when
+# [a part](../rules.md#before-the-rules) had been registered. A method
 # that always loses something when it is given less loses it here, too; therefore what counts is the
-# difference between what networks and what iterative methods lose on the same pairs.
+# difference between what networks and what iterative methods lose on the same pairs. Intervals are adjusted
+# as though the primary arms of other chapters had shown nothing: the [scoreboard](00_summary_open.ipynb), which
+# has all, may give narrower ones.
 
 # %% tags=["remove-input"]
 pages.say(result.verdict_text)
@@ -139,6 +142,7 @@ pages.say(result.networks_table)
 # verdict.
 
 # %% tags=["remove-input"]
+pages.say(result.explorers_text)
 pages.say(result.explored_text)
 pages.say(result.explored_table)
 pages.say(result.shift_text)
@@ -153,7 +157,7 @@ if len(result.summary):
         f"fig-{here}-worst",
         "Mean drop over the perturbations (open) and the worst one (filled, named) of every method, "
         "with its 95 % interval over subjects, simultaneous over the perturbations of the method. "
-        f"{result.design}",
+        f"{result.design_of_methods}",
         f"Dot plot of mean and worst drop in Dice per method. {result.worst_text}",
     )
 

@@ -12,6 +12,8 @@ from scipy import stats as scipy_stats
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import Run, list_tasks
 from lumirage_lib.experiments.choice import split_methods
+from lumirage_lib.experiments.comparison import ALL
+from lumirage_lib.experiments.families import CORE
 from lumirage_lib.experiments.preprocessing.analysis import _gain_text, analyse
 from lumirage_lib.experiments.preprocessing.figures import plot_differences, plot_drops, plot_worst
 from lumirage_lib.experiments.preprocessing.plan import (
@@ -20,6 +22,7 @@ from lumirage_lib.experiments.preprocessing.plan import (
     choose_conditions,
     plan_preprocessing,
 )
+from lumirage_lib.experiments.sentences import show
 from lumirage_lib.images.preprocess import PERTURBATIONS
 from lumirage_lib.methods import family_of
 
@@ -40,9 +43,9 @@ PARAMETERS = {
 }  # fmt: skip
 
 
-def make_run(leave_out=lambda row: False) -> Run:
+def make_run(leave_out=lambda row: False, parameters=PARAMETERS) -> Run:
     """What the plan asks for, each Dice the level of its pair less the loss, and a little noise."""
-    entries = plan_preprocessing(PARAMETERS)
+    entries = plan_preprocessing(parameters)
     rng = np.random.default_rng(1)
     levels, rows = {}, {}
     for task in list_tasks(entries):
@@ -129,6 +132,56 @@ def test_others_are_explored_with_their_false_discovery_rate(run, result):
     # Without the two where they lose most, gamma and 8 bit are left: (-0.03 + 0) / 2.
     assert "without smoothed and noise, where they lose most, −0.015" in result.explored_text
     assert "| smoothed" in result.explored_table
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """The declared families and VFA on the decided conditions, few methods on the others."""
+    parameters = PARAMETERS | {
+        "methods": [*CORE.methods, "vfa"], "n_pairs": 12,
+        "explored_methods": ["greedy", "clapirn", "vfa", "clapirn+io"], "limits": {"clapirn+io": 2},
+    }  # fmt: skip
+    return analyse(make_run(parameters=parameters), parameters)
+
+
+def test_networks_of_a_decided_condition_are_the_declared_family(wide):
+    rows = [[c.strip() for c in line.split("|")] for line in wide.networks_table.splitlines()]
+    whole = [r for r in rows if ALL in r]
+    assert len(whole) == 2
+    # The conditions of the table and of the verdicts come in one order.
+    for row, verdict in zip(whole, wide.verdicts.values(), strict=True):
+        assert row[2].startswith(show(verdict.estimate, sign=True))
+    assert any("VFA (ours, 2 mm)" in r for r in rows)
+
+
+def test_whom_the_explored_conditions_compare_is_said(result, wide):
+    assert wide.explorers_text == (
+        "Here *iterative methods* means greedy alone. Here *networks* means VFA (ours, 2 mm) and conditional "
+        "LapIRN. These are not the families of the two conditions that are decided. Beside them: conditional "
+        "LapIRN + IO, 2 ordered pairs of 4 subjects."
+    )
+    assert "Explored with 2 networks and 1 iterative method, of 4 conditions" in wide.opening.text
+    assert "Explored with 1 network and 1 iterative method" in result.explored_text
+
+
+def test_ranges_are_of_methods_that_have_every_condition_and_say_so(wide):
+    """FireANTs and LapIRN (disp.) have two conditions, under which they lose nothing here."""
+    whole = wide.summary.set_index("method")
+    assert whole.loc["lapirn-disp", "n_conditions"] == 2
+    for said in (wide.heat_text, wide.worst_text, wide.opening.text):
+        assert "of 4 methods run under all 6 conditions" in said
+    drops = wide.drops.set_index(["method", "condition"])["drop"]
+    grid = f"grid: iterative methods {show(drops['greedy', 'tight crop'])}, networks "
+    assert grid in wide.heat_text
+    beside = f"beside them conditional LapIRN + IO {show(whole.loc['clapirn+io', 'worst'])}"
+    assert beside in wide.opening.text
+
+
+def test_captions_count_a_condition_once_and_say_who_has_fewer_pairs(wide):
+    few = "by conditional LapIRN + IO 2 ordered pairs of 4 subjects"
+    assert "for the 2 conditions that are decided; 5 ordered pairs" in wide.design
+    assert wide.design.endswith("for the 4 conditions that are explored.")
+    assert wide.design_of_methods == f"{wide.design[:-1]}; {few}."
 
 
 def test_what_suits_a_method_better_than_the_standard_is_said(result):

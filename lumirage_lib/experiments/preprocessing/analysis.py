@@ -7,7 +7,7 @@ import pandas as pd
 
 from ... import stats
 from ...images.preprocess import PERTURBATIONS, STANDARD
-from ...methods import name_of, order_of
+from ...methods import family_of, name_of, order_of
 from ...stats import count, join
 from ..comparison import (
     adjust,
@@ -18,7 +18,7 @@ from ..comparison import (
     tabulate_networks,
 )
 from ..experiment import Result
-from ..families import Families, name_claim, name_plainly
+from ..families import ARMS, FAMILY_WORDS, Families, name_claim, name_plainly
 from ..opening import Opening, say_certainty, say_together
 from ..run import Run
 from ..sentences import (
@@ -26,6 +26,7 @@ from ..sentences import (
     list_limits,
     list_points,
     make_table,
+    name_some,
     show,
     show_interval,
     write_design,
@@ -64,24 +65,27 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     arms = split_arms(run)
     verdicts = {v.claim.id: v for v in adjust(list(_decide(arms, parameters["margin"]).values()))}
     drops = measure_drops(table)
-    explored = explore(*arms[EXPLORED], [str(v.claim.condition) for v in verdicts.values()])
+    rows, families = arms[EXPLORED]
+    explored = explore(rows, families, [str(v.claim.condition) for v in verdicts.values()])
     summary = stats.summarise_drops(drops) if len(drops) else pd.DataFrame(columns=SUMMARY)
     return Result(
-        opening=_open(verdicts, explored, summary),
+        opening=_open(verdicts, explored, summary, families),
         design=_design(table),
+        design_of_methods=_design(table, by_method=True),
         verdicts=verdicts,
         verdict_text=list_verdicts(verdicts),
         networks_table=_networks_table(arms),
         conditions_table=_conditions_table(table),
         drops=drops,
-        heat_text=_heat_text(drops),
+        heat_text=_heat_text(drops, summary, families),
         gain_text=_gain_text(drops),  # what suits a method better than the standard
         explored=explored,
         explored_table=_explored_table(explored),
-        explored_text=_explored_text(explored),
+        explored_text=_explored_text(explored, families),
+        explorers_text=_explorers_text(rows, families),
         summary=summary,
         summary_table=_summary_table(table, summary),
-        worst_text=_worst_text(summary),
+        worst_text=_worst_text(summary, families),
         shift_text=_shift_text(drops),
         state=write_state(run, [*parameters["methods"], *parameters["explored_methods"]]),
         limits=_limits(run),
@@ -183,17 +187,35 @@ def explore(rows: pd.DataFrame, families: Families, decided: Sequence[str]) -> p
 # ---- sentences -----------------------------------------------------------------------------------
 
 
-def _design(table: pd.DataFrame) -> str:
+def _design(table: pd.DataFrame, *, by_method: bool = False) -> str:
+    """Pairs of the conditions that are decided and of the others; on request who had fewer of them."""
+    arms = dict(iter(table.groupby("arm", sort=False)))
+    decided = set(arms[PRIMARY]["condition"]) if PRIMARY in arms else set()
     parts = []
-    for arm, rows in table.groupby("arm", sort=False):
-        n = rows.loc[rows["condition"] != REFERENCE, "condition"].nunique()
+    for arm, rows in arms.items():
+        n = len(set(rows["condition"]) - {REFERENCE} - (set() if arm == PRIMARY else decided))
         which = "decided" if arm == PRIMARY else "explored"
-        parts.append(f"{write_design(rows)} for the {count(n, 'condition')} that are {which}")
+        if n:
+            parts.append(f"{write_design(rows)} for the {count(n, 'condition')} that are {which}")
+            parts += _list_fewer(rows) if by_method else []
     return "; ".join(parts) + "." if parts else "No pairs, no subjects."
 
 
+def _list_fewer(rows: pd.DataFrame) -> list[str]:
+    """Methods that were not given every pair of an arm, with what they were given."""
+    given = {m: write_design(mine) for m, mine in rows.groupby("method", sort=False)}
+    fewer = {m: design for m, design in given.items() if design != write_design(rows)}
+    return [
+        f"by {name_some(m for m, mine in fewer.items() if mine == design)} {design}"
+        for design in dict.fromkeys(fewer.values())
+    ]
+
+
 def _open(
-    verdicts: Mapping[str, stats.Verdict], explored: pd.DataFrame, summary: pd.DataFrame
+    verdicts: Mapping[str, stats.Verdict],
+    explored: pd.DataFrame,
+    summary: pd.DataFrame,
+    families: Families,
 ) -> Opening:
     if not verdicts and explored.empty:
         return Opening("No network stands beside an iterative method: the question stays open.", ())
@@ -209,28 +231,33 @@ def _open(
         if verdicts
         else "**How sure.** Explored on few pairs: nothing here is a verdict."
     )
-    worst = _keep_whole(summary).set_index("method")["worst"]
+    whole = _keep_whole(summary)
+    what = _explored_text(explored, families) or "Only the two conditions of the paper were run."
+    worst = describe_families(whole.set_index("method")["worst"].astype(float), 3, families)
     return Opening(
         headline,
         (
-            f"**What.** {_explored_text(explored) or 'Only the two conditions of the paper were run.'}",
+            f"**What.** {what}",
             sure,
-            "**What it depends on.** On the condition: the worst costs "
-            f"{describe_families(worst) or 'nothing that was measured'} (Dice, by method).",
+            "**What it depends on.** On the condition: "
+            + (
+                f"{_say_whole(whole)}, the worst costs {worst} (Dice)."
+                if worst
+                else "no drop was measured."
+            ),
         ),
         tuple(verdicts.values()),
     )
 
 
 def _networks_table(arms: Mapping) -> str:
-    """Every network of the primary arm alone, those beside the declared family included."""
+    """The networks' family and each network alone, those beside the family too, in the primary arm."""
     if PRIMARY not in arms:
         return ""
     rows, families = arms[PRIMARY]
     deep = order_of(rows.loc[rows["family"] == "deep", "method"])
-    everyone = Families(tuple(deep), families.iterative)
     conditions = [c for c in PERTURBATIONS if c in set(rows["condition"])]
-    found = [compare_networks(rows, everyone, c, REFERENCE) for c in conditions]
+    found = [compare_networks(rows, families, c, REFERENCE, deep) for c in conditions]
     return tabulate_networks(pd.concat(found)) if found else ""
 
 
@@ -256,7 +283,26 @@ def _explored_table(explored: pd.DataFrame) -> str:
     )
 
 
-def _explored_text(explored: pd.DataFrame) -> str:
+def _explorers_text(rows: pd.DataFrame, families: Families) -> str:
+    """Who the two sides are under the conditions that are explored, and who is in neither."""
+    sides = {words: getattr(families, side) for side, words in FAMILY_WORDS.items()}
+    said = [
+        f"Here *{words}* means {name_some(methods)}{' alone' if len(methods) == 1 else ''}."
+        for words, methods in sides.items()
+        if methods
+    ]
+    if said and families != ARMS[PRIMARY].families:
+        said.append("These are not the families of the two conditions that are decided.")
+    others = rows[~rows["method"].isin(families.methods)]
+    others = others[others["method"].map(family_of) != "baseline"]
+    if len(others):
+        said.append(
+            f"Beside them: {name_some(order_of(others['method']))}, {write_design(others)}."
+        )
+    return " ".join(said)
+
+
+def _explored_text(explored: pd.DataFrame, families: Families) -> str:
     """How many conditions stand after control of the false-discovery rate, and what a mean rests on."""
     if explored.empty:
         return ""
@@ -265,8 +311,10 @@ def _explored_text(explored: pd.DataFrame) -> str:
     stand = explored[explored["q"] <= FALSE_SHARE].sort_values("change")
     worse, better = stand[stand["change"] < 0], stand[stand["change"] > 0]
     text = (
-        f"Explored, of {count(len(explored), 'condition')} (false-discovery rate {100 * FALSE_SHARE:.0f} %): "
-        f"networks lose more under {_name(worse)}, less under {_name(better)}."
+        f"Explored with {count(len(families.deep), 'network')} and "
+        f"{count(len(families.iterative), 'iterative method')}, of {count(len(explored), 'condition')} "
+        f"(false-discovery rate {100 * FALSE_SHARE:.0f} %): networks lose more under "
+        f"{_name(worse)}, less under {_name(better)}."
     )
     if len(explored) < 2 * N_CARRYING:
         return text
@@ -314,13 +362,18 @@ def _conditions_table(table: pd.DataFrame) -> str:
     )
 
 
-def _heat_text(drops: pd.DataFrame) -> str:
-    seen = drops.dropna(subset="drop")
+def _heat_text(drops: pd.DataFrame, summary: pd.DataFrame, families: Families) -> str:
+    """By kind, of methods that have every condition: a mean over some of a kind is another thing."""
+    whole = _keep_whole(summary)
+    seen = drops[drops["method"].isin(whole["method"])].dropna(subset="drop")
     if seen.empty:
         return "No registration under a perturbation was completed."
     by_kind = seen.pivot_table("drop", "kind", "method", sort=False)
-    parts = [f"{kind}: {describe_families(row.dropna())}" for kind, row in by_kind.iterrows()]
-    return "Mean drop in Dice by kind of perturbation. " + "; ".join(parts) + "."
+    parts = [
+        f"{kind}: {describe_families(row.dropna(), 3, families)}"
+        for kind, row in by_kind.iterrows()
+    ]
+    return f"Mean drop in Dice by kind of perturbation, {_say_whole(whole)}. {'; '.join(parts)}."
 
 
 def _gain_text(drops: pd.DataFrame) -> str:
@@ -346,12 +399,19 @@ def _keep_whole(summary: pd.DataFrame) -> pd.DataFrame:
     return known[known["n_conditions"] == known["n_conditions"].max()] if len(known) else known
 
 
-def _worst_text(summary: pd.DataFrame) -> str:
-    known = _keep_whole(summary).set_index("method")
-    if known.empty:
+def _say_whole(whole: pd.DataFrame) -> str:
+    """Of whom a range is: those that :func:`_keep_whole` left."""
+    n = int(whole["n_conditions"].max())
+    return f"of {count(len(whole), 'method')} run under {'all ' if n > 1 else ''}{count(n, 'condition')}"
+
+
+def _worst_text(summary: pd.DataFrame, families: Families) -> str:
+    whole = _keep_whole(summary)
+    if whole.empty:
         return "No drop could be measured."
-    mean, worst = (describe_families(known[c].astype(float)) for c in ("mean", "worst"))
-    return f"Mean drop: {mean}. Worst drop: {worst}."
+    known = whole.set_index("method")[["mean", "worst"]].astype(float)
+    mean, worst = (describe_families(known[c], 3, families) for c in known)
+    return f"Mean drop, {_say_whole(whole)}: {mean}. Worst drop of the same: {worst}."
 
 
 def _shift_text(drops: pd.DataFrame) -> str:
