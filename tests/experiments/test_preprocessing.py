@@ -160,6 +160,10 @@ def test_whom_the_explored_conditions_compare_is_said(result, wide):
         "LapIRN. These are not the families of the two conditions that are decided. Beside them: conditional "
         "LapIRN + IO, 2 ordered pairs of 4 subjects."
     )
+    assert result.explorers_text.startswith(
+        "Here *iterative methods* means greedy alone. Here *networks*"
+    )
+    assert "that are decided" not in result.explorers_text  # here both arms have the same
     assert "Explored with 2 networks and 1 iterative method, of 4 conditions" in wide.opening.text
     assert "Explored with 1 network and 1 iterative method" in result.explored_text
 

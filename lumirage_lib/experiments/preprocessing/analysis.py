@@ -18,7 +18,7 @@ from ..comparison import (
     tabulate_networks,
 )
 from ..experiment import Result
-from ..families import ARMS, FAMILY_WORDS, Families, name_claim, name_plainly
+from ..families import FAMILY_WORDS, Families, name_claim, name_plainly
 from ..opening import Opening, say_certainty, say_together
 from ..run import Run
 from ..sentences import (
@@ -82,7 +82,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         explored=explored,
         explored_table=_explored_table(explored),
         explored_text=_explored_text(explored, families),
-        explorers_text=_explorers_text(rows, families),
+        explorers_text=_explorers_text(rows, families, arms.get(PRIMARY, arms[EXPLORED])[1]),
         summary=summary,
         summary_table=_summary_table(table, summary),
         worst_text=_worst_text(summary, families),
@@ -283,7 +283,7 @@ def _explored_table(explored: pd.DataFrame) -> str:
     )
 
 
-def _explorers_text(rows: pd.DataFrame, families: Families) -> str:
+def _explorers_text(rows: pd.DataFrame, families: Families, decided: Families) -> str:
     """Who the two sides are under the conditions that are explored, and who is in neither."""
     sides = {words: getattr(families, side) for side, words in FAMILY_WORDS.items()}
     said = [
@@ -291,7 +291,7 @@ def _explorers_text(rows: pd.DataFrame, families: Families) -> str:
         for words, methods in sides.items()
         if methods
     ]
-    if said and families != ARMS[PRIMARY].families:
+    if said and families != decided:
         said.append("These are not the families of the two conditions that are decided.")
     others = rows[~rows["method"].isin(families.methods)]
     others = others[others["method"].map(family_of) != "baseline"]
