@@ -121,8 +121,10 @@ if len(result.matched):
 #
 # A loss is *supported* if the whole interval lies below the margin, *not supported* if the interval rules
 # such a loss out; the [rules](../rules.md) have the words between. Intervals of the verdicts are
-# Holm-adjusted among all primary arms of the book; those of figure and table hold one at a time. A change
-# is divided: from T1w to the reference is what resolution or synthesis does, from there on the contrast.
+# Holm-adjusted among all primary arms of the book, as though those of other chapters had shown nothing: the
+# [scoreboard](00_summary_open.ipynb), which has all, may give narrower ones. Intervals of figure and table hold
+# one at a time. A change is divided: from T1w to the reference is what resolution or synthesis does, from there
+# on the contrast.
 
 # %% tags=["remove-input"]
 pages.say(result.verdict_text)

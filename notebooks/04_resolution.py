@@ -195,6 +195,9 @@ pages.say(result.levels_table)
 
 # %% [markdown]
 # ## By the rule
+#
+# The interval is adjusted as though the primary arms of other chapters had shown nothing: the
+# [scoreboard](00_summary_open.ipynb), which has all, may give a narrower one.
 
 # %% tags=["remove-input"]
 pages.say(result.verdict_text)

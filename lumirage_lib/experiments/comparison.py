@@ -10,8 +10,8 @@ from .. import stats
 from ..methods import name_of
 from .families import (
     ARMS,
-    FRESH,
     N_PRIMARY,
+    UNSCORED,
     Families,
     choose_families,
     is_primary,
@@ -211,7 +211,7 @@ def list_verdicts(verdicts: Mapping[str, stats.Verdict]) -> str:
             is_primary(name) or arm.status == "confirmatory" or bool(arm.fresh)
         )
         kind = arm.status if arm is not None and counts else "exploratory"
-        kind = "confirmatory" if name.endswith(FRESH) else kind
+        kind = "confirmatory" if name.endswith(UNSCORED) else kind
         unfinished = verdict.verdict == stats.INCOMPLETE  # its first pairs are no result
         said = f"Not finished: {verdict.reason}." if unfinished else verdict.sentence
         lines.append(f"- **{name_plainly(name)}** ({kind}). {said}")

@@ -19,16 +19,33 @@ RULES = (ROOT / "book" / "rules.md").read_text()
 COMMITTED_V1 = "2026-11-22T12:50:25"  # when the rules of version 1 entered the book
 
 
-@pytest.fixture(scope="module")
-def detectable():
+def load_benchmark(name):
     folder = ROOT / "benchmarks"
     sys.path.insert(0, str(folder))  # for what the benchmarks share
-    spec = importlib.util.spec_from_file_location("detectable", folder / "detectable.py")
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules["detectable"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     sys.path.remove(str(folder))
     return module
+
+
+@pytest.fixture(scope="module")
+def detectable():
+    return load_benchmark("detectable")
+
+
+def test_what_came_before_the_rules_is_counted_and_said():
+    before = load_benchmark("before_rules")
+    found = before.count_before(pd.read_parquet(before.RUN))
+    assert block("before") == before.write_markdown(found)
+    table = found.set_index("arm")
+    assert set(table.index) == {row[0] for row in rows_of("## Primary arms")}
+    late = set(table.index[table["before"] == 0])
+    assert late == {"FLAIR", "0.6 mm"}, "book/index.md names them"
+    statuses = {row[0]: row[5] for row in rows_of("## Primary arms")}
+    assert all("re-analysis" in statuses[arm] for arm in table.index[table["before"] > 0])
+    assert not any("confirmatory" in statuses[arm] for arm in statuses if arm != "0.6 mm")
 
 
 def block(name: str) -> str:

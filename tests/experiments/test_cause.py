@@ -137,7 +137,7 @@ def test_losses_and_what_is_regained_are_those_put_in():
     told = next(p for p in opening.points if "What brings it back" in p)
     assert "inverted: intensities remapped, +0.07" in told
     soon = analysis._open(repairs, gains, losses, pd.DataFrame(), [*CHANGES, "smaller"])
-    assert soon.headline.startswith("So far (1 change of domain to come)")
+    assert soon.headline.startswith("So far (1 domain to come)")
     assert len(soon.headline.split()) <= 25
 
 

@@ -117,17 +117,23 @@ def test_what_is_not_finished_has_no_number_and_is_said_once(decide):
 def test_share_of_specifications_leads_from_the_card_to_the_page_of_all_choices(decide):
     verdict = decide(0.05)
     words = ["gains, and it matters"] * 3 + ["undecided"]
-    choices = pd.DataFrame({"claim": verdict.claim.id, "word": words, "measure": "dice"})
+    own = {"choice": "families", "declared": True, "usual": True, "labels": "manual"}
+    others = pd.DataFrame(
+        {"word": words, "choice": "a against b", "labels": ["manual", "tissues"] * 2}
+    )
+    choices = pd.concat([others, pd.DataFrame([{**own, "word": words[0]}])], ignore_index=True)
+    choices = choices.assign(claim=verdict.claim.id, measure="dice")
+    choices[["declared", "usual"]] = choices[["declared", "usual"]].fillna(False).astype(bool)
     result = analyse({"01_in_distribution": [verdict]}, "open", choices)
     link = '<a class="lm-card-link" href="11_specifications_open.html">'
     shares = "networks lose in 0 %, gain in 75 %, neither in 25 %"
     assert f"{link}4 other choices of methods and rulers: {shares}</a>" in result.cards
     assert not any("opposite" in sentence for sentence in result.sentences)
-    choices["word"] = ["loses, size open", *words[1:]]
+    choices["word"] = ["loses, size open", *words[1:], words[0]]
     turned = analyse({"01_in_distribution": [verdict]}, "open", choices).sentences[-1]
     assert turned.startswith(
         "**What it depends on.** The opposite is said by 25 % of 4 other choices"
     )
-    assert turned.endswith("on T1w brains.")
+    assert turned.endswith("on T1w brains (50 % by “manual” labels, 0 % by “tissues” labels).")
     before = analyse({"01_in_distribution": [verdict]}, "open")
-    assert f"{link}Other choices</a>" in before.cards
+    assert link not in before.cards  # the page of choices has nothing on it

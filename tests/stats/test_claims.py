@@ -194,6 +194,10 @@ def test_holm_gives_each_step_its_level_and_reads_the_words_again():
     declared = adjust_verdicts(found, n_arms=7)
     assert 1 - declared[0].level == pytest.approx(0.05 / 7)
     assert declared[0].high > adjusted[0].high
+    for v, alone in zip(adjust_verdicts(found[:4], n_arms=7), found[:4], strict=True):
+        chapter = adjust_verdicts([alone], n_arms=7)[0]  # knows no arm but its own
+        assert chapter.low <= v.low, "chapters say that the scoreboard's are not wider"
+        assert v.high <= chapter.high
     with pytest.raises(InputError, match="declared"):
         adjust_verdicts(found, n_arms=2)
 

@@ -188,22 +188,24 @@ def _open(
             )
         return Opening(headline, (f"**How sure.** {runs}", depends))
     n, mended = len(lost), len(find_mended(repairs))
-    half = "half or more of the loss beyond greedy's"
+    best = f"the best of {count(repairs['training'].nunique(), 'other training')}"
     if unfinished:
         headline = (
-            f"So far ({count(unfinished, 'change')} of domain to come) other training regains {half} on "
-            f"{mended} of {count(n, 'domain')}."
+            f"So far ({count(unfinished, 'domain')} to come) {best}, by domain, regains half the loss beyond "
+            f"greedy's on {mended} of {count(n, 'domain')}."
         )
     elif mended > n / 2:
         headline = (
-            f"A choice of training, mostly: other training regains {half} on {mended} of "
-            f"{count(n, 'domain')}."
+            f"A choice of training, mostly: {best}, by domain, regains half the loss beyond greedy's on "
+            f"{mended} of {count(n, 'domain')}."
         )
     else:
         headline = (
-            f"These choices of training do not mend it: {half} comes back on {mended} of "
-            f"{count(n, 'domain')}."
+            f"These choices of training do not mend it: {best}, by domain, regains half the loss on "
+            f"{mended} of {count(n, 'domain')}."
         )
+    less = int((base["excess_low"] > 0).sum())
+    fewer = f"; on {less} it loses less" if less else ""
     cost = gains[(gains["domain"] == T1W) & gains["intervention"].isin(REMEDIES)]
     price = (
         f" On T1w that training changes Dice by {show(cost['estimate'].min(), sign=True)} at worst."
@@ -214,7 +216,7 @@ def _open(
         headline,
         (
             f"**What.** On {n} of {count(len(known), 'change')} of domain the network trained on T1w alone "
-            f"loses more than greedy, by up to {show(-repairs['excess'].min())} Dice.{price}",
+            f"loses more than greedy, by up to {show(-repairs['excess'].min())} Dice{fewer}.{price}",
             f"**What brings it back.** {_say_best(repairs)}",
             f"**How sure.** {runs}",
             depends,

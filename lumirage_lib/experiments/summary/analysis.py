@@ -122,6 +122,14 @@ def keep_finished(judged: Judged) -> pd.DataFrame:
     return judged.specifications[judged.specifications["claim"].isin(finished)]
 
 
+def leave_own_out(choices: pd.DataFrame) -> pd.DataFrame:
+    """The *other* choices: without the one that each verdict itself was read from."""
+    if choices.empty:
+        return choices
+    own = (choices["choice"] == "families") & choices["declared"] & choices["usual"]
+    return choices[~own.astype(bool)]
+
+
 def analyse(judged: Judged, profile: str) -> Result:
     """Everything the page says, and what the landing page takes from it.
 
@@ -148,7 +156,7 @@ def analyse(judged: Judged, profile: str) -> Result:
     words = {s.id: s.instead or stats.combine(judges[s.id]) for s, _ in rows}
     first, deciding = _read_first(profile), [v for found in judges.values() for v in found]
     sentences = say_answer(rows)
-    choices = take_dice(keep_finished(judged))
+    choices = leave_own_out(take_dice(keep_finished(judged)))
     turned = _say_turned(rows, judges, choices)
     return Result(
         opening=Opening(
@@ -272,7 +280,7 @@ def _write_cards(
                 notes,
                 {
                     f"Chapter {chapter[:2]}": f"{chapter}_{profile}.html" if chapter else "",
-                    _say_share(own, mine): f"{CHOICES}_{profile}.html" if mine else "",
+                    _say_share(own, mine): f"{CHOICES}_{profile}.html" if len(own) else "",
                 },
             )
         )
@@ -286,7 +294,7 @@ def _chip(word: str) -> str:
 def _say_share(own: pd.DataFrame, verdicts: Sequence[stats.Verdict]) -> str:
     """What stands on the way to the page of all choices."""
     if own.empty:
-        return "Other choices"
+        return ""
     shares = _share_directions(own)
     who = "networks" if any(v.claim.second for v in verdicts) else "iterative methods"
     words = {"loses": f"{who} lose in", "gains": "gain in", "neither": "neither in"}
@@ -316,10 +324,21 @@ def _say_turned(
                 place = statement.place[1] or name_plainly(verdict.claim.id)
                 turned.append(
                     f"{100 * share:.0f} % of {len(own)} other choices of methods and rulers on {place}"
+                    + _say_labels(own, opposite)
                 )
     if not turned:
         return []
     return [f"**What it depends on.** The opposite is said by {stats.join(turned)}."]
+
+
+def _say_labels(own: pd.DataFrame, word: str) -> str:
+    """Among which labels a direction is told how often, where labels make much of it."""
+    shares = own["word"].str.startswith(word).groupby(own["labels"]).mean()
+    if len(shares) < 2 or shares.max() - shares.min() < TURNED:
+        return ""
+    ends = (shares.idxmax(), shares.idxmin())
+    most, least = (f"{100 * shares[labels]:.0f} % by “{labels}” labels" for labels in ends)
+    return f" ({most}, {least})"
 
 
 def _read_first(profile: str) -> pd.DataFrame:

@@ -70,8 +70,8 @@ def _open(dice: Mapping[str, pd.DataFrame]) -> Opening:
         said = f"Not known yet: none of the {waiting} primary comparisons is finished."
     else:
         same = sum(_has_one_side(dice[claim]) for claim in primary)
-        said = f"In {same} of {count(len(primary), 'finished comparison')}, every choice points the same way"
-        said += f"; {count(waiting, 'comparison')} not finished." if waiting else "."
+        said = f"In {same} of {count(len(primary), 'primary comparison')}, every choice points the same way"
+        said += f"; {waiting} more not finished." if waiting else "."
     widest = {c: float(mine["estimate"].max() - mine["estimate"].min()) for c, mine in dice.items()}
     points = []
     if widest:
@@ -88,8 +88,8 @@ def _open(dice: Mapping[str, pd.DataFrame]) -> Opening:
         moved = measure_factors(mine)
         if len(moved):
             points.append(
-                f"**What it depends on.** There, {moved.index[0]} moves the answer most: by "
-                f"{show(moved.iloc[0])} Dice on average."
+                f"**What it depends on.** There, {moved.index[0]} moves the answer most: its extremes are "
+                f"{show(moved.iloc[0])} Dice apart, in or outside the declared families."
             )
     return Opening(said, tuple(points))
 
@@ -108,7 +108,7 @@ def _say_claim(claim: str, choices: pd.DataFrame, verdict: stats.Verdict | None)
     moved = measure_factors(dice)
     if len(moved):
         each = ", ".join(f"{name} {show(span)}" for name, span in moved.items())
-        said.append(f"What each choice moves the mean by, in Dice: {each}.")
+        said.append(f"How far the extremes of each choice lie apart, in Dice on average: {each}.")
     borders = choices[choices["measure"] != "dice"]
     if len(borders):
         worse, better = int((borders["high"] < 0).sum()), int((borders["low"] > 0).sum())
