@@ -176,5 +176,5 @@ labkit.quiz("measure")
 # %% [markdown]
 # ## Read next
 #
-# [What is measured](../../protocol.md), [the rules](../../rules.md) that were fixed before the runs, and the chapter on
+# [What is measured](../../protocol.md), [the rules](../../rules.md) and what had been run before them, and the chapter on
 # label protocols: how much a verdict depends on the labels one has.

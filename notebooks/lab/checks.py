@@ -168,7 +168,7 @@ def check_ruler(answer) -> Verdict:
         "before the run",
         {
             "before the run": "Who chooses after seeing the numbers can choose the winner. This book "
-            "fixed its ruler and its rules in a commit before the runs that they judge.",
+            "says what had been run before its rules, and calls only what nobody had scored confirmatory.",
             "after the run": "After the run, one of the rulers puts your favourite first; with four "
             "rulers and two methods that is nearly always possible.",
             "the one that differs most": "The measure with the largest difference is the one that "
