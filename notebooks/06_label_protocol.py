@@ -102,7 +102,7 @@ if len(result.curves):
 
 # %% tags=["remove-input"]
 if len(result.curves):
-    pages.say(f"{result.equal_table}\n\n{result.curve_table}")
+    pages.say(f"{result.curve_reading}\n\n{result.equal_table}\n\n{result.curve_table}")
 
 # %% [markdown]
 # ## Who drew the labels

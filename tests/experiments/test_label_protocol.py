@@ -12,9 +12,10 @@ import pytest
 
 from lumirage_lib.book import notebooks
 from lumirage_lib.errors import InputError
-from lumirage_lib.experiments import Run, list_tasks
+from lumirage_lib.experiments import Run, list_tasks, load
 from lumirage_lib.experiments.contrasts.plan import plan_contrasts
-from lumirage_lib.experiments.label_protocol import analysis, drawn, regularity
+from lumirage_lib.experiments.families import ALL, CORE, Families
+from lumirage_lib.experiments.label_protocol import analysis, drawn, figures, regularity
 from lumirage_lib.experiments.label_protocol.analysis import (
     POOLED,
     RULERS,
@@ -23,6 +24,7 @@ from lumirage_lib.experiments.label_protocol.analysis import (
     measure,
 )
 from lumirage_lib.experiments.label_protocol.plan import CURVE, plan_rulers
+from lumirage_lib.experiments.sentences import show
 
 BY_NAME = {r.name: r for r in RULERS}
 
@@ -133,8 +135,35 @@ def test_methods_are_compared_at_one_roughness_not_at_their_own():
     sign = 1 if found["first"] == "clapirn" else -1
     assert sign * found["difference"] == pytest.approx(0.02)
     assert found["n_pairs"] == 6
-    assert "conditional LapIRN comes first" in regularity.say_regularity(curves, CURVES, 6)
+    assert "conditional LapIRN comes first" in regularity.say_regularity(curves, CURVES, 6, CORE)
     assert "0.5vox" in regularity.tabulate_curves(curves)
+
+
+def test_a_network_refined_on_the_pair_stands_beside_the_networks():
+    """It is neither as trained nor iterative alone."""
+    curves = regularity.find_curves(make_curves())
+    refined = curves[curves["method"] == "clapirn"].assign(method="clapirn+io")
+    refined["dice"] -= 0.1
+    said = regularity.say_regularity(pd.concat([curves, refined]), CURVES, 6, CORE)
+    # At 0.275: 0.5 + 0.2 * 0.275, the network 0.02 better.
+    assert said.endswith(
+        "iterative methods 0.555, networks 0.575, beside them conditional LapIRN + IO 0.475."
+    )
+
+
+def test_a_page_says_how_curves_are_read_and_what_another_way_would_give():
+    curves = regularity.find_curves(make_curves())
+    level = regularity.choose_level(curves)
+    assert regularity.find_widest_gap(curves, level) == pytest.approx(("clapirn", 0.15, 0.4))
+    said = regularity.say_reading(curves, CORE)
+    assert "is read off a straight line, as it is drawn" in said
+    assert "is that of conditional LapIRN, from 0.150 to 0.400 on average" in said
+    share = np.log(level / 0.15) / np.log(0.4 / 0.15)
+    network = 0.52 + 0.2 * (0.15 + share * 0.25)
+    assert said.endswith(f"networks {network:.3f}.")
+    axes = figures.plot_curves(curves, level).axes[0]
+    assert axes.get_xscale() == "linear"  # as the text says
+    assert regularity.say_reading(curves.iloc[:0], CORE) == ""
 
 
 def test_a_pair_without_all_strengths_is_in_no_curve():
@@ -142,7 +171,7 @@ def test_a_pair_without_all_strengths_is_in_no_curve():
     assert len(regularity.find_curves(make_curves(drop=[n - 1]))) == 5 * 5
     nothing = regularity.find_curves(make_curves(drop=range(n)))
     assert nothing.empty
-    assert regularity.say_regularity(nothing, CURVES, 6).startswith("Not finished")
+    assert regularity.say_regularity(nothing, CURVES, 6, CORE).startswith("Not finished")
     assert np.isnan(regularity.choose_level(nothing))
 
 
@@ -152,7 +181,7 @@ def test_no_common_roughness_compares_nothing():
     curves["sd_log_j"] = curves["sd_log_j"].where(~smooth, 0.01)
     assert np.isnan(regularity.choose_level(curves))
     assert regularity.tabulate_comparison(regularity.read_at(curves, np.nan)) == ""
-    assert "No roughness" in regularity.say_regularity(curves, CURVES, 6)
+    assert "No roughness" in regularity.say_regularity(curves, CURVES, 6, CORE)
 
 
 def test_a_curve_has_one_parameter():
@@ -221,6 +250,17 @@ def test_a_ruler_that_shifts_with_the_image_turns_the_word_and_is_named():
     assert 'the word turns from "loses, and it matters" to "' in said
     assert "30 pairs, 18 subjects" in said
     assert drawn.say_turned(table).endswith("turn the word on real FLAIR.")
+
+
+def test_classes_that_alone_change_the_word_are_named():
+    table = drawn.compare_rulers(make_drawn({"deep": -0.08, "iterative": -0.08}), 0.01)
+    assert "merged to 18 classes" not in drawn.say_drawn(table, DRAWN["drawn"])
+    merged = table["labels"].eq("dlmuse-18") & table["kind"].eq("ruler")
+    changed = table.assign(word=table["word"].mask(merged, "gains, size open"))
+    said = drawn.say_drawn(changed, DRAWN["drawn"])
+    (step,) = table.query("labels == 'dlmuse-18' and kind == 'step'").to_dict("records")
+    assert 'The published labels merged to 18 classes give "gains, size open": coarser' in said
+    assert f"alone move the difference by {show(step['change'], sign=True)} (" in said
 
 
 def test_a_ruler_that_shifts_alike_for_all_changes_no_word():
@@ -323,3 +363,39 @@ def test_a_method_that_failed_once_is_named_and_none_at_all_is_no_crash():
     nothing = analysis.analyse(none, {**PARAMETERS, "margin": 0.01})
     assert nothing.opening.headline.startswith("No method was run on every pair yet")
     assert nothing.values.empty
+
+
+def test_a_first_of_no_family_is_said_to_be_that_with_who_is_first_without_it():
+    run, rulers = make_ranked(), RULERS[:2]
+    families = Families(("clapirn", "lapirn-disp"), ("greedy",))
+    names = [r.name for r in rulers]
+    rows = {
+        "vfa-1mm": (0.9, 0.9),
+        "clapirn": (0.8, 0.7),
+        "greedy": (0.7, 0.8),
+        "affine": (0.1, 0.1),
+    }
+    values = pd.DataFrame.from_dict(rows, "index", columns=names)
+    tested = replace(run, entries=plan_rulers({**PARAMETERS, "cohort": "oasis", "curves": {}}))
+    said = analysis._say_stranger(tested, rulers, values, families, "vfa-1mm")
+    assert said == (
+        "It is in no declared family: it was trained here, on the training group of the very cohort that is "
+        "tested, prepared alike. Among the families, conditional LapIRN is first under 1 of 2. "
+    )
+    # On generated brains it has no such advantage.
+    said = analysis._say_stranger(run, rulers, values, families, "vfa-1mm")
+    assert said.startswith("It is in no declared family. Among")
+    assert analysis._say_stranger(tested, rulers, values, families, "greedy") == ""
+
+
+def test_the_published_page_says_what_the_first_was_trained_on_and_how_small_a_lead_is():
+    parameters = notebooks.resolve_parameters("06_label_protocol", "open")
+    result = analysis.analyse(load("06_label_protocol", parameters), parameters)
+    what, *_ = result.opening.points
+    first = result.values["default"].idxmax()
+    assert ("It is in no declared family" in what) == (first not in ALL.methods)
+    (sure,) = [p for p in result.opening.points if p.startswith("**How sure.**")]
+    dice = result.values.loc[:, ~result.values.columns.str.startswith("HD95")]
+    ordered = np.sort(dice.to_numpy(), axis=0)
+    assert f"by another only {(ordered[-1] - ordered[-2]).min():.4f}" in sure
+    assert "no lead has an interval" in sure

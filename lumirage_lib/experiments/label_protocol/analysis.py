@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ...methods import name_of, order_of
+from ...methods import get_method, name_of, order_of
+from ...methods.display import split_method
 from ..completeness import find_complete
 from ..contrasts.plan import REAL
 from ..experiment import Result
+from ..families import Families, choose_families
 from ..opening import Opening
 from ..run import Run
 from ..sentences import list_points, make_table, name_some, show, write_design, write_designs
@@ -19,6 +21,7 @@ from .regularity import (
     choose_level,
     find_curves,
     read_at,
+    say_reading,
     say_regularity,
     tabulate_comparison,
     tabulate_curves,
@@ -129,16 +132,22 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     if methods:  # distances in voxels of 1 mm are those in mm, and no second ruler
         values = values.loc[:, ~values.T.duplicated()].dropna(axis=1, how="all")
         rulers = [r for r in rulers if r.name in values]
-    ranks = pd.DataFrame(
-        {r.name: values[r.name].rank(method="min", ascending=r.better == "low") for r in rulers}
-    )
+    ranks = _rank(values, rulers)
     winners = _find_winners(ranks) if methods else {}
+    families = _find_families(run)
     curves = find_curves(run)
-    curve_text = say_regularity(curves, parameters["curves"], parameters["n_curve_pairs"])
+    curve_text = say_regularity(curves, parameters["curves"], parameters["n_curve_pairs"], families)
     begun = compare_rulers(run, parameters["margin"])
     drawn = begun[begun["word"] != ""]  # the first pairs of a run are no result
     return Result(
-        opening=_open(winners, ranks, values, say_turned(drawn), curve_text if len(curves) else "")
+        opening=_open(
+            winners,
+            ranks,
+            values,
+            say_turned(drawn),
+            curve_text if len(curves) else "",
+            _say_stranger(run, rulers, values, families, winners["default"]),
+        )
         if methods
         else NOTHING,
         design=f"{write_design(between)}, {len(methods)} methods.",
@@ -150,6 +159,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         level=choose_level(curves),
         curve_design=write_design(curves) + ".",
         curve_text=curve_text,
+        curve_reading=say_reading(curves, families),
         curve_table=tabulate_curves(curves),
         equal_table=tabulate_comparison(read_at(curves, choose_level(curves))),
         drawn=drawn,
@@ -158,6 +168,41 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         steps_table=tabulate_rulers(drawn, STEP),
         drawn_design=write_designs(rows[rows["arm"].isin(drawn["arm"])]),
         limits=list_points(_list_limits(run, between, methods)),
+    )
+
+
+def _rank(values: pd.DataFrame, rulers: Sequence[Ruler]) -> pd.DataFrame:
+    """The place of every method under every ruler."""
+    return pd.DataFrame(
+        {r.name: values[r.name].rank(method="min", ascending=r.better == "low") for r in rulers}
+    )
+
+
+def _find_families(run: Run) -> Families:
+    """Who is compared on the pairs that are ranked."""
+    ranked = [e for e in run.entries if e.arm not in (CURVE, *REAL)]
+    return choose_families(ranked[0].arm, dict.fromkeys(e.task.method for e in ranked))
+
+
+def _say_stranger(
+    run: Run, rulers: Sequence[Ruler], values: pd.DataFrame, families: Families, first: str
+) -> str:
+    """Of a first that is in neither family: what it learned from, and who is first among the families."""
+    members = [m for m in families.methods if m in values.index]
+    if first in families.methods or not members:
+        return ""
+    training = get_method(split_method(first)[0]).training
+    own = training is not None and run.tasks[0].cohort in training.unseen
+    learned = (
+        ": it was trained here, on the training group of the very cohort that is tested, prepared alike"
+        if own
+        else ""
+    )
+    winners = pd.Series(_find_winners(_rank(values.loc[members], rulers)))
+    best = winners["default"]
+    return (
+        f"It is in no declared family{learned}. Among the families, {name_of(best)} is first under "
+        f"{(winners == best).sum()} of {len(winners)}. "
     )
 
 
@@ -173,6 +218,7 @@ def _open(
     values: pd.DataFrame,
     turned: str,
     smooth: str,
+    stranger: str,
 ) -> Opening:
     reference, n = winners["default"], len(winners)
     changed = [name for name, winner in winners.items() if winner != reference]
@@ -184,15 +230,17 @@ def _open(
     spans = ranks.max(axis=1) - ranks.min(axis=1)
     lead = values["default"].sort_values(ascending=False)
     gap = lead.iloc[0] - lead.iloc[1] if len(lead) > 1 else np.nan
+    least = show(_find_least_lead(values), 4)
+    closer = "" if show(gap, 4) in (least, show(np.nan)) else f", by another only {least}"
     kinds = dict.fromkeys(r.factor for r in [*RULERS, POOLED] if r.name in changed)
     return Opening(
         headline,
         (
-            f"**What.** {name_of(reference)} is first under {n - len(changed)} of {n} rulers. One method "
-            f"changes its place by up to {spans.max():.0f}.",
+            f"**What.** {name_of(reference)} is first under {n - len(changed)} of {n} rulers. {stranger}One "
+            f"method changes its place by up to {spans.max():.0f}.",
             *([f"**At equal smoothness.** {smooth}"] if smooth else []),
-            f"**How sure.** By the usual ruler the first is {show(gap, 4)} Dice ahead of the second; ranks "
-            "hide how close that is.",
+            f"**How sure.** By the usual ruler the first is {show(gap, 4)} Dice ahead of the second{closer}. "
+            "Ranks hide how close that is, and no lead has an interval here.",
             "**What it depends on.** "
             + (
                 f"The {', '.join(kinds)} of the ruler."
@@ -202,6 +250,12 @@ def _open(
             + f" {turned}".rstrip(),
         ),
     )
+
+
+def _find_least_lead(values: pd.DataFrame) -> float:
+    """By how little the first is ahead of the second, under the ruler in Dice where that is least."""
+    rulers = [r.name for r in [*RULERS, POOLED] if r.column == "dice" and r.name in values]
+    return min(float(np.ptp(values[name].nlargest(2))) for name in rulers)
 
 
 def _tabulate_winners(

@@ -22,6 +22,7 @@ from ..run import Run
 from ..sentences import make_table, show, show_interval
 
 RULERS = {ON_T1W: "a segmenter on T1w", ON_CONTRAST: "the segmenter on the contrast itself"}
+MERGED = "-18"  # how a label set merged to the classes of the segmenter ends
 STEPS = ("coarser classes", "drawn by the segmenter, on T1w", "the ruler's domain shift")
 RULER, STEP = "ruler", "step"  # kinds of rows
 # What becomes of a verdict by labels that were drawn on the contrast instead of on T1w.
@@ -50,7 +51,7 @@ def find_views(run: Run) -> list[View]:
         for condition, reference in find_references(arm, REAL[arm].contrasts).items():
             names = list(tasks[condition].get_cohort().label_sets)
             if ON_CONTRAST in names:
-                sets = (names[0], f"{names[0]}-18", ON_T1W, ON_CONTRAST)
+                sets = (names[0], f"{names[0]}{MERGED}", ON_T1W, ON_CONTRAST)
                 found.append(View(arm, condition, reference, sides[arm][1], sets))
     return found
 
@@ -177,6 +178,7 @@ def say_drawn(table: pd.DataFrame, planned: Mapping[str, int]) -> str:
             f"({count(int(shift['n_pairs']), 'pair')}, {count(int(shift['n_subjects']), 'subject')}, "
             f"{int(shift['n_failed']) or 'none'} failed). "
             f"They move iterative methods themselves by {show(shift['iterative'], sign=True)}."
+            + _say_merged(by)
         )
     begun = set(zip(table["arm"], table["condition"], strict=True))
     lines += [
@@ -186,6 +188,19 @@ def say_drawn(table: pd.DataFrame, planned: Mapping[str, int]) -> str:
         if not condition.startswith("T1w") and (arm, condition) not in begun
     ]
     return "\n".join(lines)
+
+
+def _say_merged(by_labels: pd.DataFrame) -> str:
+    """What the published labels say once merged, where that is neither their own word nor the segmenter's."""
+    merged = by_labels[by_labels.index.str.endswith(MERGED)].set_index("kind")
+    words = by_labels[by_labels["kind"] == RULER]["word"]
+    if merged.empty or merged.loc[RULER, "word"] in (words.iloc[0], words[ON_T1W]):
+        return ""
+    step = show_interval(*merged.loc[STEP, ["change", "low", "high"]])
+    return (
+        f' The published labels merged to 18 classes give "{merged.loc[RULER, "word"]}": coarser classes '
+        f"alone move the difference by {step}."
+    )
 
 
 def say_turned(finished: pd.DataFrame) -> str:

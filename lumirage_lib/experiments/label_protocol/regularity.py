@@ -5,14 +5,16 @@ that bends more overlaps better, so two methods are comparable where their field
 at one spread of log J, or one share of folded voxels, read off each pair's own curve.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ... import stats
 from ...methods import family_of, name_of
+from ..families import Families
 from ..run import Run
 from ..sentences import describe_families, make_table, show, show_interval
 from .plan import CURVE
@@ -49,10 +51,13 @@ def find_curves(run: Run) -> pd.DataFrame:
     return rows.assign(value=said)[["method", "place", "value", *PAIR, *MEASURES]]
 
 
-def read_at(curves: pd.DataFrame, level: float) -> pd.DataFrame:
+def read_at(
+    curves: pd.DataFrame, level: float, scale: Callable[..., Any] = np.asarray
+) -> pd.DataFrame:
     """Dice of every method and pair where the field's SD log J is `level`.
 
-    Between two strengths the curve is a line; beyond its ends it is not known and the Dice is NaN.
+    Between two strengths the curve is a line over `scale` of SD log J; beyond its ends it is not known and
+    the Dice is NaN.
 
     Returns
     -------
@@ -62,7 +67,8 @@ def read_at(curves: pd.DataFrame, level: float) -> pd.DataFrame:
     out = []
     for names, rows in curves.groupby(["method", *PAIR], sort=False):
         rows = rows.sort_values(ROUGHNESS)
-        dice = np.interp(level, rows[ROUGHNESS], rows["dice"], left=np.nan, right=np.nan)
+        rough = scale(rows[ROUGHNESS])
+        dice = np.interp(scale(level), rough, rows["dice"], left=np.nan, right=np.nan)
         out.append((*names, float(dice)))
     return pd.DataFrame(out, columns=["method", *PAIR, "dice"])
 
@@ -111,7 +117,9 @@ def tabulate_curves(curves: pd.DataFrame) -> str:
     )
 
 
-def say_regularity(curves: pd.DataFrame, declared: Mapping, n_pairs: int) -> str:
+def say_regularity(
+    curves: pd.DataFrame, declared: Mapping, n_pairs: int, families: Families
+) -> str:
     """What the curves say, or why they say nothing yet."""
     if curves.empty:
         return (
@@ -126,7 +134,7 @@ def say_regularity(curves: pd.DataFrame, declared: Mapping, n_pairs: int) -> str
             "No roughness is reached by every method on every pair, so none can be compared at one."
         )
     dice = read_at(curves, level)
-    means = dice.groupby("method")["dice"].mean().sort_values(ascending=False)
+    means = _average(dice)
     n = curves[["fixed", "moving"]].drop_duplicates().shape[0]
     said = (
         f"Where every field has an SD log J of {level:.3f} (on {stats.count(n, 'pair')}), "
@@ -135,7 +143,35 @@ def say_regularity(curves: pd.DataFrame, declared: Mapping, n_pairs: int) -> str
     if len(means) == 1:
         return f"{said} reaches Dice {show(means.iloc[0])}; no other method has a curve here."
     lead = show(means.iloc[0] - means.iloc[1])
-    return f"{said} comes first, {lead} Dice ahead: {describe_families(means)}."
+    return f"{said} comes first, {lead} Dice ahead: {describe_families(means, families=families)}."
+
+
+def _average(dice: pd.DataFrame) -> pd.Series:
+    return dice.groupby("method")["dice"].mean().sort_values(ascending=False)
+
+
+def say_reading(curves: pd.DataFrame, families: Families) -> str:
+    """How a curve is read between two strengths, and what another way of reading it would give."""
+    level = choose_level(curves)
+    if np.isnan(level):
+        return ""
+    other = describe_families(_average(read_at(curves, level, np.log)), families=families)
+    method, low, high = find_widest_gap(curves, level)
+    return (
+        "Between two strengths a pair's curve is read off a straight line, as it is drawn; where a curve "
+        f"flattens, it lies above that line. The longest is that of {name_of(method)}, from {low:.3f} to "
+        f"{high:.3f} on average. Over the logarithm of SD log J the lines would give: {other}."
+    )
+
+
+def find_widest_gap(curves: pd.DataFrame, level: float) -> tuple[str, float, float]:
+    """The method whose strengths on either side of `level` are farthest apart, and their mean SD log J."""
+    ends = {}
+    for method, rough in curves.groupby(["method", "place"])[ROUGHNESS].mean().groupby("method"):
+        ends[str(method)] = (rough[rough <= level].max(), rough[rough >= level].min())
+    method = max(ends, key=lambda m: np.nan_to_num(ends[m][1] - ends[m][0]))
+    low, high = ends[method]
+    return method, float(low), float(high)
 
 
 def tabulate_comparison(dice: pd.DataFrame) -> str:
