@@ -273,6 +273,29 @@ def test_gain_is_drawn_against_the_scale_of_deformation():
     assert set(figure.axes[0].get_xticks()) == {1.5, 9.0}
 
 
+def test_networks_that_gain_are_the_declared_family():
+    gain = pd.DataFrame(
+        [("greedy", 0.03), ("clapirn", 0.011), ("vfa", 0.002)], columns=["method", "gain"]
+    ).assign(arm="oasis", from_mm=1.5, to_mm=1.0, n_pairs=6, n_failed=0)
+    said = "iterative methods 0.030, networks 0.011, beside them VFA (ours, 2 mm) 0.002."
+    assert said in analysis._gain_text(gain)
+
+
+def test_caption_of_the_scales_counts_only_the_arms_it_shows():
+    """Real brains have no scale of deformation and no place in that figure."""
+    run = make_run()
+    rows = run.registrations
+    real = rows.assign(arm="oasis", dose=np.nan, cohort="oasis")
+    coarse = rows[rows["fixed"].isin(list(dict.fromkeys(rows["fixed"]))[:3])]
+    coarse = coarse.assign(arm="template", dose=0.0)
+    result = analysis.analyse(replace(run, registrations=pd.concat([rows, real, coarse])), OPEN)
+    assert "real T1w: 12 ordered pairs" in result.design
+    assert "real T1w" not in result.scale_design
+    assert result.scale_design.startswith("generated, down to 1.5 mm: 12 ordered pairs of 12 ")
+    assert "; generated: 3 ordered pairs" in result.scale_design
+    assert analysis.find_scaled(result.gain.iloc[:0]) == set()
+
+
 # ---- memory
 
 
@@ -318,6 +341,22 @@ def test_committed_tables_give_a_number_for_every_network_and_form():
     vfa = need.loc[("vfa", "slabs")]
     assert vfa["status"] == "ok"
     assert vfa["measured_mb"] == pytest.approx(vfa["predicted_mb"], rel=0.05)
+
+
+def test_how_near_the_largest_comes_to_its_limit_is_said():
+    wall = memory.read_wall()
+    card = pd.read_csv(project_root() / memory.CARD).set_index(["network", "form", "spacing_mm"])
+    vfa = card.loc[("vfa", "whole", 0.6)]
+    took = (vfa["reserved_mb"] + vfa["context_mb"]) / 1024
+    assert 0.97 * 48 < took < 48
+    said = memory.say_nearest(wall, [16, 24, 48, 80])
+    assert said.startswith(
+        f"Nearest to its limit comes VFA (official channels), computed whole: {took:.1f} of 48 GB "
+        f"({100 * took / 48:.0f} %), measured on an {vfa['card']}; no card of 48 GB was tried"
+    )
+    assert "tried" not in memory.say_nearest(wall, [80])
+    assert memory.say_nearest(wall, [1]) == ""
+    assert memory.say_nearest(None, [16]) == ""
 
 
 def test_slabs_on_a_card_need_what_is_predicted_for_a_processor():

@@ -12,7 +12,7 @@ from ...methods import name_of, order_of
 from ..comparison import adjust, list_verdicts, split_arms
 from ..completeness import find_complete
 from ..experiment import Result
-from ..families import ARMS, choose_families, name_claim
+from ..families import ARMS, CORE, choose_families, name_claim
 from ..opening import Opening, say_certainty, say_together
 from ..run import Run
 from ..sentences import (
@@ -55,7 +55,8 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     verdicts = {v.claim.id: v for v in adjust(list(decide(run, parameters["margin"]).values()))}
     finished = _leave_out_begun(pairs, verdicts)
     levels, gain = summarise_levels(finished), compute_gain(finished)
-    fit_text, gain_text = memory.say_fit(wall, budgets), _gain_text(gain)
+    fit_text = f"{memory.say_fit(wall, budgets)} {memory.say_nearest(wall, budgets)}".rstrip()
+    gain_text = _gain_text(gain)
     ran_text = memory.say_ran(wall, pairs)
     judged = [v for v in verdicts.values() if v.verdict != stats.INCOMPLETE]
     sure = say_certainty(judged) if judged else "**How sure.**"
@@ -73,6 +74,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         ),
         state=write_state(run, asked),
         design=_design(pairs, parameters),
+        scale_design=_design(finished[finished["arm"].isin(find_scaled(gain))], parameters),
         wall=wall,
         wall_text=memory.say_need(wall),
         need_table=memory.tabulate_need(wall),
@@ -208,6 +210,15 @@ def compute_gain(pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out, columns=[*columns, "n_pairs", "n_subjects", "n_failed"])
 
 
+def find_scaled(gain: pd.DataFrame) -> set[str]:
+    """Arms of generated brains that were registered at the finest step of any: those a figure can compare."""
+    scaled = gain.dropna(subset="dose")
+    if scaled.empty:
+        return set()
+    step = scaled.loc[scaled["to_mm"].idxmin(), ["from_mm", "to_mm"]]
+    return set(scaled.loc[(scaled[["from_mm", "to_mm"]] == step).all(axis=1), "arm"])
+
+
 # ---- sentences -----------------------------------------------------------------------------------
 
 
@@ -237,7 +248,7 @@ def _gain_text(gain: pd.DataFrame) -> str:
         last = last[last["n_pairs"] > 1]  # one pair says nothing of the next
     parts = [
         f"on {NAMES.get(arm, arm)}, from {start:g} to {end:g} mm, "
-        + describe_families(rows.set_index("method")["gain"])
+        + describe_families(rows.set_index("method")["gain"], 3, CORE)
         for (arm, start, end), rows in last.groupby(["arm", "from_mm", "to_mm"], sort=False)
     ]
     return f"The last step to smaller voxels changes Dice: {'; '.join(parts)}.{failed}"

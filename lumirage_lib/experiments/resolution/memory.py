@@ -16,6 +16,7 @@ CARD = "benchmarks/gpu.csv"  # written by benchmarks/gpu.py, on a machine with a
 ATTENTION = "benchmarks/attention.md"  # written by benchmarks/attention.py
 FINE_MM = 0.6  # the voxel size of the claim
 FORMS = ("whole", "slabs")
+FORM_WORDS = {"slabs": "computed part by part", "whole": "computed whole"}
 MISSING = "The table of memory is not there; `python benchmarks/memory.py` writes it."
 
 
@@ -188,13 +189,34 @@ def say_fit(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
     return f"Of {n} networks, {known} to fit a whole brain at {FINE_MM:g} mm: {'; '.join(parts)}."
 
 
+def say_nearest(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
+    """What fills most of the memory that it is said to fit into, and where that was seen."""
+    if wall is None:
+        return ""
+    need, known = _need(wall)
+    gb = need.stack()
+    budget = gb.map(lambda x: find_budget(x, budgets))
+    if not np.isfinite(budget).any():
+        return ""
+    network, form = (gb / budget)[np.isfinite(budget)].idxmax()
+    took, size = gb[network, form], budget[network, form]
+    cards = set(wall["card"].dropna()) if "card" in wall else set()
+    tried = any(f"{size:g}GB" in str(card).replace(" ", "") for card in cards)
+    said = (
+        f"Nearest to its limit comes {label(network)}, {FORM_WORDS[form]}: {took:.1f} of {size:g} GB "
+        f"({100 * took / size:.0f} %), {known}"
+    )
+    untried = f"; no card of {size:g} GB was tried, and one may offer less than its name says"
+    return f"{said}{'' if tried else untried}."
+
+
 def say_wall(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
     """The least memory in which most networks run, in either form, in one short sentence."""
     if wall is None:
         return f"How much memory networks need at {FINE_MM:g} mm was not measured."
     (need, _), largest = _need(wall), max(budgets)
     said = []
-    for form, words in (("slabs", "computed part by part"), ("whole", "computed whole")):
+    for form, words in FORM_WORDS.items():
         fit = need[form][need[form] <= largest]
         who = f"all {len(need)}" if len(fit) == len(need) else f"{len(fit)} of {len(need)}"
         said.append(f"{who} fit into {find_budget(fit.max(), budgets):g} GB {words}" if len(fit)
