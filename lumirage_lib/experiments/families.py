@@ -1,7 +1,7 @@
 """Who stands for whom in which arm: declared by role before the runs that are judged.
 
 A family holds what plays one role and works at the arm's voxels: *deep* the published networks that
-were trained on T1w scans of OASIS at 1 mm, so that the reference is in distribution for them;
+were trained on T1w scans of OASIS, one of them on others too, at 1 mm: the reference is in distribution;
 *iterative* the optimisers that go down to the voxels of the working grid. What works coarser (VFA of
 ours, SyN without its last level, ConvexAdam) or was trained on other people (LKU-Net) stands beside.
 """
@@ -232,14 +232,6 @@ def name_plainly(name: str) -> str:
 def is_primary(name: str) -> bool:
     """Whether the claim of this name counts on the scoreboard."""
     return any(name_claim(arm.name, c) == name for arm in ARMS.values() for c in arm.primary)
-
-
-def say_beside(name: str) -> str:
-    """What else than the condition differs in the claim of this name, as a sentence; mostly nothing."""
-    for arm in ARMS.values():
-        if arm.beside and name in {name_claim(arm.name, c) for c in arm.references}:
-            return f"This is not the contrast alone: {arm.beside}."
-    return ""
 
 
 def choose_families(arm: str, methods: Iterable[str]) -> Families:

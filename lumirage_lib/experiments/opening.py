@@ -47,6 +47,7 @@ _CLAUSES = {
         "networks and iterative methods were not compared {where}",
         "nothing was tested {where}",
     ),
+    stats.NOT_JUDGED: ("nothing is judged {where}",) * 3,
     stats.LABELS_DECIDE: ("the answer {where} depends on who drew the labels",) * 3,
 }
 # What a clause about changes comes down to after another, where the sentence would be too long.

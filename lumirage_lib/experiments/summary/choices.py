@@ -7,7 +7,7 @@ import pandas as pd
 from ... import stats
 from ...stats import count
 from ..experiment import Result
-from ..families import ARMS, name_claim, name_plainly, say_beside
+from ..families import ARMS, name_claim, name_plainly
 from ..opening import Opening
 from ..sentences import list_points, make_table, show
 from ..specifications import measure_factors, say_specifications, take_dice
@@ -104,7 +104,7 @@ def _say_claim(claim: str, choices: pd.DataFrame, verdict: stats.Verdict | None)
             return f"No verdict: {verdict.reason}."
         reason = f" ({verdict.reason})" if verdict.reason else ""
         return f"Not finished{reason}. A part of the pairs could mislead, so nothing is drawn."
-    said = [f"{say_specifications(dice)} {say_beside(claim)}".rstrip()]
+    said = [say_specifications(dice)]
     moved = measure_factors(dice)
     if len(moved):
         each = ", ".join(f"{name} {show(span)}" for name, span in moved.items())
