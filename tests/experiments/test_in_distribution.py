@@ -76,3 +76,38 @@ def test_page_says_what_else_a_network_of_the_family_learned_from():
     text = (project_root() / "notebooks" / "01_in_distribution.py").read_text().replace("\n# ", " ")
     assert "one atlas" in get_method("voxelmorph").training.data
     assert "VoxelMorph learned from several other studies, too, and always with one atlas" in text
+
+
+def test_what_the_same_families_give_by_other_labels_is_said():
+    row = {
+        "measure": "dice",
+        "declared": True,
+        "choice": "families",
+        "ruler": "nearest",
+        "usual": False,
+    }
+    found = [
+        {
+            "labels": "manual",
+            "usual": True,
+            "estimate": -0.014,
+            "low": -0.02,
+            "high": -0.01,
+            "word": "a",
+        },
+        {
+            "labels": "tissues",
+            "estimate": 0.01,
+            "low": 0.003,
+            "high": 0.016,
+            "word": "gains, size open",
+        },
+        {"labels": "tissues", "ruler": "HD95", "measure": "hd95_mm", "estimate": 9.0, "low": 8.0},
+        {"labels": "tissues", "choice": "a against b", "estimate": 7.0, "low": 6.0, "high": 8.0},
+    ]
+    said = analysis._say_labels(pd.DataFrame([row | r for r in found]))
+    assert said == (
+        "“tissues” labels instead of “manual” give the same families +0.010 (+0.003 to +0.016), gains, "
+        "size open."
+    )
+    assert analysis._say_labels(pd.DataFrame()) == ""

@@ -30,7 +30,7 @@ from ..sentences import (
     write_design,
     write_state,
 )
-from ..specifications import say_specifications, specify
+from ..specifications import USUAL, say_specifications, specify, take_dice
 
 CLAIM = "T1w: deep and iterative methods are equally accurate"
 
@@ -75,7 +75,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     specification_text = (
         "The choice of networks, baselines, labels and rulers, which is judged once the run is finished."
         if begun
-        else say_specifications(specifications)
+        else f"{say_specifications(specifications)} {_say_labels(specifications)}".rstrip()
     )
     changes = compare_networks(rows, families, condition)
     beside = [m for m in complete if m not in families.methods and m != "affine"]
@@ -151,6 +151,21 @@ def _say_means(between: pd.DataFrame, complete: list[str], families: Families) -
     return (
         f"Mean Dice by method: {describe_families(means, families=families)}; {write_design(done)}."
     )
+
+
+def _say_labels(choices: pd.DataFrame) -> str:
+    """What the same families give by label sets other than that of the verdict, each word at 95 %."""
+    if choices.empty:
+        return ""
+    mine = take_dice(choices[choices["declared"] & (choices["choice"] == "families")])
+    usual = mine.loc[mine["usual"].astype(bool), "labels"].iloc[0]
+    others = mine[(mine["ruler"] == USUAL) & (mine["labels"] != usual)]
+    said = [
+        f"“{row.labels}” labels instead of “{usual}” give the same families "
+        f"{show_interval(row.estimate, row.low, row.high)}, {row.word}."
+        for row in others.itertuples()
+    ]
+    return " ".join(said)
 
 
 def _tabulate_means(table: pd.DataFrame, complete: list[str]) -> str:
