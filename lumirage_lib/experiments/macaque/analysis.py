@@ -18,7 +18,7 @@ from ..comparison import (
     tabulate_networks,
 )
 from ..experiment import Result
-from ..families import LEAK_FREE
+from ..families import LEAK_FREE, Families
 from ..opening import Opening, say_certainty, say_together
 from ..run import Run
 from ..sentences import (
@@ -63,7 +63,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
             if found
             else "Nothing was registered yet, so there is no answer.",
             (
-                f"**What.** {_say_means(rows, sizes)}",
+                f"**What.** {_say_means(rows, sizes, families)}",
                 say_certainty(list(verdicts.values())[-1:]),
                 f"**What it depends on.** {_say_fallen(rows, sizes)}",
             ),
@@ -78,7 +78,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         differences=differences,
         differences_table=tabulate_networks(differences),
         size_text=_say_sizes(rows, sizes),
-        related_text=_say_related(table),
+        related_text=_say_related(table, families),
         images=_say_images(run, parameters),
         limits=list_points([*list_limits(run), _LIMIT]),
     )
@@ -92,11 +92,13 @@ _LIMIT = (
 )
 
 
-def _say_means(rows: pd.DataFrame, sizes: list[str]) -> str:
+def _say_means(rows: pd.DataFrame, sizes: list[str], families: Families) -> str:
     done = rows[rows["status"] == "ok"]
+    means = done.groupby(["condition", "method"])["dice"].mean()
     parts = [
-        f"at {size}, {describe_families(done[done['condition'] == size].groupby('method')['dice'].mean())}"
+        f"at {size}, {describe_families(means[size], families=families)}"
         for size in sizes
+        if size in means
     ]
     return f"Mean Dice by method, {write_design(rows)}: {'; '.join(parts)}."
 
@@ -140,12 +142,12 @@ def _say_sizes(rows: pd.DataFrame, sizes: list[str]) -> str:
     )
 
 
-def _say_related(table: pd.DataFrame) -> str:
+def _say_related(table: pd.DataFrame, families: Families) -> str:
     related = table[(table["kind"] == "related") & (table["status"] == "ok")]
     if related.empty:
         return "No two images of this run share their animals."
     sizes = [
-        f"at {size}, {describe_families(rows.groupby('method')['dice'].mean())}"
+        f"at {size}, {describe_families(rows.groupby('method')['dice'].mean(), families=families)}"
         for size, rows in related.groupby("condition", sort=False)
     ]
     return (

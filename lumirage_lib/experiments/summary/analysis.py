@@ -318,7 +318,7 @@ def _say_turned(
     for statement, _ in rows:
         for verdict in judges[statement.id]:
             own = choices[choices["claim"] == verdict.claim.id]
-            opposite = {"loses": "gains", "gains": "loses"}.get(verdict.word.split(",")[0])
+            opposite = {"loses": "gains", "gains": "loses"}.get(verdict.word.split(",")[0], "")
             share = _share_directions(own)[opposite] if opposite and len(own) else 0.0
             if share >= TURNED:
                 place = statement.place[1] or name_plainly(verdict.claim.id)
