@@ -148,3 +148,11 @@ def test_statistics():
         assert result.comparisons["p_holm"].iloc[k] == pytest.approx(running)
     clear = int((result.comparisons["p_holm"] < 0.05).sum())
     assert f"{clear} of {len(p)} differences" in result.opening.text
+    # What is clear by itself can pass the correction: signs of ten subjects never could.
+    n = result.comparisons["n_subjects"].max()
+    assert len(p) * 2 / 2**n > 0.05
+    assert result.comparisons["p_signs"].min() == pytest.approx(2 / 2**n)
+    assert f"{len(p) * 2 / 2**n:.2f}" in result.comparison_table
+    steady = result.comparisons.query("abs(difference) > 0.05")
+    assert len(steady)
+    assert (steady["p_holm"] < 0.05).all()

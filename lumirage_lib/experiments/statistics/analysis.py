@@ -10,6 +10,7 @@ import pandas as pd
 from ... import stats
 from ...methods import name_of
 from ...runs.profiles import project_root
+from ...stats import count
 from ..completeness import find_complete
 from ..experiment import Result
 from ..families import name_plainly
@@ -32,16 +33,18 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     parts = stats.VarianceComponents(
         typical["fixed"], typical["moving"], typical["residual"], typical["covariance"]
     )
-    power = stats.plan_subjects(parts, alpha=alpha)
+    strict = alpha / max(1, len(comparisons))  # Holm's first step
+    power = stats.plan_subjects(parts, alpha=strict)
     pairs, subjects = (int(comparisons[n].max()) for n in ("n_pairs", "n_subjects"))
-    seen = stats.compute_detectable_effect(parts, subjects, max(1, round(pairs / subjects)))
+    each = max(1, round(pairs / subjects))
+    seen = stats.compute_detectable_effect(parts, subjects, each, alpha=strict)
     path = project_root() / COVERAGE
     coverage = _coverage(pd.read_csv(path)) if Path(path).exists() else None
     return Result(
         opening=_open(comparisons, write_design(table), seen, power, coverage),
         design=f"{write_design(table)}, {len(methods)} methods.",
         comparisons=comparisons,
-        comparison_table=_tabulate_comparisons(comparisons),
+        comparison_table=f"{_say_signs(comparisons)}\n\n{_tabulate_comparisons(comparisons)}",
         components=components,
         model_text=_tabulate_models(components),
         power=power,
@@ -69,12 +72,29 @@ def _compare(table, methods: list[str], alpha: float, seed) -> pd.DataFrame:
     for first, second in combinations(methods, 2):
         matched = stats.match_pairs(table, first, second)
         interval = stats.compute_interval(matched, level=1 - alpha)
-        p = stats.sign_flip_subjects(matched, rng=seed)
-        rows.append(
-            {"first": first, "second": second, **stats.as_row(interval, "difference"), "p": p}
-        )
+        about = {"first": first, "second": second, **stats.as_row(interval, "difference")}
+        signs = stats.sign_flip_subjects(matched, rng=seed)
+        rows.append(about | {"p": interval.compute_p(), "p_signs": signs})
     out = pd.DataFrame(rows)
     return out.assign(p_holm=stats.holm(out["p"]), alpha=alpha)
+
+
+def _say_signs(comparisons: pd.DataFrame) -> str:
+    """What flipping the signs of subjects says, and why it cannot pass the correction of so many."""
+    n, alpha = int(comparisons["n_subjects"].max()), comparisons["alpha"].iloc[0]
+    least = 2 / 2**n
+    lowest = int(np.isclose(comparisons["p_signs"], least).sum())
+    limit = min(1.0, least * len(comparisons))
+    return (
+        "p is that of the interval. Beside it stands the test that flips the signs of subjects: those of "
+        f"{n} cannot give less than {least:.4f}, which {lowest} of "
+        f"{count(len(comparisons), 'difference')} have. "
+        + (
+            f"Corrected for all of them that is {limit:.2f}, so this test alone could clear none."
+            if limit >= alpha
+            else "That passes the correction."
+        )
+    )
 
 
 def _components(table, methods: list[str]) -> pd.DataFrame:
@@ -114,14 +134,15 @@ def _open(
         else "Coverage was not simulated here."
     )
     return Opening(
-        f"{clear} of {len(comparisons)} differences between two methods are real; differences from "
-        f"{seen:.3f} Dice on would be seen.",
+        f"{clear} of {len(comparisons)} differences between two methods are clear of 0 after correction; one "
+        f"of {seen:.3f} Dice would be seen four times in five.",
         (
             f"**What.** {design}, every two methods compared, corrected for the number of comparisons.",
             f"**How sure.** {covered}",
             "**What it depends on.** How many brains: "
             + (
-                f"a true difference of {small['effect']:g} takes {small['n_subjects']:.0f} subjects."
+                f"a true difference of {small['effect']:g} takes {small['n_subjects']:.0f} subjects to be "
+                "seen among as many."
                 if small is not None
                 else "no plan could be made."
             ),
@@ -136,11 +157,16 @@ def _tabulate_comparisons(comparisons: pd.DataFrame) -> str:
                 row.difference, row.low, row.high, digits=4
             ),
             "of": f"{name_of(row.first)} − {name_of(row.second)}",
-            "p (Holm)": show(row.p_holm, 4),
-            "p": show(row.p, 4),
+            "p (Holm)": _show_p(row.p_holm),
+            "p": _show_p(row.p),
+            "p (signs)": _show_p(row.p_signs),
         }
         for row in comparisons.itertuples()
     )
+
+
+def _show_p(p: float) -> str:
+    return "< 0.0001" if p < 0.00005 else show(p, 4)
 
 
 def _tabulate_models(components: pd.DataFrame) -> str:
