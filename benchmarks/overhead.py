@@ -210,7 +210,7 @@ def measure(n: int, workers: int) -> dict[str, float]:
 
 def write_markdown(found: pd.Series) -> str:
     """The section of the page: what was measured, and what a million registrations would take."""
-    giga = MILLION / 2**30
+    giga = MILLION / 1e9  # kB and GB of 1000
     lines = [
         "| measured | by the clock | of the processor |",
         "|---|---:|---:|",

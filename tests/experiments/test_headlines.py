@@ -113,6 +113,18 @@ def test_contrasts():
     reference = {name: v.claim.reference for name, v in result.verdicts.items()}
     assert reference["synthesised: T2w"] == "T1w again"
     assert reference["nichart at 1 mm: FLAIR"] == "T1w thick"
+    # What book/data.md says of the class Unlabeled of DLMUSE, label 1.
+    scored = run.structures.query("label_set == 'dlmuse' and rule == 'nearest' and label > 1")
+    means = scored.groupby("key")["dice"].mean()
+    claim = result.verdicts["nichart at 1 mm: FLAIR"].claim
+    mine = table[table["arm"] == "nichart at 1 mm"].assign(dice=lambda t: t["key"].map(means))
+    gaps = [
+        subtract(mine[mine["condition"] == c], claim.first, claim.second)
+        for c in (claim.condition, claim.reference)
+    ]
+    without = (gaps[0] - gaps[1]).mean()
+    assert without != result.verdicts["nichart at 1 mm: FLAIR"].estimate
+    assert abs(without - result.verdicts["nichart at 1 mm: FLAIR"].estimate) < claim.margin / 100
 
 
 def test_label_protocol(published):

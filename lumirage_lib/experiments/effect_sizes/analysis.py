@@ -70,7 +70,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
             "method; the small table made of them is `results/external/ixi_mir.csv`."
         ),
         design=f"{matched.n_pairs} pairs (one atlas, {matched.n_subjects} subjects).",
-        agreement_text=_agreement(matched, sizes, first, second),
+        agreement_text=_agreement(matched, sizes, first, second, margin),
         spread_text=_spread(matched, sizes),
         sizes_table=_sizes_table(sizes),
         correlation_text=_correlation(sizes),
@@ -176,12 +176,14 @@ def _open(matched, sizes, comparisons, baselines, leak_free) -> Opening:
     )
 
 
-def _agreement(matched, sizes, first: str, second: str) -> str:
+def _agreement(matched, sizes, first: str, second: str, margin: float) -> str:
     better = int((matched.difference > 0).sum())
+    matters = int((matched.difference > margin).sum())
     ratio = np.ptp(matched.second) / abs(sizes.mean_difference.estimate)
     return (
-        f"{first} is better than {second} in {better} of {matched.n_subjects} subjects, always by "
-        f"little. A subject that is hard for one method is hard for the other (r = "
+        f"{first} is better than {second} in {better} of {matched.n_subjects} subjects, by "
+        f"{show(matched.difference.max())} at most and in {matters} by more than the margin of {margin:g}. A "
+        f"subject that is hard for one method is hard for the other (r = "
         f"{sizes.correlation:.3f}): the range over subjects is {ratio:.0f} times the mean "
         "difference between the methods."
     )
@@ -230,9 +232,8 @@ def _comparisons(table: pd.DataFrame) -> str:
     ratio = (paired / pooled).median()
     text = (
         f"Of {len(table)} comparisons, {apart} are large by the paired formula and at most small by "
-        f"the pooled one; half of the paired effect sizes are more than {ratio:.1f} times the "
-        f"pooled. The largest mean difference is that of {name(large)} "
-        f"({show(table['difference'][large], 4, sign=True)} Dice, paired "
+        f"the pooled one; the middle one of their ratios is {ratio:.1f}. The largest mean difference is that "
+        f"of {name(large)} ({show(table['difference'][large], 4, sign=True)} Dice, paired "
         f"{show(table['d_z'][large], 2, sign=True)})"
     )
     if small == large:
