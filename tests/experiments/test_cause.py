@@ -141,6 +141,17 @@ def test_losses_and_what_is_regained_are_those_put_in():
     assert len(soon.headline.split()) <= 25
 
 
+def test_what_training_gains_on_real_contrasts_is_said_whatever_was_lost_there():
+    table, sides = make_table(np.random.default_rng(0), 3, seed_sd=0.002)
+    real = table[table["condition"] == "inverted"].assign(condition="real T2w")
+    plain = table[table["condition"] == "T1w"].assign(condition="real T1w")
+    gains = find(pd.concat([table, plain, real]), sides)[1]
+    (said,) = analysis._say_real(gains)
+    assert "Remapped intensities add: real T2w +0.07" in said
+    assert "inverted" not in said
+    assert analysis._say_real(gains[gains["domain"] != "real T2w"]) == []
+
+
 def test_a_network_that_is_worse_everywhere_has_regained_nothing():
     table, sides = make_table(np.random.default_rng(0), 3, seed_sd=0.002)
     table.loc[table["method"].isin(sides["remap"]), "dice"] -= 0.075

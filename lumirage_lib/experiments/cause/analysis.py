@@ -14,6 +14,7 @@ from ..sentences import list_limits, list_points, make_table, show, show_interva
 from .effects import (
     BASE,
     GREEDY,
+    REMAP,
     REMEDIES,
     find_gains,
     find_losses,
@@ -24,7 +25,7 @@ from .effects import (
     keep_whole,
 )
 from .networks import INTERVENTIONS, read_training
-from .plan import DOMAINS, SMALLER, T1W, list_networks
+from .plan import DOMAINS, REAL_CONTRAST, SMALLER, T1W, list_networks
 
 AFFINE = "affine"
 
@@ -218,6 +219,7 @@ def _open(
             f"**What.** On {n} of {count(len(known), 'change')} of domain the network trained on T1w alone "
             f"loses more than greedy, by up to {show(-repairs['excess'].min())} Dice{fewer}.{price}",
             f"**What brings it back.** {_say_best(repairs)}",
+            *_say_real(gains),
             f"**How sure.** {runs}",
             depends,
         ),
@@ -235,6 +237,17 @@ def _say_best(repairs: pd.DataFrame) -> str:
         )
         + "."
     )
+
+
+def _say_real(gains: pd.DataFrame) -> list[str]:
+    """What remapped intensities add on real contrasts, whether or not a loss was clear there."""
+    real = [d.name for d in DOMAINS if d.kind == REAL_CONTRAST]
+    mine = gains[gains["domain"].isin(real) & (gains["intervention"] == REMAP)]
+    said = [
+        f"{row['domain']} {show_interval(row['estimate'], row['low'], row['high'])}"
+        for row in mine.to_dict("records")
+    ]
+    return [f"**On real contrasts.** Remapped intensities add: {'; '.join(said)}."] if said else []
 
 
 def _say_repairs(repairs: pd.DataFrame, losses: pd.DataFrame) -> str:

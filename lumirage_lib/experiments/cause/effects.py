@@ -13,7 +13,8 @@ from .networks import INTERVENTIONS, identify_network
 from .plan import DOMAINS
 
 GREEDY, BASE = "greedy", "t1"
-REMEDIES = ("remap", "scale", "both")  # fewer scans are a control
+REMAP = "remap"
+REMEDIES = (REMAP, "scale", "both")  # fewer scans are a control
 HALF = 0.5  # of a loss; less does not mend it
 
 

@@ -18,6 +18,9 @@ SMALLER = 0.75  # 43 voxels of a brain's length at 4 mm become 32, and no fewer 
 T1W, AGAIN, THICK = "T1w", "T1w again", "older adults, T1w in thick slices"
 
 
+REAL_CONTRAST = "real contrast"  # a kind of domain
+
+
 @dataclass(frozen=True)
 class Domain:
     """What the images are, and what a change is measured against.
@@ -100,10 +103,10 @@ DOMAINS = tuple(
         ),
         ("macaque at human size", "species", None, "T1w of macaques, their header at human size"),
         ("real T1w", "as trained", None, "T1w of five people"),
-        ("real T2w", "real contrast", "real T1w", "T2w of the same five people"),
-        ("real FLAIR", "real contrast", "real T1w", "FLAIR of the same five people"),
+        ("real T2w", REAL_CONTRAST, "real T1w", "T2w of the same five people"),
+        ("real FLAIR", REAL_CONTRAST, "real T1w", "FLAIR of the same five people"),
         (THICK, "as trained", None, "T1w of older adults, seen through the slices of their FLAIR"),
-        ("older adults, FLAIR", "real contrast", THICK, "FLAIR of the same older adults"),
+        ("older adults, FLAIR", REAL_CONTRAST, THICK, "FLAIR of the same older adults"),
     )
 )
 REAL = {  # cohort -> contrast -> domain
