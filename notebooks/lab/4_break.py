@@ -24,6 +24,7 @@ steps: int = 300  # of the network's training, as in lesson 3
 # %% tags=["hide-input"]
 from functools import partial
 
+import checks
 import labkit
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -106,7 +107,8 @@ for name, guess in my_prediction.items():
 # %% [markdown]
 # ## Who is hurt?
 #
-# For each change `"network"`, `"greedy"`, `"both"` or `"nobody"`. Hurt means: it keeps less than 60 % of its gain.
+# For each of the four changes below `"network"`, `"greedy"`, `"both"` or `"nobody"`; for more, if you like. Hurt means: it
+# keeps less than 60 % of its gain.
 
 # %%
 my_culprits = {}  # for example {"inverted": "nobody", "dimmed": ..., "header x 0.4": ..., "shifted": ...}
@@ -115,15 +117,9 @@ my_culprits = {}  # for example {"inverted": "nobody", "dimmed": ..., "header x 
 labkit.check("culprits", my_culprits, shares=shares)
 
 # %% tags=["hide-cell"]
-hurt = shares < 0.6
 solution = {
-    name: {
-        (True, True): "both",
-        (True, False): "network",
-        (False, True): "greedy",
-        (False, False): "nobody",
-    }[bool(row["network"]), bool(row["greedy"])]
-    for name, row in hurt.drop(index="T1w").iterrows()
+    name: checks.name_hurt(row["network"], row["greedy"])
+    for name, row in shares.drop(index="T1w").iterrows()
 }
 print(solution)
 labkit.check("culprits", solution, shares=shares)
@@ -186,8 +182,8 @@ labkit.show(
 # %% [markdown]
 # ## A preprocessing error is no domain shift
 #
-# Z-scoring subtracts the mean, so the background is no longer 0. Is what happens then a `"domain shift"`, a
-# `"preprocessing error"`, or are `"both methods are broken"`?
+# Z-scoring subtracts the mean and divides by the spread: the background is no longer 0, and intensities have another
+# scale. Is what happens then a `"domain shift"`, a `"preprocessing error"`, or are `"both methods are broken"`?
 
 # %%
 my_word = None
@@ -197,6 +193,9 @@ labkit.check("z-score", my_word)
 
 # %% tags=["hide-cell"]
 labkit.check("z-score", "preprocessing error")  # the solution
+
+# %% tags=["remove-input"]
+labkit.say(labkit.describe_zscore(network, held_out, dice, start))
 
 # %% [markdown]
 # ## Is it only our toy?

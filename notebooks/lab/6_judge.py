@@ -137,7 +137,7 @@ labkit.show(
 )  # fmt: skip
 
 # %% [markdown]
-# By which can two studies be compared? `"d_av"`, `"d_z"`, `"p"`.
+# By which can two studies be compared? `"the difference in Dice"`, `"d_av"`, `"d_z"`, `"p"`.
 
 # %%
 my_effect_size = None
@@ -146,12 +146,12 @@ my_effect_size = None
 labkit.check("effect size", my_effect_size)
 
 # %% tags=["hide-cell"]
-labkit.check("effect size", "d_av")  # the solution
+labkit.check("effect size", "the difference in Dice")  # the solution
 
 # %% [markdown]
 # ## Equal, against not different
 #
-# Three subjects, network minus greedy, 95 % interval [-0.018, 0.006], margin 0.01. What may be said? `"equal"`,
+# Eight subjects, network minus greedy, 95 % interval [-0.018, 0.006], margin 0.01. What may be said? `"equal"`,
 # `"not different, so equal"`, `"loses"`, `"undecided"`.
 
 # %%

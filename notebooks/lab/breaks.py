@@ -49,7 +49,7 @@ def make_t2w(images):
 
 
 def z_score(images):
-    """Mean 0 and spread 1 over the whole image: the background is no longer 0."""
+    """Mean 0 and spread 1 over the whole image: another background, and another scale."""
     mean = images.mean(dim=(2, 3), keepdim=True)
     return (images - mean) / images.std(dim=(2, 3), keepdim=True)
 

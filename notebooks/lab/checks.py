@@ -6,17 +6,18 @@ says only "wrong".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 
 import numpy as np
-import torch
 from labkit import Verdict
-from slices import SHAPE, make_grid, warp
+from slices import SHAPE
 
 
 def _choose(answer, right: str, why: Mapping[str, str]) -> Verdict:
     """Judge one of the options that `why` explains."""
-    if answer not in why:
+    if answer not in list(why):
         return Verdict(False, f"{answer!r} is none of the options: {', '.join(map(repr, why))}.")
     return Verdict(answer == right, why[answer])
 
@@ -33,44 +34,49 @@ def _number(answer) -> float | None:
 
 def check_pull(field) -> Verdict:
     """A displacement that moves the content of an image by five voxels along its first axis."""
-    field = torch.as_tensor(np.asarray(field), dtype=torch.float32)
-    if tuple(field.shape) != (1, 2, *SHAPE):
+    field = np.asarray(field, dtype=np.float32)
+    if field.shape != (1, 2, *SHAPE):
         return Verdict(
             False,
-            f"The field has shape {tuple(field.shape)}, expected {(1, 2, *SHAPE)}: one pair, two "
+            f"The field has shape {field.shape}, expected {(1, 2, *SHAPE)}: one pair, two "
             "components, then the grid of the fixed image.",
         )
-    grid, _ = make_grid(SHAPE)
-    dot = torch.exp(-((grid - torch.tensor([40.0, 50.0]).reshape(1, 2, 1, 1)) ** 2).sum(1) / 8)[
-        None
-    ]
-    moved = warp(dot, field)[0, 0]
-    if moved.sum() < 1:
+    places = field[0].reshape(2, -1)
+    if not np.ptp(places, axis=1).max() < 0.1:  # a NaN is not less
+        off = ~(np.abs(places - [[-5], [0]]) < 0.1).all(axis=0)
         return Verdict(
-            False, "The dot left the picture: the field is much too long. It is in voxels."
+            False,
+            f"The field is not the same everywhere, and wrong at {off.sum()} of {off.size} voxels: all "
+            "of the image is to move, and all of it alike.",
         )
-    place = (grid[0] * moved).sum(dim=(1, 2)) / moved.sum()
-    by = place - torch.tensor([40.0, 50.0])
-    first, second = (round(float(v), 1) + 0.0 for v in by)
-    if abs(first - 5) < 0.3 and abs(second) < 0.3:
+    return _explain_shift(*(round(-float(v), 1) + 0.0 for v in places.mean(axis=1)))
+
+
+def _explain_shift(first: float, second: float) -> Verdict:
+    """What it means that the content moved by so many voxels along the two axes."""
+    if first == 5 and second == 0:
         return Verdict(
             True,
             "The content moved by +5 voxels, and the field holds -5: every voxel of the moved image "
             "says where in the moving image to look, and that is five voxels before it.",
         )
-    if abs(first + 5) < 0.3 and abs(second) < 0.3:
+    if abs(first) >= SHAPE[0] or abs(second) >= SHAPE[1]:
         return Verdict(
-            False,
-            "The content moved by -5 voxels: the field was read as a push. It pulls, "
-            "moved(x) = moving(x + displacement(x)), so it has the other sign.",
+            False, "The content left the picture: the field is much too long. It is in voxels."
         )
-    if abs(second) > 1:
+    if second != 0:
         return Verdict(
             False,
             f"The content moved by {second:+g} voxels along the second axis: component 0 belongs to "
             "the first axis of the array.",
         )
-    if abs(abs(first) - 10) < 0.5 or abs(abs(first) - 2.5) < 0.3:
+    if first == -5:
+        return Verdict(
+            False,
+            "The content moved by -5 voxels: the field was read as a push. It pulls, "
+            "moved(x) = moving(x + displacement(x)), so it has the other sign.",
+        )
+    if abs(first) in (10, 2.5):
         return Verdict(
             False, f"The content moved by {first:+g} voxels: fields are in voxels here, not in mm."
         )
@@ -98,39 +104,61 @@ def check_start(answer) -> Verdict:
 # ---- 2: measure ----------------------------------------------------------------------------------
 
 
+NOT_DICE: dict[str, Callable] = {
+    "intersection over union; Dice counts the overlap twice and divides by the sum of both sizes": (
+        lambda a, b: (a & b).sum() / (a | b).sum()
+    ),
+    "the share of the first mask that is found (sensitivity); a moved mask that covers everything "
+    "would get 1": lambda a, b: (a & b).sum() / a.sum(),
+    "the share of the second mask that is right (precision); a moved mask of one voxel could get 1": (
+        lambda a, b: (a & b).sum() / b.sum()
+    ),
+    "half of Dice: the overlap counts twice, 2 |A and B| / (|A| + |B|)": (
+        lambda a, b: (a & b).sum() / (a.sum() + b.sum())
+    ),
+    "the share of all voxels that agree; the background fills the image, so this is near 1 whatever "
+    "happens to a small structure": lambda a, b: (a == b).mean(),
+    "the number of voxels in both, not yet divided by the sizes": lambda a, b: (a & b).sum(),
+}
+
+
+def _draw_masks():
+    """Three pairs of masks: overlapping squares, longer ones on another grid, two that do not meet."""
+    pairs = [np.zeros((2, *shape), bool) for shape in ((8, 8), (12, 9), (8, 8))]
+    boxes = (
+        (np.s_[1:5, 1:5], np.s_[3:7, 1:7]),
+        (np.s_[0:9, 2:7], np.s_[2:9, 1:9]),
+        (np.s_[0:2, 0:3], np.s_[4:8, 4:8]),
+    )
+    for pair, both in zip(pairs, boxes, strict=True):
+        for mask, box in zip(pair, both, strict=True):
+            mask[box] = True
+    return pairs
+
+
 def check_dice(function: Callable) -> Verdict:
     """A function of two masks that returns their Dice."""
     if not callable(function):
         return Verdict(False, 'Hand over the function itself: check("dice", my_dice), no brackets.')
-    a, b = np.zeros((2, 8, 8), bool)
-    a[1:5, 1:5], b[3:7, 1:7] = True, True  # 16 and 24 voxels, 8 in both
-    found = _number(function(a, b))
-    if found is None:
-        return Verdict(False, f"It returned {function(a, b)!r}, expected one number.")
-    known = {
-        "intersection over union; Dice counts the overlap twice and divides by the sum of both sizes": 8
-        / 32,
-        "the share of the first mask that is found (sensitivity); a moved mask that covers everything "
-        "would get 1": 8 / 16,
-        "the share of the second mask that is right (precision); a moved mask of one voxel could get 1": 8
-        / 24,
-        "half of Dice: the overlap counts twice, 2 |A and B| / (|A| + |B|)": 8 / 40,
-        "the share of all voxels that agree; the background fills the image, so this is near 1 whatever "
-        "happens to a small structure": float((a == b).mean()),
-        "the number of voxels in both, not yet divided by the sizes": 8.0,
-    }
-    for what, value in known.items():
-        if abs(found - value) < 1e-3:
-            return Verdict(False, f"{found:.3f} is {what}.")
-    if abs(found - 0.4) > 1e-3:
-        return Verdict(
-            False, f"{found:.3f} for masks of 16 and 24 voxels with 8 in common; 2*8/40 = 0.4."
-        )
-    lost = _number(function(a, np.zeros_like(b)))
-    if lost is None or lost != 0:
-        return Verdict(
-            False, f"Right where both are there, but a lost structure gives {lost}: it is 0."
-        )
+    for a, b in _draw_masks():
+        found = _number(function(a, b))
+        if found is None:
+            return Verdict(False, f"It returned {function(a, b)!r}, expected one number.")
+        shared, sizes = (a & b).sum(), a.sum() + b.sum()
+        if not abs(found - 2 * shared / sizes) < 1e-3:
+            for what, mistake in NOT_DICE.items():
+                if abs(found - mistake(a, b)) < 1e-3:
+                    return Verdict(False, f"{found:.3f} is {what}.")
+            return Verdict(
+                False,
+                f"{found:.3f} for masks of {a.sum()} and {b.sum()} voxels with {shared} in common; "
+                f"2*{shared}/{sizes} = {2 * shared / sizes:.3g}.",
+            )
+        lost = _number(function(a, np.zeros_like(b)))
+        if lost != 0:
+            return Verdict(
+                False, f"Right where both are there, but a lost structure gives {lost}: it is 0."
+            )
     return Verdict(
         True,
         "2 |A and B| / (|A| + |B|), and 0 for a structure that the warp lost. Lost structures stay in "
@@ -224,28 +252,35 @@ def check_split(answer) -> Verdict:
 # ---- 4: break ------------------------------------------------------------------------------------
 
 
+ASKED = ("inverted", "dimmed", "header x 0.4", "shifted")  # others of the table may be answered too
+
+
+def name_hurt(network: float, greedy: float) -> str:
+    """Whom a change hurts that leaves such shares of the gain: who keeps less than 60 %."""
+    hurt = (network < 0.6, greedy < 0.6)
+    words = {(True, True): "both", (True, False): "network", (False, True): "greedy"}
+    return words.get(hurt, "nobody")
+
+
 def check_culprits(answer, *, shares) -> Verdict:
     """Who loses by each change: "network", "both" or "nobody"; `shares` as `compute_shares` gives."""
-
-    def true_word(change: str) -> str:
-        network, greedy = (shares.loc[change, m] >= 0.6 for m in ("network", "greedy"))
-        return {(True, True): "nobody", (False, True): "network", (False, False): "both"}.get(
-            (network, greedy), "greedy"
-        )
-
     wrong = []
     for change, word in answer.items():
         if change not in shares.index or change == "T1w":
             return Verdict(False, f"{change!r} is no row of the table.")
         if word not in ("network", "both", "nobody", "greedy"):
             return Verdict(False, f'{word!r}: expected "network", "greedy", "both" or "nobody".')
-        if word != true_word(change):
-            kept = [f"{m} keeps {shares.loc[change, m]:.0%}" for m in ("network", "greedy")]
-            wrong.append(f"{change}: {' and '.join(kept)}, so {true_word(change)!r}")
+        kept = shares.loc[change, ["network", "greedy"]]
+        if word != name_hurt(*kept):
+            said = [f"{method} keeps {share:.0%}" for method, share in kept.items()]
+            wrong.append(f"{change}: {' and '.join(said)}, so {name_hurt(*kept)!r}")
     if wrong:
         return Verdict(
             False, f"{'; '.join(wrong)}. Losing means to keep less than 60 % of the gain."
         )
+    missing = [change for change in ASKED if change not in answer]
+    if missing:
+        return Verdict(False, f"Right so far. Still open: {', '.join(missing)}.")
     return Verdict(
         True,
         "A change that hurts both took information out of the images. A change that hurts only the "
@@ -273,11 +308,14 @@ def check_zscore(answer) -> Verdict:
         answer,
         "preprocessing error",
         {
-            "preprocessing error": "The anatomy and the contrast are what they were; only the background "
-            "is no longer 0. Undo one subtraction and it works again. It says nothing about contrasts.",
-            "domain shift": "The network was trained on images whose background is 0, and says so. Who "
-            "hands it others made a mistake that one line mends; no scanner makes such images.",
-            "both methods are broken": "Look at greedy: a correlation does not feel a subtraction.",
+            "preprocessing error": "The anatomy and the contrast are what they were. Two things changed: "
+            "the background is no longer 0, and every intensity was divided by the spread. Undo both, "
+            "z * spread + mean, and nothing is broken; undo the subtraction alone, and the network still "
+            "sees a brain that is much too bright. It says nothing about contrasts.",
+            "domain shift": "The network was trained on images whose background is 0 and whose white matter "
+            "is about 1. Who hands it others made a mistake that one line mends, z * spread + mean; no "
+            "scanner makes such images.",
+            "both methods are broken": "Look at greedy: a correlation feels neither a subtraction nor a division.",
         },
     )
 
@@ -286,15 +324,17 @@ def check_zscore(answer) -> Verdict:
 
 REPAIRS = {
     "inverted": (
-        "remapped inputs",
-        "Random curves include falling ones: inversion becomes one of them.",
+        ("remapped inputs", "MIND"),
+        "Random curves include falling ones: inversion becomes one of them. And MIND squares differences, so "
+        "it does not ask which of two tissues is the brighter one.",
     ),
     "folded": (
-        "remapped inputs",
-        "A fold is a curve too, if an odd one: random curves come near it.",
+        ("remapped inputs",),
+        "A fold is a curve too, if an odd one: random curves come near it. It makes tissues alike that were "
+        "not, so that differences to neighbours change.",
     ),
     "header x 0.4": (
-        "scale augmentation",
+        ("scale augmentation",),
         "No curve changes a size. Only small brains in training could teach it about small brains.",
     ),
 }
@@ -315,30 +355,37 @@ def check_repairs(answer) -> Verdict:
                 f"{change}: instance optimisation helps every method on every image, for it is iterative "
                 "registration again. It hides the break; the network still predicts what it did.",
             )
-        if given != right:
+        if given not in right:
             return Verdict(False, f"{change}: not {given}. {why}")
     return Verdict(
         True,
-        "Augmentation has to contain what will change. Intensities are mended by intensities, size by "
-        "size, and neither helps against what nobody thought of.",
+        "Training has to contain what will change, or the network must not look at it. Remapped inputs help "
+        "as far as the random curves go: each is stretched to the full range, so a dimmed image lies outside "
+        "them, and only a part of what dimming costs comes back. MIND does not feel dimming at all.",
     )
 
 
-def check_cost(answer, *, plain: float, repaired: float) -> Verdict:
-    """What a repair costs on T1w, in mean Dice (positive: it costs)."""
+def check_cost(answer, *, plain: float, trained_on: float, repaired: float) -> Verdict:
+    """What a repair costs on T1w, in mean Dice (positive: it costs), against the network trained as long."""
     found = _number(answer)
-    cost = plain - repaired
+    cost = trained_on - repaired
     if found is None:
         return Verdict(False, f"{answer!r} is no number.")
     if abs(found - cost) < 0.002:
         return Verdict(
             True,
-            f"{plain:.3f} - {repaired:.3f} = {cost:+.3f} on the images that it was made for. A small "
+            f"{trained_on:.3f} - {repaired:.3f} = {cost:+.3f} on the images that it was made for. A small "
             "network has to divide what it can learn; say this number whenever you say that a repair works.",
         )
     if abs(found + cost) < 0.002:
         return Verdict(False, "The sign is turned: a cost is what the repaired network lacks.")
-    return Verdict(False, "Take the row T1w of the table: trained on minus repaired.")
+    if abs(found - (plain - repaired)) < 0.002:
+        return Verdict(
+            False,
+            "The plain network had half of the steps: more training hides a part of the cost. Take the "
+            "one that was trained on.",
+        )
+    return Verdict(False, "Take the row T1w of the table: trained on minus remapped inputs.")
 
 
 # ---- 6: judge ------------------------------------------------------------------------------------
@@ -387,10 +434,13 @@ def check_n(answer) -> Verdict:
 def check_effect_size(answer) -> Verdict:
     return _choose(
         answer,
-        "d_av",
+        "the difference in Dice",
         {
-            "d_av": "It divides by the spread between pairs, which does not depend on how alike the two "
-            "methods are. Two studies can be compared by it.",
+            "the difference in Dice": "It is in the unit of what was measured, and a margin can be set for it "
+            "before the run. Name the baseline, and give the interval.",
+            "d_av": "It divides by the spread of the values, which does not depend on how alike the two "
+            "methods are. It does depend on the subjects of that study: the more alike they are, the larger "
+            "it is, with the same difference in Dice.",
             "d_z": "It divides by the spread of the differences. The more alike two methods are on each "
             "pair, the smaller that is: with the slider at 0.95, a difference of 0.01 looks huge.",
             "p": "A p-value grows with n. It tells whether there is a difference, never how large.",
@@ -404,37 +454,75 @@ def check_equal(answer) -> Verdict:
         "undecided",
         {
             "undecided": "The interval holds 0, and it also holds differences larger than the margin. "
-            "Both stories fit: more subjects are needed.",
+            "Both stories fit: more subjects are needed. With fewer than five, the rules of this book allow no "
+            "word at all.",
             "equal": "Equal means that the whole interval lies within the margin. Here -0.018 is inside "
             "the interval, and that would matter.",
-            "not different, so equal": "No evidence of a difference is not evidence of none: with three "
+            "not different, so equal": "No evidence of a difference is not evidence of none: with few "
             'subjects, nearly everything is "not different".',
             "loses": "0 lies in the interval: with these subjects it may as well have gained.",
         },
     )
 
 
+MEASURE = r"dice|hd95|fold|error|distance|overlap|second|minute|memory"
+COMPARISON = r"(?:than|within|below|above|under|over|against|at least|at most)\b|exceed|equal|[<>]"
+RULED = r"interval|(?:smallest|largest|lowest|highest|every|each|all|mean|median)\b"
+PLAN = {
+    "claim": 'one sentence that can turn out false, with a measure, and a direction or "equal"',
+    "rule": "the interval and the margin by which it will be decided, with numbers",
+    "n": "the number of pairs, and of subjects behind them",
+    "written_before": "the date of this plan, and its time",
+}
+
+
+def _has(text, *patterns: str) -> bool:
+    """Whether every pattern is found in a text at the beginning of a word."""
+    return all(re.search(rf"(?<!\w)(?:{p})", str(text).lower()) for p in patterns)
+
+
+def _is_past(text) -> bool:
+    """Whether a text is a date that has come somewhere on earth."""
+    try:
+        date = datetime.fromisoformat(str(text).strip())
+    except ValueError:
+        return False
+    return date.replace(tzinfo=None) < datetime.now() + timedelta(days=1)
+
+
 def check_plan(answer) -> Verdict:
-    """Claim, rule and n of a capstone, written before the run, as a mapping."""
-    wanted = {
-        "claim": 'one sentence that can turn out false, with a direction or "equal"',
-        "rule": "the interval and the margin by which it will be decided, with numbers",
-        "n": "the number of pairs, and of subjects behind them",
-        "written_before": "the date and time of this plan",
-    }
-    missing = [f"{name} ({why})" for name, why in wanted.items() if not answer.get(name)]
+    """Claim, rule, n and date of a capstone as a mapping; their form is judged, their sense by people."""
+    missing = [f"{name} ({why})" for name, why in PLAN.items() if not answer.get(name)]
     if missing:
         return Verdict(False, f"Still open: {'; '.join(missing)}.")
-    if not any(c.isdigit() for c in str(answer["rule"])):
-        return Verdict(False, "The rule has no number: within which margin, by which interval?")
-    vague = [
-        w
-        for w in ("better", "worse", "robust", "good")
-        if w in str(answer["claim"]).lower().split()
-    ]
+    vague = re.search(
+        r"\b(better|best|worse|worst|robust|good|bad)\b", str(answer["claim"]).lower()
+    )
     if vague:
         return Verdict(
             False, f'"{vague[0]}" can be read in many ways: say which measure, and against what.'
+        )
+    if not _has(answer["claim"], MEASURE, COMPARISON):
+        return Verdict(
+            False,
+            "The claim needs a measure, mean Dice for example, and what it is compared with: more than, "
+            "less than, equal to.",
+        )
+    if not _has(answer["rule"], r"\d", COMPARISON, RULED):
+        return Verdict(
+            False,
+            "The rule needs a margin, which has a number, and what has to lie above, below or within it: "
+            "an interval, or every pair.",
+        )
+    if len(re.findall(r"(?<![\w.])[1-9]\d*", str(answer["n"]))) < 2 or not _has(
+        answer["n"], "pair", "subject|brain|person|people|patient"
+    ):
+        return Verdict(False, "n has two numbers: so many pairs, of so many subjects.")
+    if not _is_past(answer["written_before"]):
+        return Verdict(
+            False,
+            "Say when this was written, year first and not in the future, for example 2026-11-01 10:00: "
+            "the date has to lie before the run.",
         )
     return Verdict(True, "Now it can be wrong, so it can be right. Commit it before you run.")
 

@@ -18,7 +18,9 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
+from breaks import Change, z_score
 from IPython.display import HTML, display
+from measures import find_folds, register, score
 from network import Network, centre, train
 
 from lumirage_lib.book import pages
@@ -244,6 +246,35 @@ def describe_why(network, pairs, shares: pd.DataFrame) -> str:
         f"{shares.loc['inverted', 'network']:.0%} in all, folded {shares.loc['folded', 'network']:.0%}. Dimming is "
         f"another matter: at {factor} times the intensities, displacements are {dimmed / sharp:.2f} times as long. "
         "The network centres intensities by fixed numbers, so that a dimmed brain is dark tissue everywhere."
+    )
+
+
+def describe_folds(fields: Mapping) -> str:
+    """In how many pairs each field (n, 2, X, Y) folds, and at how many voxels, in one sentence."""
+    parts = []
+    for name, field in fields.items():
+        counts = [int(find_folds(one).sum()) for one in field]
+        where = [n for n in counts if n]
+        size = f" ({min(where)} to {max(where)} voxels each)" if where else ""
+        parts.append(f"{name} folds in {len(where)} of {len(counts)} pairs{size}")
+    return f"{'; '.join(parts)}.".capitalize()
+
+
+def describe_zscore(network, pairs, dice: pd.DataFrame, start: float) -> str:
+    """What the network keeps of its gain on z-scored images of which one half is undone, in sentences."""
+
+    def keep_share(change) -> float:
+        found = score(pairs, register(network, pairs, Change(change)))["dice"].mean()
+        return (found - start) / (dice.loc["T1w", "network"] - start)
+
+    def spread(images):
+        return images.std(dim=(2, 3), keepdim=True)
+
+    return (
+        f"Of its gain, the network keeps {keep_share(z_score):.0%} on z-scored images. With the subtraction undone, so "
+        f"that the background is 0 again, it keeps {keep_share(lambda x: x / spread(x)):.0%}: intensities are "
+        f"{(1 / spread(pairs.fixed)).mean():.1f} times as large as they were. With the division undone alone it keeps "
+        f"{keep_share(lambda x: z_score(x) * spread(x)):.0%}. With both undone the images are what they were."
     )
 
 

@@ -30,8 +30,9 @@ def shrink_inputs(pairs, generator):
 def describe_mind(image):
     """How alike a place is to its four neighbours (n, 4, X, Y), whatever the intensities mean.
 
-    The idea of MIND (Heinrich et al. 2012): squared differences to neighbours, over their mean. Inverting
-    or dimming an image changes none of them.
+    The idea of MIND (Heinrich et al. 2012): squared differences to neighbours, over their mean. Dimming an
+    image changes none of them, nor would inverting all of it. Where the background stays 0, values at the
+    brain's edge change; and as the edge raises the floor below, so do some in flat tissue.
     """
     near = F.pad(image, (1, 1, 1, 1), mode="replicate")
     height, width = image.shape[2:]

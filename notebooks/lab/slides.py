@@ -106,7 +106,7 @@
 #
 # How many independent things?
 #
-# Interval [-0.018, 0.006], margin 0.01: **undecided**. Not different is not equal.
+# Eight subjects, interval [-0.018, 0.006], margin 0.01: **undecided**. Not different is not equal.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Capstone

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 import repairs
 import torch
-from labkit import compute_regained, compute_shares
+from labkit import compute_regained, compute_shares, describe_folds
 from measures import find_folds, measure_dice, measure_hd95, register, register_greedy, score
 from network import Network, similarity, train
-from slices import HELD_OUT, SHAPE, TRAINING, warp
+from slices import HELD_OUT, SHAPE, TRAINING, draw_velocity, exponentiate, warp
+from torch.nn.functional import interpolate
 
 
 def square(x, y, size=10):
@@ -93,11 +94,63 @@ def test_inverted_and_folded_order_tissues_as_they_say():
     assert t2w[1] > t2w[2] > t2w[3]
 
 
-def test_mind_does_not_feel_inversion_or_dimming(held_out):
-    image = held_out.fixed[:, :, 30:60, 30:60]
-    seen = repairs.describe_mind(image)
-    for changed in (1.1 - image, 0.3 * image):
-        assert torch.allclose(repairs.describe_mind(changed), seen, atol=1e-3)
+def test_mind_feels_neither_dimming_nor_the_inversion_of_all_of_an_image(held_out):
+    seen = repairs.describe_mind(held_out.fixed)
+    for changed in (1.1 - held_out.fixed, breaks.dim(held_out.fixed)):
+        assert torch.allclose(repairs.describe_mind(changed), seen, atol=1e-4)
+
+
+def test_mind_feels_the_edge_of_an_inverted_brain(held_out):
+    image = held_out.fixed
+    brain = (image > breaks.BRAIN).float()
+    deep = -torch.nn.functional.max_pool2d(-brain, 7, 1, 3)  # three voxels and more from the edge
+    felt = repairs.describe_mind(breaks.invert(image)) - repairs.describe_mind(image)
+    felt = (felt.abs() > 0.05).float().mean(dim=1, keepdim=True)
+    edge, inside = (float(felt[where > 0].mean()) for where in (brain - deep, deep))
+    assert edge > 0.4
+    assert 0.02 < inside < edge / 2  # not nothing: the edge raises the floor
+
+
+def test_no_random_curve_dims_so_that_remapping_cannot_teach_it():
+    generator = torch.Generator().manual_seed(0)
+    values = torch.linspace(0.03, 1.6, 500).reshape(1, 1, 1, -1)
+    brightest = [breaks.draw_curve(generator)(values).max() for _ in range(100)]
+    assert np.mean([b > 0.95 for b in brightest]) > 0.8
+    assert breaks.dim(values).max() < 0.5
+
+
+def test_dividing_by_the_spread_is_a_change_of_its_own(held_out):
+    spread = held_out.fixed.std(dim=(2, 3), keepdim=True)
+    raised = breaks.z_score(held_out.fixed) + held_out.fixed.mean(dim=(2, 3), keepdim=True) / spread
+    assert torch.allclose(raised * spread, held_out.fixed, atol=1e-5)
+    assert (raised.amax(dim=(2, 3)) > 2 * held_out.fixed.amax(dim=(2, 3))).all()
+
+
+def test_the_truth_folds_where_its_voxels_are_too_large_for_it(held_out):
+    generator = torch.Generator().manual_seed(999)  # that of the held-out pairs
+    velocities = [draw_velocity(2, generator) for _ in range(2)]
+
+    def fold(finer):
+        """Folded area in voxels, of the truth computed on a grid so many times finer."""
+        size = [(n - 1) * finer + 1 for n in SHAPE]
+        a, b = (
+            exponentiate(
+                sign * finer * interpolate(v, size=size, mode="bicubic", align_corners=True)
+            )
+            for sign, v in zip((1, -1), velocities, strict=True)
+        )
+        both = a + warp(b, a, padding="border")
+        return sum(find_folds(u).sum() for u in both) / finer**2, both
+
+    coarse, same = fold(1)
+    assert torch.allclose(same, held_out.truth, atol=1e-4)
+    assert coarse > 40
+    assert fold(4)[0] < coarse / 4
+    assert not find_folds(register_greedy(held_out.fixed, held_out.moving)[0]).any()
+    said = describe_folds({"the truth": held_out.truth, "nothing": 0 * held_out.truth})
+    few, many = sorted(int(find_folds(u).sum()) for u in held_out.truth)
+    assert said.startswith(f"The truth folds in 2 of 2 pairs ({few} to {many} voxels each)")
+    assert said.endswith("; nothing folds in 0 of 2 pairs.")
 
 
 def test_repairs_of_the_training_change_both_images_alike(held_out):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import contextlib
+import inspect
 import io
 import json
 import re
 
+import lab_folder  # noqa: F401  # isort: split
+import labkit
 import nbformat
+import network
 import pytest
+import repairs
 from IPython.core.inputtransformer2 import TransformerManager
+from IPython.display import Code
 from lab_folder import LAB
 from PIL import Image
 from typer.testing import CliRunner
@@ -73,6 +80,61 @@ def test_outputs_kept_are_those_of_the_cells_there_are(name):
     source = lab.read_source(name)
     hashes = {lab.hash_of(c.source) for c in source.cells if c.cell_type == "code"}
     assert {c["source"] for c in kept} <= hashes, "run `lumirage lab --all --keep` again"
+
+
+def find_sentences(path):
+    """Every text of a Python file as a pattern: what is computed in it may be anything."""
+    patterns = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+        words = [p.value for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str)]
+        if len("".join(words)) >= 20:
+            fixed = [re.escape(p.value) if isinstance(p, ast.Constant) else ".+" for p in parts]
+            patterns.append("".join(fixed))
+    return patterns
+
+
+def test_texts_are_found_with_what_is_computed_in_them(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text('f"The network keeps {share:.0%} of its " "gain."')
+    assert re.fullmatch(find_sentences(path)[0], "The network keeps 34% of its gain.")
+    assert not re.fullmatch(find_sentences(path)[0], "The network lost 34% of its gain.")
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_sentences_kept_are_those_of_the_code_there_is(name):
+    sources = [LAB / "checks.py", LAB / "labkit.py", LAB / f"{name}.py"]
+    known = "|".join(pattern for path in sources for pattern in find_sentences(path))
+    for cell in json.loads((RESULTS / name / "outputs.json").read_text()):
+        for output in cell["outputs"]:
+            data = output.get("data", {})
+            plain = re.sub(r"^(\?|right|wrong): ", "", data.get("text/plain", ""))
+            said = data.get("text/markdown") or (
+                plain if plain != data.get("text/plain", "") else ""
+            )
+            for line in filter(None, said.splitlines()):
+                assert line.startswith("|") or re.fullmatch(known, line), line
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_quizzes_and_code_kept_are_those_there_are(name, monkeypatch):
+    kept = {c["source"]: c for c in json.loads((RESULTS / name / "outputs.json").read_text())}
+    shown = []
+    monkeypatch.setattr(labkit, "display", shown.append)
+    names = {
+        "labkit": labkit,
+        "network": network,
+        "repairs": repairs,
+        "inspect": inspect,
+        "Code": Code,
+    }
+    for cell in lab.read_source(name).cells:
+        data = kept.get(lab.hash_of(cell.source), {"outputs": []})["outputs"]
+        if cell.source.startswith("labkit.quiz("):
+            exec(cell.source, names)
+            assert data[0]["data"]["text/html"] == shown.pop().data
+        elif cell.source.startswith("Code("):
+            assert data[0]["data"]["text/plain"] == eval(cell.source, names).data.rstrip()
 
 
 def test_kept_outputs_are_small_and_have_a_licence():
