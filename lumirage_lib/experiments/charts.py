@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 
 from ..methods import colour_of, marker_of, name_of, order_of
+from .comparison import ALL
 from .families import ARMS, name_plainly
 from .specifications import list_options
 from .style import WIDTH, put_legend, subplots
-
-ALL = "all networks"
 
 
 def plot_contrast_dice(pairs: pd.DataFrame):
@@ -66,7 +65,7 @@ def plot_changes(
     Parameters
     ----------
     changes : DataFrame
-        arm, condition, method ("all networks" is the mean), change, low, high.
+        arm, condition, method (`comparison.ALL` is the family), change, low, high.
     label : str
         Of the axis.
     """
@@ -135,7 +134,7 @@ def plot_curve(choices: pd.DataFrame, margin: float = 0.01):
                      label=label if len(rows) else None)  # fmt: skip
     declared = (table["choice"] == "families") & table["declared"]
     axes.scatter(table.index[declared], table["estimate"][declared], s=70, facecolors="none",
-                 edgecolors="black", zorder=4, label="the declared families")  # fmt: skip
+                 edgecolors="black", zorder=4, label="the families compared")  # fmt: skip
     axes.set_ylabel("difference in Dice")
     for axes, (title, options) in zip(panels[1:], groups.items(), strict=True):
         for row, chosen in enumerate(options.values()):

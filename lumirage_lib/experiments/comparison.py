@@ -21,7 +21,7 @@ from .families import (
 from .run import Run
 from .sentences import make_table, name_some, show, show_interval
 
-ALL = "all networks"
+ALL = "mean of the family"  # the row of the family of networks, on published and on live pages
 # Label set -> whose labels these are.
 LABELLERS = {"fused": "greedy", "fused-lapirn": "LapIRN", "seg-T1w": "a segmenter on T1w"}
 
@@ -51,7 +51,7 @@ def compare_networks(
     reference: str | None = None,
     beside: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """All networks, each alone, and those beside the family, against the mean of the iterative methods.
+    """The family of networks, each alone, and those beside it, against the mean of the iterative methods.
 
     Returns
     -------

@@ -10,7 +10,7 @@ import pandas as pd
 from ..methods import family_of, judge_exposure, name_of
 from ..stats import count
 from .choice import split_methods
-from .families import FAMILY_WORDS, Families, name_plainly
+from .families import ALL, ARMS, CORE, FAMILY_WORDS, Families, name_plainly
 
 if TYPE_CHECKING:
     from ..runs.task import Task
@@ -100,6 +100,35 @@ def name_some(methods: Iterable[str]) -> str:
     """Names of one or two methods; of more, how many they are."""
     names = [name_of(m) for m in methods]
     return " and ".join(names) if len(names) <= 2 else f"{len(names)} methods"
+
+
+def say_sides(sides: Mapping[str, Families]) -> str:
+    """Who stands for either side in arms that are not compared by the declared families; else nothing.
+
+    Parameters
+    ----------
+    sides : mapping
+        Arm -> its families.
+    """
+    rows = {
+        method: {
+            "method": name_of(method),
+            "stands here for": words,
+            "in a declared family": "yes" if method in ALL.methods else "no",
+        }
+        for side, words in FAMILY_WORDS.items()
+        for arm, families in sides.items()
+        if families.deep
+        and families.iterative
+        and families not in ([ARMS[arm].families] if arm in ARMS else [ALL, CORE])
+        for method in getattr(families, side)
+    }
+    return (
+        "Here the two sides are not the declared [families](../rules.md#families) but these:\n\n"
+        + make_table(rows.values())
+        if rows
+        else ""
+    )
 
 
 def describe_families(values: pd.Series, digits: int = 3, families: Families | None = None) -> str:

@@ -26,12 +26,14 @@ from lumirage_lib.cohorts.macaque_like import (
 from lumirage_lib.cohorts.sources import fetch, get_source
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import Run, list_tasks
+from lumirage_lib.experiments.comparison import ALL
 from lumirage_lib.experiments.macaque import analysis
 from lumirage_lib.experiments.macaque.plan import SIZES, plan_macaque
 from lumirage_lib.images.preprocess import PAIR_STEPS, PairImages
 from lumirage_lib.images.warp import warp_image, warp_labels
 from lumirage_lib.methods import get_method
 from lumirage_lib.metrics import compute_overlap
+from lumirage_lib.runs.profiles import project_root
 
 # The package exports functions under these modules' own names.
 cohorts = importlib.import_module("lumirage_lib.cohorts")
@@ -284,7 +286,7 @@ def test_difference_is_found_at_each_size_and_related_pairs_do_not_count():
     result = analysis.analyse(run, PARAMETERS)
     table = result.differences.set_index(["condition", "method"])
     assert table.loc[("true size", "clapirn"), "change"] == pytest.approx(-0.1, abs=0.002)
-    assert table.loc[("human size", "all networks"), "change"] == pytest.approx(0, abs=0.002)
+    assert table.loc[("human size", ALL), "change"] == pytest.approx(0, abs=0.002)
     assert table["n_pairs"].eq(10).all()
     assert table["n_subjects"].eq(3).all()
     verdict = result.verdicts["macaque: true size"]
@@ -294,6 +296,29 @@ def test_difference_is_found_at_each_size_and_related_pairs_do_not_count():
     assert "do worse than no deformation" in result.opening.points[2]
     assert "2 pairs that no test above counts" in result.related_text
     assert result.state == ""
+
+
+def test_one_network_that_falls_does_worse_and_stands_for_a_family():
+    parameters = {**PARAMETERS, "methods": ["affine", "greedy", "clapirn"]}
+    run = make_run(plan_macaque(parameters), {"true size": -0.3, "human size": 0.0})
+    result = analysis.analyse(run, parameters)
+    said = "1 of 1 network does worse than no deformation"
+    assert said in result.opening.points[2]
+    assert said in result.size_text
+    assert "| conditional LapIRN | networks" in result.sides_text
+
+
+def test_exercise_is_of_the_pairs_that_count():
+    run = make_run(plan_macaque(PARAMETERS), dict.fromkeys(SIZES, 0.0))
+    related = run.registrations["kind"].eq("related")
+    dice = run.registrations["dice"].mask(related, 9.0)
+    run = dataclasses.replace(run, registrations=run.registrations.assign(dice=dice))
+    names = {"result": analysis.analyse(run, PARAMETERS)}
+    text = (project_root() / "notebooks" / "02_macaque.py").read_text()
+    cell = text.split('tags=["hide-cell"]\n')[1].split("# %%")[0]
+    exec(cell, names)
+    assert names["counted"]["dice"].max() < 1
+    assert related.sum() + len(names["counted"]) == len(run.registrations)
 
 
 def test_three_brains_decide_nothing_also_while_a_method_is_missing():

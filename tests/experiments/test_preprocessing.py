@@ -25,6 +25,7 @@ from lumirage_lib.experiments.preprocessing.plan import (
 from lumirage_lib.experiments.sentences import show
 from lumirage_lib.images.preprocess import PERTURBATIONS
 from lumirage_lib.methods import family_of
+from lumirage_lib.runs.profiles import project_root
 
 METHODS = ["greedy", "clapirn", "clapirn+io"]
 LOSSES = {  # what a perturbation takes off the Dice of the method
@@ -155,15 +156,18 @@ def test_networks_of_a_decided_condition_are_the_declared_family(wide):
 
 
 def test_whom_the_explored_conditions_compare_is_said(result, wide):
-    assert wide.explorers_text == (
-        "Here *iterative methods* means greedy alone. Here *networks* means VFA (ours, 2 mm) and conditional "
-        "LapIRN. These are not the families of the two conditions that are decided. Beside them: conditional "
-        "LapIRN + IO, 2 ordered pairs of 4 subjects."
-    )
-    assert result.explorers_text.startswith(
-        "Here *iterative methods* means greedy alone. Here *networks*"
-    )
-    assert "that are decided" not in result.explorers_text  # here both arms have the same
+    said = wide.explorers_text
+    for name, words in (
+        ("greedy", "iter"),
+        ("VFA (ours, 2 mm)", "net"),
+        ("conditional LapIRN", "net"),
+    ):
+        assert any(line.split("|")[1:3][0].strip() == name and words in line.split("|")[2]
+                   for line in said.splitlines() if line.startswith("|"))  # fmt: skip
+    assert said.endswith("Beside them: conditional LapIRN + IO, 2 ordered pairs of 4 subjects.")
+    # Here both arms have the same sides, which are said above.
+    assert "conditional LapIRN" in result.sides_text
+    assert result.explorers_text.startswith("Beside them")
     assert "Explored with 2 networks and 1 iterative method, of 4 conditions" in wide.opening.text
     assert "Explored with 1 network and 1 iterative method" in result.explored_text
 
@@ -183,9 +187,21 @@ def test_ranges_are_of_methods_that_have_every_condition_and_say_so(wide):
 
 def test_captions_count_a_condition_once_and_say_who_has_fewer_pairs(wide):
     few = "by conditional LapIRN + IO 2 ordered pairs of 4 subjects"
-    assert "for the 2 conditions that are decided; 5 ordered pairs" in wide.design
-    assert wide.design.endswith("for the 4 conditions that are explored.")
+    assert "for the 2 conditions of the paper; 5 ordered pairs" in wide.design
+    assert wide.design.endswith("for the 4 explored conditions.")
     assert wide.design_of_methods == f"{wide.design[:-1]}; {few}."
+
+
+def test_a_live_page_with_one_of_the_two_conditions_says_so_and_who_stands_for_whom(wide):
+    """None of its families is declared, and nothing on it is decided."""
+    parameters = PARAMETERS | {"methods": ["greedy", "vfa"], "conditions": ["tight crop", "noise"]}
+    result = analyse(make_run(parameters=parameters), parameters)
+    assert "for the 1 condition of the paper; 5 ordered pairs" in result.design
+    assert result.design.endswith("for the 1 explored condition.")
+    assert "VFA (ours, 2 mm)" in result.sides_text
+    assert wide.sides_text == ""
+    page = (project_root() / "notebooks" / "05_preprocessing.py").read_text()
+    assert "decided\n" not in page.split("# %% [markdown]", 2)[2]  # in no heading
 
 
 def test_what_suits_a_method_better_than_the_standard_is_said(result):

@@ -26,6 +26,7 @@ from ..sentences import (
     list_limits,
     list_points,
     make_table,
+    say_sides,
     show,
     show_interval,
     write_design,
@@ -73,6 +74,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         state=write_state(run),
         design=f"{write_design(rows)}.",
         verdicts=verdicts,
+        sides_text=say_sides({SPECIES: families}),
         verdict_text=list_verdicts(verdicts),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
         differences=differences,
@@ -111,7 +113,8 @@ def _say_fallen(rows: pd.DataFrame, sizes: list[str]) -> str:
         return "Size: what the header says of it is what a network acts on."
     below = sum(means[m] < means["affine"] for m in deep)
     return (
-        f"Size. At {sizes[0]}, {below} of {count(len(deep), 'network')} do worse than no deformation at "
+        f"Size. At {sizes[0]}, {below} of {count(len(deep), 'network')} "
+        f"{'does' if below == 1 else 'do'} worse than no deformation at "
         f"all (affine alone, {show(means['affine'])}): a network is not told how large a brain is."
     )
 
@@ -120,8 +123,11 @@ def _name_images(run: Run, parameters: Mapping) -> str:
     """What the animals of a live run are, for its title."""
     if parameters["cohort"] != "macaque_like" or not run.tasks:
         return ""
-    real = run.tasks[0].get_cohort().reference == INIA19
-    return "generated rhesus macaques" if real else "human brains, shrunk to macaque size"
+    return (
+        "generated rhesus macaques"
+        if run.tasks[0].get_cohort().reference == INIA19
+        else "human brains, shrunk to macaque size"
+    )
 
 
 def _say_sizes(rows: pd.DataFrame, sizes: list[str]) -> str:

@@ -18,7 +18,7 @@ from ..comparison import (
     tabulate_networks,
 )
 from ..experiment import Result
-from ..families import FAMILY_WORDS, Families, name_claim, name_plainly
+from ..families import Families, name_claim, name_plainly
 from ..opening import Opening, say_certainty, say_together
 from ..run import Run
 from ..sentences import (
@@ -27,6 +27,7 @@ from ..sentences import (
     list_points,
     make_table,
     name_some,
+    say_sides,
     show,
     show_interval,
     write_design,
@@ -73,6 +74,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         design=_design(table),
         design_of_methods=_design(table, by_method=True),
         verdicts=verdicts,
+        sides_text=say_sides({PRIMARY: arms[PRIMARY][1]} if PRIMARY in arms else {}),
         verdict_text=list_verdicts(verdicts),
         networks_table=_networks_table(arms),
         conditions_table=_conditions_table(table),
@@ -188,15 +190,19 @@ def explore(rows: pd.DataFrame, families: Families, decided: Sequence[str]) -> p
 
 
 def _design(table: pd.DataFrame, *, by_method: bool = False) -> str:
-    """Pairs of the conditions that are decided and of the others; on request who had fewer of them."""
+    """Pairs of the paper's own conditions and of the others; on request who had fewer of them."""
     arms = dict(iter(table.groupby("arm", sort=False)))
     decided = set(arms[PRIMARY]["condition"]) if PRIMARY in arms else set()
     parts = []
     for arm, rows in arms.items():
         n = len(set(rows["condition"]) - {REFERENCE} - (set() if arm == PRIMARY else decided))
-        which = "decided" if arm == PRIMARY else "explored"
+        which = (
+            f"{count(n, 'condition')} of the paper"
+            if arm == PRIMARY
+            else count(n, "explored condition")
+        )
         if n:
-            parts.append(f"{write_design(rows)} for the {count(n, 'condition')} that are {which}")
+            parts.append(f"{write_design(rows)} for the {which}")
             parts += _list_fewer(rows) if by_method else []
     return "; ".join(parts) + "." if parts else "No pairs, no subjects."
 
@@ -232,7 +238,7 @@ def _open(
         else "**How sure.** Explored on few pairs: nothing here is a verdict."
     )
     whole = _keep_whole(summary)
-    what = _explored_text(explored, families) or "Only the two conditions of the paper were run."
+    what = _explored_text(explored, families) or "No condition but the paper's own was run."
     worst = describe_families(whole.set_index("method")["worst"].astype(float), 3, families)
     return Opening(
         headline,
@@ -284,22 +290,13 @@ def _explored_table(explored: pd.DataFrame) -> str:
 
 
 def _explorers_text(rows: pd.DataFrame, families: Families, decided: Families) -> str:
-    """Who the two sides are under the conditions that are explored, and who is in neither."""
-    sides = {words: getattr(families, side) for side, words in FAMILY_WORDS.items()}
-    said = [
-        f"Here *{words}* means {name_some(methods)}{' alone' if len(methods) == 1 else ''}."
-        for words, methods in sides.items()
-        if methods
+    """Who the two sides are that explore, where they are not those above, and who is in neither."""
+    others = rows[
+        ~rows["method"].isin(families.methods) & rows["method"].map(family_of).ne("baseline")
     ]
-    if said and families != decided:
-        said.append("These are not the families of the two conditions that are decided.")
-    others = rows[~rows["method"].isin(families.methods)]
-    others = others[others["method"].map(family_of) != "baseline"]
-    if len(others):
-        said.append(
-            f"Beside them: {name_some(order_of(others['method']))}, {write_design(others)}."
-        )
-    return " ".join(said)
+    names = name_some(order_of(others["method"]))
+    beside = f"Beside them: {names}, {write_design(others)}." if len(others) else ""
+    return f"{say_sides({EXPLORED: families}) if families != decided else ''}\n\n{beside}".strip()
 
 
 def _explored_text(explored: pd.DataFrame, families: Families) -> str:
