@@ -96,6 +96,7 @@ pages.say(result.summary_table)
 # [scoreboard](00_summary_open.ipynb), which has all, may give a narrower one. Those of the table hold one at a time.
 
 # %% tags=["remove-input"]
+pages.say(result.sides_text)
 pages.say(result.comparison_text)
 
 # %% [markdown]
@@ -125,7 +126,7 @@ pages.say(result.structure_text)
 # %% tags=["hide-input"]
 if len(result.specifications):
     pages.show(
-        plot_curve(take_dice(result.specifications)),
+        plot_curve(take_dice(result.specifications).replace({"labels": result.label_words})),
         f"fig-{here}-specifications",
         "Deep minus iterative Dice by every choice, in order, with 95 % intervals; marks say which choice is "
         f"which. {result.design} Grey band: within the margin.",

@@ -67,13 +67,14 @@ pages.say_points(result.opening)
 # How much of a known loss of volume each method finds; what it finds between two scans of one brain, or
 # a scan and itself; whether there and back again ends where it began; and how many more subjects a study
 # of volumes needs when a registration draws its labels. You should know what a
-# [Jacobian](../glossary.md) says and how [networks and iterative methods](../methods.md) differ. What is
-# in neither of the declared [families](../rules.md#families), because it works at coarser voxels, is told
-# apart, *beside them*. Nothing here is a verdict: the claims of the paper are about overlap.
+# [Jacobian](../glossary.md) says and how [networks and iterative methods](../methods.md) differ. Where the declared
+# [families](../rules.md#families) were run, what is in neither of them, because it works at coarser voxels, is
+# told apart, *beside them*. Nothing here is a verdict: the claims of the paper are about overlap.
 # ```
 
 # %% tags=["remove-input"]
 pages.say(result.state)
+pages.say(result.sides_text)
 
 # %% [markdown]
 # ## Known atrophy
@@ -125,7 +126,7 @@ pages.say(result.couples_table)
 # The volume of a structure is often measured by the labels of an atlas that was registered to the image.
 # *Bias* is what such volumes are wrong by on average, *spread* how much that differs between pairs. A
 # study that compares two groups needs 1 / r² times as many subjects, where r is the correlation of
-# propagated and manual volume.
+# propagated volume and that of the scan's own labels.
 
 # %% tags=["hide-input"]
 if len(result.volumes):

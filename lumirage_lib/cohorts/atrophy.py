@@ -302,4 +302,5 @@ def atrophy(
             "Atrophy is radial and smooth; disease is neither.",
             *base.limits,
         ),
+        label_words=base.label_words,
     )

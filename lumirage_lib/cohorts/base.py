@@ -114,6 +114,8 @@ class Cohort:
         What its option `contrast` can be, the reference first; one entry where there is no choice.
     limits : tuple of str
         What a reader has to know before believing a number on it, a sentence or two each.
+    label_words : mapping of str to str
+        Label set -> what pages call it, where that is not its name.
     pairs : tuple of Pair
         The pairs to register where the data set prescribes them; else they are chosen, balanced.
     """
@@ -135,6 +137,11 @@ class Cohort:
     contrasts: tuple[str, ...] = ("T1w",)
     limits: tuple[str, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    label_words: Mapping[str, str] = field(default_factory=dict)
+
+    def call_labels(self, label_set: str) -> str:
+        """What pages call a label set."""
+        return self.label_words.get(label_set, label_set)
 
     def has_labels(self, pair: Pair, label_set: str) -> bool:
         """Whether both scans of a pair have this label set."""

@@ -369,4 +369,5 @@ def populate(
             "between people, every fold of the cortex has its counterpart. What is shown is that the "
             "machinery works, not how methods rank on people.",
         ),
+        label_words={anatomy.label_set: "the template's own"},
     )

@@ -82,6 +82,7 @@ def synthetic(
             "is one tissue: deep nuclei have the relaxation times of the cortex.",
             *base.limits,
         ),
+        label_words=base.label_words,
     )
     if options.get("segmented") != "contrast":
         return cohort

@@ -388,6 +388,32 @@ def test_headline_says_what_was_found_without_a_change_until_a_loss_is_registere
 
 def test_numbers_of_subjects_are_open_where_the_correlation_may_be_zero(result):
     some = result.volumes.assign(r=0.3, r_low=-0.2, r_high=0.7, n_manual=70.0, n_needed=777.0)
-    assert "70 → open" in analysis._volumes_table(some)
-    assert "777" not in analysis._volumes_table(some)
-    assert "70 → 777" in analysis._volumes_table(some.assign(r_low=0.1))
+    assert "70 → open" in analysis._volumes_table(some, "manual")
+    assert "777" not in analysis._volumes_table(some, "manual")
+    assert "70 → 777" in analysis._volumes_table(some.assign(r_low=0.1), "manual")
+
+
+def test_labels_of_generated_brains_are_not_called_manual(result):
+    assert "correlation with the template's own (95 %)" in result.volumes_table
+    assert "anual" not in result.volumes_table + result.limits
+    assert "raters" not in result.limits  # nobody was scanned twice
+
+
+def test_of_one_dose_the_share_is_called_a_ratio(result):
+    one = PARAMETERS | {"doses": [0.08]}
+    found = analysis.analyse(make_run(one), one)
+    # What is added is in it.
+    shares = analysis._find_shares(found.changes, found.lines)["hippocampus"]
+    assert shares["greedy"] == pytest.approx(0.7 - 0.01 / 0.08)
+    assert found.opening.headline == (
+        "Of one known change of volume (hippocampus), fields show this ratio: iterative methods "
+        f"{shares['greedy']:.2f}, networks {shares['clapirn']:.2f}."
+    )
+    assert "the share is a ratio, not a slope" in found.opening.text
+    assert "ratio" not in result.opening.text
+
+
+def test_who_stands_for_either_side_is_said_where_the_families_are_not_declared(result):
+    assert "| greedy " in result.sides_text
+    more = {"methods": EVERYONE, "field_methods": EVERYONE, "n_subjects": 4, "n_pairs": 5}
+    assert analysis.analyse(make_run(PARAMETERS | more), PARAMETERS | more).sides_text == ""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lumirage_lib.cohorts import get_cohort
 from lumirage_lib.experiments import Run, plan_notebook
 from lumirage_lib.experiments.families import ALL
 from lumirage_lib.experiments.in_distribution import analysis
@@ -105,9 +106,20 @@ def test_what_the_same_families_give_by_other_labels_is_said():
         {"labels": "tissues", "ruler": "HD95", "measure": "hd95_mm", "estimate": 9.0, "low": 8.0},
         {"labels": "tissues", "choice": "a against b", "estimate": 7.0, "low": 6.0, "high": 8.0},
     ]
-    said = analysis._say_labels(pd.DataFrame([row | r for r in found]))
+    choices = pd.DataFrame([row | r for r in found])
+    said = analysis._say_labels(choices, get_cohort("oasis").call_labels)
     assert said == (
         "“tissues” labels instead of “manual” give the same families +0.010 (+0.003 to +0.016), gains, "
         "size open."
     )
-    assert analysis._say_labels(pd.DataFrame()) == ""
+    generated = analysis._say_labels(choices, get_cohort("template").call_labels)
+    assert generated.startswith("“tissues” labels instead of “the template's own” give the same")
+    assert analysis._say_labels(pd.DataFrame(), get_cohort("oasis").call_labels) == ""
+
+
+def test_section_of_rescans_has_a_sentence_without_any(result):
+    assert result.rescan_text == "No two scans of one brain were registered on this page."
+
+
+def test_published_page_says_nothing_of_sides_that_are_the_declared_ones(result):
+    assert result.sides_text == ""

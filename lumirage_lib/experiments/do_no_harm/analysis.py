@@ -17,6 +17,7 @@ from ..sentences import (
     list_points,
     make_table,
     name_some,
+    say_sides,
     show,
     show_interval,
     write_design,
@@ -50,7 +51,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     parameters : mapping
         Of the notebook.
     """
-    rows = join_structures(run)
+    rows, cohort = join_structures(run), run.tasks[0].get_cohort()
     names, families = find_names(run), _choose_families(run)
     followed, untouched = measure_atrophy(rows, names, parameters["cohort"])
     changes, failed = keep_shared(followed), count_failed(run.registrations)
@@ -74,12 +75,16 @@ def analyse(run: Run, parameters: Mapping) -> Result:
                     "**What.**", atrophy_text, invented_text, couples_text if len(couples) else ""
                 ),
                 _join(
-                    "**How sure.**", zero_text, f"Registered: {write_designs(run.registrations)}"
+                    "**How sure.**",
+                    zero_text,
+                    _one_dose_text(changes),
+                    f"Registered: {write_designs(run.registrations)}",
                 ),
                 f"**What it depends on.** {volumes_text}",
             ),
         ),
         state=write_state(run),
+        sides_text=say_sides({"": families}),
         designs={
             arm: f"{write_design(mine)}."
             for arm, mine in run.registrations.groupby("arm", sort=False)
@@ -97,7 +102,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         couples_table=_couples_table(couples),
         volumes=volumes,
         volumes_text=volumes_text,
-        volumes_table=_volumes_table(volumes),
+        volumes_table=_volumes_table(volumes, cohort.call_labels(next(iter(cohort.label_sets)))),
         limits=_limits(run),
         tables=tables,
     )
@@ -218,7 +223,9 @@ def _headline(
         return f"{found}No known loss {state} yet."
     mean = "mean of " if len(shares.columns) > 1 else ""
     return (
-        f"Of a known change of volume ({mean}{stats.join(shares.columns)}), fields show this share: "
+        f"Of {'one' if _one_dose_text(changes) else 'a'} known change of volume "
+        f"({mean}{stats.join(shares.columns)}), "
+        f"fields show this {'ratio' if _one_dose_text(changes) else 'share'}: "
         f"{describe_families(shares.mean(axis=1), 2)}."
     )
 
@@ -236,6 +243,16 @@ def _find_shares(changes: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
         found = seen.assign(share=seen["change"] / seen["true"])
     found = found[found["family"] != "baseline"].dropna(subset="share")
     return found.groupby(["method", "structure"])["share"].mean().unstack().dropna()
+
+
+def _one_dose_text(changes: pd.DataFrame) -> str:
+    """What the share is where there is no second dose to draw a line through; else nothing."""
+    return (
+        "One dose was registered: the share is a ratio, not a slope, so what is found without any change is "
+        "part of it."
+        if changes["dose"].nunique() == 1 and changes["dose"].max() > 0
+        else ""
+    )
 
 
 def _elsewhere_text(elsewhere: pd.DataFrame, families: Families) -> str:
@@ -366,7 +383,8 @@ def _volumes_text(volumes: pd.DataFrame, families: Families) -> str:
     )
 
 
-def _volumes_table(volumes: pd.DataFrame) -> str:
+def _volumes_table(volumes: pd.DataFrame, own: str) -> str:
+    """`own` is what the labels are called that volumes are compared with."""
     ordered = {m: n for n, m in enumerate(order_of(volumes["method"]))} if len(volumes) else {}
     return make_table(
         {
@@ -375,9 +393,9 @@ def _volumes_table(volumes: pd.DataFrame) -> str:
             "method": name_of(row.method),
             "bias": _percent(row.bias, sign=True),
             "spread": _percent(row.spread),
-            "correlation with manual (95 %)": show(row.r, 2)
+            f"correlation with {own} (95 %)": show(row.r, 2)
             + ("" if pd.isna(row.r) else f" ({show(row.r_low, 2)} to {show(row.r_high, 2)})"),
-            "subjects a group, manual → propagated": f"{show(row.n_manual, 0)} → "
+            f"subjects a group, {own} → propagated": f"{show(row.n_manual, 0)} → "
             f"{_say_needed(row.n_needed if row.r_low > 0 else np.nan)}",
             "pairs": row.n_pairs,
         }
@@ -398,9 +416,15 @@ def _limits(run: Run) -> str:
     lines = [
         "Volumes are propagated from one atlas at a time; a study would fuse several, and its errors would "
         "be smaller for every method.",
-        "Manual labels of two scans of one brain differ, too: the Dice of rescans has the raters in it.",
         "Numbers of subjects are for a difference of 5 % between two groups and take the variance of the "
         "few subjects here for that of a population. Where the correlation may be 0, the number is open.",
+        *(
+            [
+                "Labels of two scans of one brain differ, too: the Dice of rescans has the raters in it."
+            ]
+            if any(e.condition == RESCAN for e in run.entries)
+            else []
+        ),
         *list_limits(run),
     ]
     return list_points(lines)

@@ -1,6 +1,6 @@
 """Notebook 01: are networks as accurate as iterative methods on the images they were trained on?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
@@ -25,6 +25,7 @@ from ..sentences import (
     list_limits,
     list_points,
     make_table,
+    say_sides,
     show,
     show_interval,
     write_design,
@@ -44,7 +45,8 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     parameters : mapping
         Of the notebook.
     """
-    first = next(iter(run.tasks[0].get_cohort().label_sets))  # the labels that mean Dice is of
+    cohort = run.tasks[0].get_cohort()
+    first = next(iter(cohort.label_sets))  # the labels that mean Dice is of
     structures = run.structures.query("label_set == @first and rule == 'nearest' and label > 0")
     hd95 = structures.groupby("key")["hd95_mm"].mean()  # lost labels are NaN, counted in n_lost
     table = run.registrations.join(hd95, on="key")
@@ -75,7 +77,8 @@ def analyse(run: Run, parameters: Mapping) -> Result:
     specification_text = (
         "The choice of networks, baselines, labels and rulers, which is judged once the run is finished."
         if begun
-        else f"{say_specifications(specifications)} {_say_labels(specifications)}".rstrip()
+        else f"{say_specifications(specifications)} "
+        f"{_say_labels(specifications, cohort.call_labels)}".rstrip()
     )
     changes = compare_networks(rows, families, condition)
     beside = [m for m in complete if m not in families.methods and m != "affine"]
@@ -94,6 +97,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         design=f"{write_design(between)}.",
         summary_text=means,
         summary_table=_tabulate_means(table, complete),
+        sides_text=say_sides({arm: families}),
         comparison_text=f"{list_verdicts({arm: verdict})}\n\n{tabulate_networks(changes)}\n\n"
         + _tabulate_beside(between, families, beside, margin),
         differences=differences,
@@ -102,6 +106,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         cost_text=_say_cost(between, complete, families),
         complete=complete,
         specifications=specifications,
+        label_words=dict(cohort.label_words),
         specify=lambda: specifications,
         specification_text=specification_text,
         limits=list_points([*list_limits(run), *_list_limits(run, table)]),
@@ -153,7 +158,7 @@ def _say_means(between: pd.DataFrame, complete: list[str], families: Families) -
     )
 
 
-def _say_labels(choices: pd.DataFrame) -> str:
+def _say_labels(choices: pd.DataFrame, call: Callable[[str], str]) -> str:
     """What the same families give by label sets other than that of the verdict, each word at 95 %."""
     if choices.empty:
         return ""
@@ -161,7 +166,7 @@ def _say_labels(choices: pd.DataFrame) -> str:
     usual = mine.loc[mine["usual"].astype(bool), "labels"].iloc[0]
     others = mine[(mine["ruler"] == USUAL) & (mine["labels"] != usual)]
     said = [
-        f"“{row.labels}” labels instead of “{usual}” give the same families "
+        f"“{call(row.labels)}” labels instead of “{call(usual)}” give the same families "
         f"{show_interval(row.estimate, row.low, row.high)}, {row.word}."
         for row in others.itertuples()
     ]
@@ -239,7 +244,7 @@ def _say_rescans(table: pd.DataFrame) -> str:
     rows = table[(table["kind"] == "rescan") & (table["status"] == "ok")]
     wide = rows.pivot_table("dice", ["fixed", "moving"], "method")
     if wide.empty or "affine" not in wide:
-        return ""
+        return "No two scans of one brain were registered on this page."
     change = wide.drop(columns="affine").sub(wide["affine"], axis=0)
     return (
         "Two scans of one brain have nothing to be deformed. Against the affine alignment alone:\n\n"
