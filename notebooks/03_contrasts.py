@@ -62,7 +62,7 @@ if len(result.changes):
         f"fig-{here}-changes",
         "Difference in differences against the mean of the iterative methods, 95 % interval over "
         f"subjects. {result.design} Left of zero: the network lost more than the iterative methods. "
-        "Diamonds: mean over the networks of the declared family; triangles: each network.",
+        "Diamonds: mean of the family of networks; triangles: each network.",
         f"Forest plot by arm and contrast, a diamond and one triangle per network. {result.opening.headline}",
     )
 
@@ -127,6 +127,7 @@ if len(result.matched):
 # on the contrast.
 
 # %% tags=["remove-input"]
+pages.say(result.sides_text)
 pages.say(result.verdict_text)
 pages.say(result.changes_table)
 
@@ -262,10 +263,9 @@ else:
 
 # %% [markdown]
 # ## How good are the stand-ins?
-#
-# Three checks of what this page rests on: that synthesised tissues lie where real ones do, that fused
-# labels of a held-out scan agree with its manual ones, and that FLAIR lies on T1w after the rigid
-# registration.
+
+# %% tags=["remove-input"]
+pages.say(result.checks.about)
 
 # %% tags=["hide-input"]
 levels = result.checks.levels
@@ -280,17 +280,7 @@ if levels is not None:
 
 # %% tags=["remove-input"]
 pages.say(result.checks.levels_text)
-
-# %% [markdown]
-# The labels of the patients are fused from atlases; here those of atlases are, from the others.
-
-# %% tags=["remove-input"]
 pages.say(result.checks.fusion_text)
-
-# %% [markdown]
-# FLAIR of the older adults is brought to T1w before anything else is done.
-
-# %% tags=["remove-input"]
 pages.say(result.checks.alignment_text)
 
 # %% [markdown]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
-import pytest
 
+from lumirage_lib.experiments.contrasts import checks as checks_module
 from lumirage_lib.experiments.contrasts.checks import (
+    FILES,
     describe_alignment,
     describe_fusion,
     describe_levels,
@@ -75,10 +76,27 @@ def test_alignment_counts_the_scans_that_it_helped():
     assert "raised it in 1 of 2 scans; lowest after it 0.300, before it 0.100" in said
 
 
-@pytest.mark.parametrize("profile", ["open", "demo"])
-def test_checks_of_a_profile_are_there_or_said_to_be_missing(profile):
-    checks = load_checks(profile)
+def test_checks_of_the_published_run_are_there_and_a_live_page_points_to_them():
+    checks = load_checks("open")
     texts = (checks.levels_text, checks.fusion_text, checks.alignment_text)
-    assert all(("has not been run" in text) == (profile == "demo") for text in texts)
-    assert (checks.levels is None) == (profile == "demo")
-    assert ("3 others, from another scanner" in checks.levels_people) == (profile == "open")
+    assert all("|---" in text and "has not been run" not in text for text in texts)
+    assert "3 others, from another scanner" in checks.levels_people
+    live = load_checks("demo")
+    assert (live.levels, live.levels_text, live.fusion_text, live.alignment_text) == (
+        None,
+        "",
+        "",
+        "",
+    )
+    assert "[its chapter](03_contrasts_open.ipynb)" in live.about
+    assert "has not been run" not in live.about
+
+
+def test_one_check_that_was_not_run_is_said(tmp_path, monkeypatch):
+    folder = tmp_path / "results" / "open"
+    folder.mkdir(parents=True)
+    levels().to_csv(folder / FILES["levels"])
+    monkeypatch.setattr(checks_module, "project_root", lambda: tmp_path)
+    found = load_checks("open")
+    assert "fusion` has not been run" in found.fusion_text
+    assert "has not been run" not in found.levels_text

@@ -12,6 +12,7 @@ import pytest
 from lumirage_lib.cohorts import balanced_pairs, get_cohort
 from lumirage_lib.errors import InputError
 from lumirage_lib.experiments import Run, charts, list_tasks
+from lumirage_lib.experiments.comparison import ALL
 from lumirage_lib.experiments.completeness import find_complete, keep_matched, keep_whole
 from lumirage_lib.experiments.contrasts import analysis, figures, parts
 from lumirage_lib.experiments.contrasts.plan import (
@@ -114,7 +115,7 @@ def test_loss_that_was_put_in_is_found_and_the_control_shows_none(result):
     for condition, loss in LOSS.items():
         assert table[SYNTHESISED, condition, "clapirn"] == pytest.approx(-loss, abs=0.003)
         assert result.verdicts[f"{SYNTHESISED}: {condition}"].verdict == "supported"
-    assert table[SYNTHESISED, "T1w again", "all networks"] == pytest.approx(0, abs=0.003)
+    assert table[SYNTHESISED, "T1w again", ALL] == pytest.approx(0, abs=0.003)
     assert result.verdicts["openms: FLAIR"].verdict == "not decidable here"  # three subjects
     assert f"{SYNTHESISED}: T1w again" not in result.verdicts  # a control, not a claim
     assert set(result.verdicts) == {
@@ -141,6 +142,38 @@ def test_a_run_of_that_arm_alone_judges_nothing():
     parameters = {**PARAMETERS, "contrasts": [], "doses": [], "real": {"nichart": 18}}
     opening = analysis.analyse(make_run(plan_contrasts(parameters)), parameters).opening
     assert opening.headline.startswith("Nothing is judged here")
+
+
+def test_too_few_people_are_not_called_unfinished():
+    parameters = {**PARAMETERS, "contrasts": [], "doses": [], "real": {"openms": 6}}
+    result = analysis.analyse(make_run(plan_contrasts(parameters)), parameters)
+    assert {v.verdict for v in result.verdicts.values()} == {"not decidable here"}
+    assert len(result.changes)
+    assert result.opening.points[0] == "**What.** Too few individuals for a word; see the table."
+    assert result.groups_text == "Too few individuals for a word; see the figure."
+    late = result.verdicts["openms: T2w"]
+    late = dataclasses.replace(late, verdict="incomplete")
+    assert analysis._say_undecided({"a": late}, "table") == "No comparison has a word yet."
+
+
+@pytest.mark.parametrize(
+    ("dice", "said"),
+    [
+        ({"greedy": (0.8, 0.6, 0.8), "vfa": (0.7, 0.5, 0.7)}, "for 2 of 2 methods"),
+        ({"greedy": (0.8, 0.6, 0.8), "vfa": (0.7, 0.6, 0.5)}, "for 1 of 2 methods"),
+        ({"greedy": (0.8, 0.6, 0.8)}, "for 1 of 1 method."),
+        ({"greedy": (0.8, 0.7, 0.6)}, "for 0 of 1 method."),
+    ],
+)  # fmt: skip
+def test_where_methods_are_worst_between_two_contrasts_is_said(dice, said):
+    rows = [
+        (m, d, x) for m, values in dice.items() for d, x in zip((0, 0.5, 1), values, strict=True)
+    ]
+    doses = pd.DataFrame(rows, columns=["method", "dose", "dice"])
+    found = analysis._say_dip(doses)
+    assert said in found
+    assert "a mixture of T1w and T2w is worse than either of them" in found
+    assert "mixture" not in analysis._say_dip(doses[doses["dose"] == 0.5])  # no ends
 
 
 def test_effect_on_a_contrast_is_the_difference_there_not_its_change(result):
@@ -263,7 +296,7 @@ def test_synthesis_alone_is_no_loss_from_contrast():
     )
     result = analysis.analyse(run, PARAMETERS)
     changes = result.changes.set_index(["condition", "method"])["change"]
-    assert changes["T1w again", "all networks"] == pytest.approx(-0.04, abs=0.003)
+    assert changes["T1w again", ALL] == pytest.approx(-0.04, abs=0.003)
     assert result.verdicts[f"{SYNTHESISED}: T2w"].verdict == "not supported"
 
 
@@ -301,7 +334,7 @@ def test_a_contrast_is_divided_into_scaling_and_what_is_left():
     assert change["T2w", parts.PROPER] == pytest.approx(-LOSS["T2w"] / 2, abs=0.003)
     assert change["FLAIR", parts.SCALING] == pytest.approx(0, abs=0.003)
     assert ("T2w", "contrast") not in change.index
-    whole = result.changes.set_index(["condition", "method"])["change"]["T2w", "all networks"]
+    whole = result.changes.set_index(["condition", "method"])["change"]["T2w", ALL]
     assert change["T2w", parts.SCALING] + change["T2w", parts.PROPER] == pytest.approx(whole)
     assert result.parts["n_pairs"].dtype.kind == "i"  # captions count pairs
     # Both parts are said with their intervals, in that order, to three digits.

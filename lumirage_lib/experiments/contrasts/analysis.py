@@ -1,9 +1,10 @@
 """Notebook 03: do networks lose more than iterative methods on contrasts they were not trained on?"""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ... import stats
@@ -38,6 +39,7 @@ from ..sentences import (
     list_limits,
     list_points,
     make_table,
+    say_sides,
     show,
     show_interval,
     write_design,
@@ -88,6 +90,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         opening=_open(adjusted, together[0], doses),
         state=write_state(run),
         design=write_designs(matched),
+        sides_text=say_sides({arm: families for arm, (_, families) in sides.items()}),
         verdicts=adjusted,
         verdict_text=list_verdicts(adjusted),
         pairs=table.drop(columns=["hardware", "reason"], errors="ignore"),
@@ -101,7 +104,7 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         effects=together[1],
         effects_table=_tabulate_effects(together[1]),
         groups=groups,
-        groups_text=_say_groups(groups, list_decided(adjusted)),
+        groups_text=_say_groups(groups, adjusted),
         doses=doses,
         doses_design=write_design(table[table["arm"] == DOSES]),
         doses_text=_say_doses(doses),
@@ -261,7 +264,7 @@ def _open(
         f"From the reference to a new image Dice of networks changes by {_show_span(means['deep'])}, of "
         f"iterative methods by {_show_span(means['iterative'])}."
         if len(means)
-        else "No comparison is finished yet."
+        else _say_undecided(verdicts, "table")
     )
     named = {name_plainly(v.claim.id): v for v in judges}
     return Opening(
@@ -281,6 +284,16 @@ def list_decided(verdicts: Mapping[str, stats.Verdict]) -> list[str]:
     return [name for name, v in verdicts.items() if v.word]
 
 
+def _say_undecided(verdicts: Mapping[str, stats.Verdict], shown_in: str) -> str:
+    """Why no comparison has a word, where none has."""
+    few = any(v.verdict == stats.NOT_DECIDABLE and not v.by_failures for v in verdicts.values())
+    return (
+        f"Too few individuals for a word; see the {shown_in}."
+        if few
+        else "No comparison has a word yet."
+    )
+
+
 def _show_span(values: pd.Series) -> str:
     """ "−0.050 to +0.004"."""
     return " to ".join(dict.fromkeys(show(x, sign=True) for x in (values.min(), values.max())))
@@ -288,12 +301,13 @@ def _show_span(values: pd.Series) -> str:
 
 def _say_dip(doses: pd.DataFrame) -> str:
     mixed = doses.dropna(subset="dose")
-    if mixed.empty:
+    if mixed["dose"].nunique() < 3:  # without ends there is nothing between them
         return "Which contrast, and whether it is real or synthesised."
     worst = mixed.loc[mixed.groupby("method")["dice"].idxmin(), "dose"]
+    inside = worst.between(mixed["dose"].min(), mixed["dose"].max(), inclusive="neither")
     return (
-        f"Which contrast: in a mixture of T1w and T2w the least accurate share of T2w is "
-        f"{worst.median():g} for the middle one of {count(len(worst), 'method')}, not the end."
+        f"Which contrast: a mixture of T1w and T2w is worse than either of them for {inside.sum()} of "
+        f"{count(len(worst), 'method')}."
     )
 
 
@@ -317,14 +331,14 @@ def _tabulate_effects(effects: pd.DataFrame) -> str:
     return f"{table}\n\n{_EFFECTS_NOTE}" if len(effects) else table
 
 
-def _say_groups(groups: pd.DataFrame, decided: Sequence[str]) -> str:
+def _say_groups(groups: pd.DataFrame, verdicts: Mapping[str, stats.Verdict]) -> str:
     """The groups of structures that change most, of comparisons that were decided."""
     if groups.empty:
         return "Without a network and an iterative method there is nothing to compare."
     names = [name_claim(*of) for of in zip(groups["arm"], groups["condition"], strict=True)]
-    groups = groups[pd.Series(names, groups.index).isin(decided)]
+    groups = groups[pd.Series(names, groups.index).isin(list_decided(verdicts))]
     if groups.empty:
-        return "No comparison is finished yet."
+        return _say_undecided(verdicts, "figure")
     worst, best = (groups.loc[groups["change"].agg(f)] for f in ("idxmin", "idxmax"))
     return (
         f"Networks change most for the worse against iterative methods in {worst['group']} structures on "
@@ -335,24 +349,23 @@ def _say_groups(groups: pd.DataFrame, decided: Sequence[str]) -> str:
 
 
 def _say_doses(doses: pd.DataFrame) -> str:
-    lines = []
-    for method in order_of(doses["method"]):
-        rows = doses[doses["method"] == method]
-        mixed = rows.dropna(subset="dose").sort_values("dose")
-        if mixed.empty:
-            continue
-        inverted = rows[rows["condition"] == INVERTED]["dice"]
-        worst = mixed.loc[mixed["dice"].idxmin()]
-        lines.append(
+    mixed = doses.dropna(subset="dose").sort_values("dose").groupby("method")
+    inverted = doses[doses["condition"] == INVERTED].set_index("method")["dice"]
+    return make_table(
+        (
             {
                 "method": name_of(method),
-                "lowest Dice": show(worst["dice"]),
-                "at a share of T2w of": f"{worst['dose']:g}",
-                "in T1w": show(mixed["dice"].iloc[0]),
-                "inverted": show(inverted.iloc[0]) if len(inverted) else "–",
+                "lowest Dice": show(rows["dice"].min()),
+                "at a share of T2w of": f"{rows.loc[rows['dice'].idxmin(), 'dose']:g}",
+                "in T1w": show(rows["dice"].iloc[0]),
+                "inverted": show(inverted.get(method, np.nan)),
             }
-        )
-    return make_table(lines, "No dose-response was run.")
+            for method, rows in sorted(
+                mixed, key=lambda group: order_of(doses["method"]).index(group[0])
+            )
+        ),
+        "No dose-response was run.",
+    )
 
 
 def _tabulate_power(verdicts: Mapping[str, stats.Verdict]) -> str:

@@ -9,20 +9,21 @@ import pandas as pd
 
 from ...runs.profiles import project_root
 from ...stats import count, join
+from ..sentences import show
 
 FILES = {
     "levels": "contrast_levels.csv",
     "fusion": "fusion.csv",
     "alignment": "flair_alignment.csv",
 }
-NOT_THERE = "The table is not there: `benchmarks/contrasts.py {}` has not been run."
 SHORT = {"grey matter": "grey", "white matter": "white"}
 
 
 @dataclass(frozen=True)
 class Checks:
-    """Tissue levels for the figure and whose they are, and a table with its sentence for each check."""
+    """What the checks are, tissue levels for the figure and whose they are, a table in words for each."""
 
+    about: str
     levels: pd.DataFrame | None
     levels_people: str
     levels_text: str
@@ -31,23 +32,42 @@ class Checks:
 
 
 def load_checks(profile: str) -> Checks:
-    """The checks of a profile; a sentence says which were not run."""
+    """The checks of a profile; a sentence says which were not run, or that none was."""
     folder = project_root() / "results" / profile
     tables = {
         name: pd.read_csv(folder / file) if (folder / file).exists() else None
         for name, file in FILES.items()
     }
+    if all(table is None for table in tables.values()):
+        return Checks(
+            "The stand-ins of the published run were checked, and [its chapter](03_contrasts_open.ipynb) shows "
+            "how; nothing of the kind was done for the images of this page.",
+            None,
+            "",
+            "",
+            "",
+            "",
+        )
     writers = {
         "levels": describe_levels,
         "fusion": describe_fusion,
         "alignment": describe_alignment,
     }
     texts = {
-        f"{name}_text": NOT_THERE.format(name) if tables[name] is None else write(tables[name])
+        f"{name}_text": f"The table is not there: `benchmarks/contrasts.py {name}` has not been run."
+        if tables[name] is None
+        else write(tables[name])
         for name, write in writers.items()
     }
     levels = tables["levels"]
-    return Checks(levels, "" if levels is None else say_people(levels), **texts)
+    return Checks(
+        "Three checks of what this page rests on: that synthesised tissues lie where real ones do, that "
+        "fused labels of a held-out scan agree with its manual ones, and that FLAIR lies on T1w after the rigid "
+        "registration.",
+        levels,
+        "" if levels is None else say_people(levels),
+        **texts,
+    )
 
 
 def say_people(levels: pd.DataFrame) -> str:
@@ -81,7 +101,7 @@ def describe_levels(levels: pd.DataFrame) -> str:
             cnr = rows["cnr_grey"]
             lines.append(
                 f"| {condition} | {source} | {n_scans[condition, source]} | {', '.join(order)} "
-                f"| {_signed(cnr['CSF'])} | {_signed(cnr['white matter'])} |"
+                f"| {show(cnr['CSF'], 1, sign=True)} | {show(cnr['white matter'], 1, sign=True)} |"
             )
         if len(sources) == 2:
             white = means["cnr_grey"].xs("white matter", level="tissue").abs()[condition]
@@ -110,7 +130,11 @@ def describe_fusion(fusion: pd.DataFrame) -> str:
     """Leave-one-out Dice of the fused labels by scan and rule."""
     table = fusion.pivot(index="scan", columns="rule", values="dice")
     table = table[sorted(table, key=table.mean().get, reverse=True)]
-    lines = [f"| scan left out | {' | '.join(table)} |", "|---" * (1 + table.shape[1]) + "|"]
+    lines = [
+        "Labels of the patients are fused from atlases; here those of atlases are, from the others.\n",
+        f"| scan left out | {' | '.join(table)} |",
+        "|---" * (1 + table.shape[1]) + "|",
+    ]
     lines += [
         f"| {scan} | " + " | ".join(f"{v:.3f}" for v in row) + " |"
         for scan, row in zip([*table.index, "mean"], [*table.to_numpy(), table.mean()], strict=True)
@@ -126,6 +150,7 @@ def describe_alignment(alignment: pd.DataFrame) -> str:
     """Mutual information of FLAIR and T1w before and after the rigid registration."""
     better = int((alignment["after"] > alignment["before"]).sum())
     lines = [
+        "FLAIR of the older adults is brought to T1w before anything else is done.\n",
         "| scan | before | after | moved by, mm |",
         "|---|---|---|---|",
         *(
@@ -138,7 +163,3 @@ def describe_alignment(alignment: pd.DataFrame) -> str:
         f"registration, which raised it in {better} of {count(len(alignment), 'scan')}; lowest after "
         f"it {alignment['after'].min():.3f}, before it {alignment['before'].min():.3f}."
     )
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
