@@ -88,6 +88,7 @@ pages.say(result.changes)
 # smoothing; where two fields are equally rough, their Dice can be compared.
 
 # %% tags=["remove-input"]
+pages.say(result.sides_text)
 pages.say(result.curve_text)
 
 # %% tags=["hide-input"]

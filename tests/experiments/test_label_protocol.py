@@ -351,8 +351,27 @@ def test_distances_in_voxels_of_one_millimetre_are_no_second_ruler():
     result = analysis.analyse(make_ranked(), {**PARAMETERS, "margin": 0.01})
     assert "HD95, mm" in result.values
     assert "HD95, voxels" not in result.values
-    assert f"all {len(result.ranks.columns)} ways" in result.opening.headline
+    assert (
+        "leads under {0} of {0} rulers.".format(len(result.ranks.columns))
+        in result.opening.headline
+    )
     assert "not ranked" not in result.limits
+
+
+def test_a_shared_first_place_is_counted_as_a_tie():
+    run = make_ranked()
+    tissues = run.structures["label_set"].eq("tissues")
+    alike = run.structures.assign(hd95_mm=run.structures["hd95_mm"].mask(tissues, 2.0))
+    result = analysis.analyse(replace(run, structures=alike), {**PARAMETERS, "margin": 0.01})
+    n = len(result.ranks.columns)
+    said = f"under {n - 1} of {n} rulers, tied under 1."
+    assert result.opening.headline == f"Not for the first place: one method leads {said}"
+    assert result.opening.points[0].startswith(f"**What.** greedy is first {said}")
+    assert "No ruler puts another first alone." in result.opening.points[-1]
+    (line,) = [x for x in result.changes.splitlines() if "HD95 tissues" in x]
+    assert "greedy, tied with 1 other " in line
+    apart = analysis.analyse(run, {**PARAMETERS, "margin": 0.01})
+    assert "tied" not in apart.opening.text + apart.changes
 
 
 def test_a_method_that_failed_once_is_named_and_none_at_all_is_no_crash():
@@ -380,7 +399,7 @@ def test_a_first_of_no_family_is_said_to_be_that_with_who_is_first_without_it():
     said = analysis._say_stranger(tested, rulers, values, families, "vfa-1mm")
     assert said == (
         "It is in no declared family: it was trained here, on the training group of the very cohort that is "
-        "tested, prepared alike. Among the families, conditional LapIRN is first under 1 of 2. "
+        "tested, prepared alike. Among the families, conditional LapIRN is first under 1 of 2 rulers. "
     )
     # On generated brains it has no such advantage.
     said = analysis._say_stranger(run, rulers, values, families, "vfa-1mm")

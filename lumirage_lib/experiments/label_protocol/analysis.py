@@ -8,13 +8,22 @@ import pandas as pd
 
 from ...methods import get_method, name_of, order_of
 from ...methods.display import split_method
+from ...stats import count
 from ..completeness import find_complete
 from ..contrasts.plan import REAL
 from ..experiment import Result
 from ..families import Families, choose_families
 from ..opening import Opening
 from ..run import Run
-from ..sentences import list_points, make_table, name_some, show, write_design, write_designs
+from ..sentences import (
+    list_points,
+    make_table,
+    name_some,
+    say_sides,
+    show,
+    write_design,
+    write_designs,
+)
 from .drawn import RULER, STEP, compare_rulers, say_drawn, say_turned, tabulate_rulers
 from .plan import CURVE
 from .regularity import (
@@ -69,14 +78,6 @@ def mean_of_worst(values: pd.Series, better: str, share: float = WORST) -> float
     return float(ordered.head(max(1, round(share * len(ordered)))).mean())
 
 
-def _worst_low(values: pd.Series) -> float:
-    return mean_of_worst(values, "high")
-
-
-def _worst_high(values: pd.Series) -> float:
-    return mean_of_worst(values, "low")
-
-
 MANUAL = "label_set == 'manual' and rule == '{}' and label > 0"
 NEAREST, LINEAR, SOFT = (MANUAL.format(rule) for rule in ("nearest", "linear", "soft"))
 WITH_BACKGROUND = "label_set == 'manual' and rule == 'nearest'"
@@ -92,11 +93,18 @@ RULERS = (
     Ruler("soft Dice", "label rule", SOFT),
     Ruler("background averaged in", "background", WITH_BACKGROUND),
     Ruler("weighted by volume", "average", NEAREST, per_pair=_volume_weighted),
-    Ruler("worst 30 % of pairs", "average", NEAREST, over_pairs=_worst_low),
+    Ruler("worst 30 % of pairs", "average", NEAREST, over_pairs=lambda v: mean_of_worst(v, "high")),
     Ruler("HD95, mm", "distance", NEAREST, "hd95_mm", "low"),
     Ruler("HD95, voxels", "distance", NEAREST, "hd95_voxel", "low"),
     Ruler("HD95 tissues, mm", "distance", TISSUES, "hd95_mm", "low"),
-    Ruler("HD95 worst 30 %, mm", "distance", NEAREST, "hd95_mm", "low", over_pairs=_worst_high),
+    Ruler(
+        "HD95 worst 30 %, mm",
+        "distance",
+        NEAREST,
+        "hd95_mm",
+        "low",
+        over_pairs=lambda v: mean_of_worst(v, "low"),
+    ),
 )
 POOLED = Ruler("pooled over structures and pairs", "average", NEAREST)
 NOTHING = Opening("No method was run on every pair yet, so none is ranked.", ())
@@ -153,12 +161,13 @@ def analyse(run: Run, parameters: Mapping) -> Result:
         design=f"{write_design(between)}, {len(methods)} methods.",
         values=values,
         ranks=ranks,
-        changes=_tabulate_winners(rulers, values, winners) if methods else "",
+        changes=_tabulate_winners(rulers, values, ranks, winners) if methods else "",
         spread=_say_spread(ranks),
         curves=curves,
         level=choose_level(curves),
         curve_design=write_design(curves) + ".",
         curve_text=curve_text,
+        sides_text=say_sides({"": families}) if len(curves) else "",
         curve_reading=say_reading(curves, families),
         curve_table=tabulate_curves(curves),
         equal_table=tabulate_comparison(read_at(curves, choose_level(curves))),
@@ -198,11 +207,11 @@ def _say_stranger(
         if own
         else ""
     )
-    winners = pd.Series(_find_winners(_rank(values.loc[members], rulers)))
-    best = winners["default"]
+    ranks = _rank(values.loc[members], rulers)
+    best = _find_winners(ranks)["default"]
     return (
-        f"It is in no declared family{learned}. Among the families, {name_of(best)} is first under "
-        f"{(winners == best).sum()} of {len(winners)}. "
+        f"It is in no declared family{learned}. Among the families, {name_of(best)} is first "
+        f"{_count_firsts(ranks, best)}. "
     )
 
 
@@ -210,6 +219,13 @@ def _find_winners(ranks: pd.DataFrame) -> dict[str, str]:
     """Ruler -> who comes first; a tie for the first place does not change the winner."""
     first = str(ranks["default"].idxmin())
     return {str(n): first if ranks.loc[first, n] == 1 else str(ranks[n].idxmin()) for n in ranks}
+
+
+def _count_firsts(ranks: pd.DataFrame, method: str) -> str:
+    """ "under 14 of 15 rulers, tied under 1"."""
+    first, shared = ranks.loc[method] == 1, (ranks == 1).sum() > 1
+    ties = f", tied under {(first & shared).sum()}" if (first & shared).any() else ""
+    return f"under {(first & ~shared).sum()} of {ranks.shape[1]} rulers{ties}"
 
 
 def _open(
@@ -222,10 +238,11 @@ def _open(
 ) -> Opening:
     reference, n = winners["default"], len(winners)
     changed = [name for name, winner in winners.items() if winner != reference]
+    firsts = _count_firsts(ranks, reference)
     headline = (
         f"Sometimes: under {len(changed)} of {n} ways to score, another method comes first."
         if changed
-        else f"Not for the first place: one method leads under all {n} ways to score."
+        else f"Not for the first place: one method leads {firsts}."
     )
     spans = ranks.max(axis=1) - ranks.min(axis=1)
     lead = values["default"].sort_values(ascending=False)
@@ -236,8 +253,8 @@ def _open(
     return Opening(
         headline,
         (
-            f"**What.** {name_of(reference)} is first under {n - len(changed)} of {n} rulers. {stranger}One "
-            f"method changes its place by up to {spans.max():.0f}.",
+            f"**What.** {name_of(reference)} is first {firsts}. {stranger}"
+            f"One method changes its place by up to {spans.max():.0f}.",
             *([f"**At equal smoothness.** {smooth}"] if smooth else []),
             f"**How sure.** By the usual ruler the first is {show(gap, 4)} Dice ahead of the second{closer}. "
             "Ranks hide how close that is, and no lead has an interval here.",
@@ -245,7 +262,7 @@ def _open(
             + (
                 f"The {', '.join(kinds)} of the ruler."
                 if kinds
-                else "Nothing that was varied here."
+                else "No ruler puts another first alone."
             )
             + f" {turned}".rstrip(),
         ),
@@ -259,16 +276,20 @@ def _find_least_lead(values: pd.DataFrame) -> float:
 
 
 def _tabulate_winners(
-    rulers: Sequence[Ruler], values: pd.DataFrame, winners: Mapping[str, str]
+    rulers: Sequence[Ruler],
+    values: pd.DataFrame,
+    ranks: pd.DataFrame,
+    winners: Mapping[str, str],
 ) -> str:
-    rows = []
+    rows, ties = [], (ranks == 1).sum() - 1
     for ruler in rulers:
         column = values[ruler.name].sort_values(ascending=ruler.better == "low")
         lead = abs(column.iloc[0] - column.iloc[1]) if len(column) > 1 else np.nan
         rows.append(
             {
                 "ruler": ruler.name,
-                "first": name_of(winners[ruler.name]),
+                "first": name_of(winners[ruler.name])
+                + (f", tied with {count(ties[ruler.name], 'other')}" if ties[ruler.name] else ""),
                 "its value": show(column.iloc[0], 4),
                 "ahead of the second by": show(lead, 4),
                 "varies": ruler.factor,
