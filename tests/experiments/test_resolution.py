@@ -367,6 +367,21 @@ def test_slabs_on_a_card_need_what_is_predicted_for_a_processor():
     np.testing.assert_allclose(fine["predicted_mb"], fine["peak_mb"], rtol=0.02)
 
 
+def test_how_far_a_card_was_from_the_prediction_is_said_beside_what_was_run_on_a_processor():
+    wall = memory.read_wall()
+    fine = wall[np.isclose(wall["spacing_mm"], 0.6)]
+    ratio = 100 * (fine["card_mb"] / fine["predicted_mb"] - 1)
+    low, high = (f"{x:+.0f}".replace("-", "−") for x in (ratio.min(), ratio.max()))
+    assert f"{low} to {high} % against what is predicted for a processor." in memory.say_card(wall)
+    coarse = wall.dropna(subset="measured_mb").query("form == 'whole'")["spacing_mm"].min()
+    assert coarse > 0.6
+    short = memory.say_error(wall, short=True)
+    assert (
+        f"measured on one processor thread, down to {coarse:g} mm (whole) and 0.6 mm (slabs)"
+        in short
+    )
+
+
 def test_what_does_not_fit_into_the_card_is_said():
     rows = [
         ("clapirn", "slabs", 0.6, 4096.0, "X", 5120.0, 0.5, "ok"),

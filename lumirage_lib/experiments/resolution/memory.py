@@ -181,7 +181,9 @@ def say_fit(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
     for form, words in (("slabs", "computing in slabs"), ("whole", "as whole volumes")):
         fits = {b: int((need[form] <= b).sum()) for b in sorted(budgets)}
         steps = [
-            (b, k) for b, k in fits.items() if k and k > fits.get(_before(b, budgets) or 0.0, 0)
+            (b, k)
+            for b, k in fits.items()
+            if k and k > max((fits[x] for x in fits if x < b), default=0)
         ]
         said = join(f"{'all' if k == n else k} in {b:g} GB" for b, k in steps) if steps else "none"
         left = n - max(fits.values(), default=0)
@@ -224,11 +226,6 @@ def say_wall(wall: pd.DataFrame | None, budgets: Sequence[float]) -> str:
     return f"At {FINE_MM:g} mm, networks can run: {', '.join(said)}."
 
 
-def _before(budget: float, budgets: Sequence[float]) -> float | None:
-    smaller = [b for b in budgets if b < budget]
-    return max(smaller) if smaller else None
-
-
 def say_error(wall: pd.DataFrame | None, *, short: bool = False) -> str:
     """How far predictions were off where they could be measured; `short`: only that."""
     measured = None if wall is None else wall.dropna(subset="measured_mb")
@@ -241,8 +238,8 @@ def say_error(wall: pd.DataFrame | None, *, short: bool = False) -> str:
     errors = " and ".join(f"{worst[f]:.1f} % ({f})" for f in FORMS if f in worst)
     if short:
         return (
-            f"Memory is predicted, and {count(len(measured), 'inference')} were measured: the prediction was "
-            f"off by at most {errors}."
+            f"Memory is predicted, and {count(len(measured), 'inference')} were measured on one processor "
+            f"thread, down to {down}: there the prediction was off by at most {errors}."
         )
     return (
         f"Of these, {count(len(measured), 'inference')} of {count(measured['network'].nunique(), 'network')} "
@@ -273,11 +270,13 @@ def say_card(wall: pd.DataFrame | None) -> str:
     gb, seconds = done["card_mb"] / 1024, done["card_seconds"]
     failed = [f"{label(r.network)} {r.form} ({r.card_status})" for r in fine.itertuples()
               if r.card_status != "ok"]  # fmt: skip
+    ratios = 100 * (done["card_mb"] / done["predicted_mb"] - 1)
     return (
         f"On an {fine['card'].iloc[0]} {len(done)} of {count(len(fine), 'inference')} of "
         f"{count(fine['network'].nunique(), 'network')} at {FINE_MM:g} mm ran, whole and in slabs, each in "
         f"{seconds.min():.1f} to {seconds.max():.1f} s and {gb.min():.1f} to {gb.max():.1f} GB, the "
-        "driver's context included."
+        f"driver's context included: {show(ratios.min(), 0, sign=True)} to "
+        f"{show(ratios.max(), 0, sign=True)} % against what is predicted for a processor."
     ) + (f" Failed: {join(failed)}." if failed else "")
 
 
@@ -326,11 +325,14 @@ def say_ran(wall: pd.DataFrame | None, pairs: pd.DataFrame) -> str:
     mostly = fine.assign(ok=fine["status"] == "ok").groupby("method")["ok"].mean()
     names = {*map(label, done["network"]), *map(name_of, mostly.index[mostly > 0.5])}
     parts = [_say_inferences(done), _say_registered(registered)]
-    failed = [f"{label(r.network)} {r.form} ({r.status})" for r in _failed(tried).itertuples()]
+    failed = [
+        f"{label(r.network)} {r.form} ({r.status})"
+        for r in tried[tried["status"] != "ok"].itertuples()
+    ]
     n_tried = fine["method"].value_counts()
     failed += [
         f"{name_of(method)} on {len(rows)} of {count(n_tried[method], 'pair')} ({rows['status'].iloc[0]})"
-        for method, rows in _failed(fine).groupby("method")
+        for method, rows in fine[fine["status"] != "ok"].groupby("method")
     ]
     if failed:
         parts.append(f"Tried there and failed: {join(dict.fromkeys(failed))}.")
@@ -347,10 +349,6 @@ def _select_tried(wall: pd.DataFrame | None) -> pd.DataFrame:
     if wall is None or "status" not in wall:
         return pd.DataFrame(columns=["network", "form", "shape", "status", "measured_mb"])
     return wall[np.isclose(wall["spacing_mm"], FINE_MM) & wall["status"].notna()]
-
-
-def _failed(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows["status"] != "ok"]
 
 
 def _say_inferences(done: pd.DataFrame) -> str:
