@@ -40,8 +40,8 @@ def load_checks(profile: str) -> Checks:
     }
     if all(table is None for table in tables.values()):
         return Checks(
-            "The stand-ins of the published run were checked, and [its chapter](03_contrasts_open.ipynb) shows "
-            "how; nothing of the kind was done for the images of this page.",
+            "The stand-ins of the published run were checked, and [its chapter](03_contrasts_open.ipynb) "
+            "shows how; nothing of the kind was done for the images of this page.",
             None,
             "",
             "",
@@ -62,8 +62,8 @@ def load_checks(profile: str) -> Checks:
     levels = tables["levels"]
     return Checks(
         "Three checks of what this page rests on: that synthesised tissues lie where real ones do, that "
-        "fused labels of a held-out scan agree with its manual ones, and that FLAIR lies on T1w after the rigid "
-        "registration.",
+        "fused labels of a held-out scan agree with its manual ones, and that FLAIR lies on T1w after the "
+        "rigid registration.",
         levels,
         "" if levels is None else say_people(levels),
         **texts,
