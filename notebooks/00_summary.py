@@ -44,7 +44,7 @@ pages.say_points(result.opening)
 # :class: dropdown
 # Each claim in the words of the paper, what the authors of the LUMIR challenge say of it, and the
 # verdict of our runs, by [rules](../rules.md) that are older than
-# [a part of the runs](../rules.md#before-the-rules). A claim is *supported*, *not supported*, or has a word of its
+# [a part of the runs](../rules.md#registered-before-the-rules). A claim is *supported*, *not supported*, or has a word of its
 # own that says direction and size; where the arms of a claim differ, each is said. Nothing is registered here.
 # ```
 

@@ -124,7 +124,7 @@ pages.say(result.gain_text)
 #
 # A tight crop and an orientation that the method is not told are the paper's own. In the published run they are
 # primary: families, pairs and margin are those of the [rules](../rules.md), written when
-# [a part](../rules.md#before-the-rules) had been registered. A method
+# [a part](../rules.md#registered-before-the-rules) had been registered. A method
 # that always loses something when it is given less loses it here, too; therefore what counts is the
 # difference between what networks and what iterative methods lose on the same pairs. Intervals are adjusted
 # as though the primary arms of other chapters had shown nothing: the [scoreboard](00_summary_open.ipynb), which
