@@ -80,20 +80,17 @@ def _compare(table, methods: list[str], alpha: float, seed) -> pd.DataFrame:
 
 
 def _say_signs(comparisons: pd.DataFrame) -> str:
-    """What flipping the signs of subjects says, and why it cannot pass the correction of so many."""
+    """What stands beside p, and why signs of few subjects cannot pass the correction of many comparisons."""
+    said = "p is that of the interval. Beside it stands that of the test which flips the signs of subjects"
     n, alpha = int(comparisons["n_subjects"].max()), comparisons["alpha"].iloc[0]
     least = 2 / 2**n
+    if least * len(comparisons) < alpha:
+        return f"{said}."
     lowest = int(np.isclose(comparisons["p_signs"], least).sum())
-    limit = min(1.0, least * len(comparisons))
     return (
-        "p is that of the interval. Beside it stands the test that flips the signs of subjects: those of "
-        f"{n} cannot give less than {least:.4f}, which {lowest} of "
-        f"{count(len(comparisons), 'difference')} have. "
-        + (
-            f"Corrected for all of them that is {limit:.2f}, so this test alone could clear none."
-            if limit >= alpha
-            else "That passes the correction."
-        )
+        f"{said}: those of {n} cannot give less than {least:.4f}, which {lowest} of "
+        f"{count(len(comparisons), 'difference')} have. Corrected for all of them that is "
+        f"{min(1.0, least * len(comparisons)):.2f}, so this test alone could clear none."
     )
 
 
