@@ -55,10 +55,9 @@ class LKUNet(UNet):
     """
 
     def __init__(self, start_channels: int = 4):
-        n = start_channels
-        super().__init__(n, make_conv, LargeKernelBlock, make_up, 8 * n)
-        self.dc9 = make_output(2 * n)
-        self.dc10 = make_output(2 * n)
+        super().__init__(
+            start_channels, make_conv, LargeKernelBlock, make_up, make_output, 8 * start_channels
+        )
 
     def forward(self, fixed: Tensor, moving: Tensor) -> Tensor:
         """Displacement (N, 3, X, Y, Z), voxels of the fixed grid, array axis order.

@@ -36,7 +36,7 @@ def make_output(channels: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    """The U-Net of SYMNet, full resolution to a sixteenth and back, without its outputs.
+    """The U-Net of SYMNet, full resolution to a sixteenth and back, and its two outputs.
 
     Parameters
     ----------
@@ -48,13 +48,17 @@ class UNet(nn.Module):
         ``block(in_channels, out_channels)``: the layer that follows each halving.
     up : callable
         ``up(channels)``: a transposed convolution that doubles the resolution.
+    output : callable
+        ``output(channels)``: the layer that makes a velocity of features.
     deepest : int
         Channels between the last halving and its block.
     """
 
     required_multiple = 16
 
-    def __init__(self, n: int, conv: Callable, block: Callable, up: Callable, deepest: int):
+    def __init__(
+        self, n: int, conv: Callable, block: Callable, up: Callable, output: Callable, deepest: int
+    ):
         super().__init__()
         self.eninput = conv(2, n)
         self.ec1 = conv(n, n)
@@ -74,6 +78,8 @@ class UNet(nn.Module):
         self.dc6 = conv(4 * n, 2 * n)
         self.dc7 = conv(3 * n, 2 * n)
         self.dc8 = conv(2 * n, 2 * n)
+        self.dc9 = output(2 * n)
+        self.dc10 = output(2 * n)
         self.up1 = up(8 * n)
         self.up2 = up(4 * n)
         self.up3 = up(2 * n)
@@ -98,10 +104,9 @@ class SYMNet(UNet):
     """SYMNet; `start_channels` of the published network is 7."""
 
     def __init__(self, start_channels: int = 7):
-        n = start_channels
-        super().__init__(n, make_conv, make_conv, make_up, 16 * n)
-        self.dc9 = make_output(2 * n)
-        self.dc10 = make_output(2 * n)
+        super().__init__(
+            start_channels, make_conv, make_conv, make_up, make_output, 16 * start_channels
+        )
 
     def forward(self, fixed: Tensor, moving: Tensor) -> Tensor:
         """Displacement (N, 3, X, Y, Z), voxels of the fixed grid, array axis order.
