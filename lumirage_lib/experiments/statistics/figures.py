@@ -30,6 +30,7 @@ def plot_comparisons(comparisons: pd.DataFrame):
             zorder=3,
         )
     axes.axvline(0, color="black", lw=0.8)
+    axes.set_ylim(-1, len(table))  # a margin in proportion would be empty rows
     names = [
         f"{name_of(a)} − {name_of(b)}" for a, b in zip(table["first"], table["second"], strict=True)
     ]
