@@ -57,10 +57,17 @@ def check_folder(folder: str | Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written ({error}); choose another folder with --out"
-        ) from error
+        raise InputError(f"{folder}: cannot be written ({error}); choose another folder") from error
     return folder
+
+
+def check_file(path: str | Path) -> Path:
+    """As :func:`check_folder`, for a file that is to be written or replaced."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; expected the name of a file to write")
+    check_folder(path.parent)
+    return path
 
 
 class _Yaml(yaml.SafeLoader):

@@ -52,7 +52,7 @@ def read_parameters(name: str) -> dict[str, tuple[type, object, str]]:
     return found
 
 
-def _convert(name: str, kind: type, value):
+def _convert(name: str, kind: type, value, default):
     if isinstance(value, str) and kind is not str:  # from the command line
         value = read_yaml(value, f"parameter {name}")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -61,6 +61,8 @@ def _convert(name: str, kind: type, value):
         raise InputError(
             f"parameter {name}: expected {kind.__name__}, got {value!r} ({type(value).__name__})"
         )
+    if kind in (int, float) and not value >= min(0, default):
+        raise InputError(f"parameter {name}: expected 0 or more, got {value!r}")
     return value
 
 
@@ -70,7 +72,7 @@ def resolve_parameters(name: str, profile: str, given: Mapping | None = None) ->
     Raises
     ------
     InputError
-        An unknown parameter or a value of the wrong type.
+        An unknown parameter, a value of the wrong type, or a negative number.
     """
     known = read_parameters(name)
     if (given or {}).get("profile", profile) != profile:
@@ -82,7 +84,7 @@ def resolve_parameters(name: str, profile: str, given: Mapping | None = None) ->
             f"{name}: no parameter {', '.join(unknown)}; there are {', '.join(sorted(known))}"
         )
     return {
-        key: _convert(key, kind, values.get(key, default))
+        key: _convert(key, kind, values.get(key, default), default)
         for key, (kind, default, _) in known.items()
     }
 
@@ -192,8 +194,9 @@ def _kernel_config():
     import zmq
     from traitlets.config import Config
 
-    policy = "auto" if zmq.has("curve") else "disabled"
-    return Config(KernelManager={"transport_encryption": policy})
+    return Config(
+        KernelManager={"transport_encryption": "auto" if zmq.has("curve") else "disabled"}
+    )
 
 
 def of_kernels() -> dict[str, str]:

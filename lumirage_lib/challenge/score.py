@@ -88,8 +88,9 @@ def score_folder(
         tables.append(table)
         # What an earlier run knew of the cases to come stays there until they are reached.
         to_come = [c.name for c in cases[n:]]
-        _write(pd.concat([pd.DataFrame(rows), _of(earlier, to_come)]), out / "cases.csv")
+        # Labels first: a case of which only they are there is scored again.
         _write(pd.concat([*tables, _of(earlier_labels, to_come)]), out / "labels.csv")
+        _write(pd.concat([pd.DataFrame(rows), _of(earlier, to_come)]), out / "cases.csv")
     scored = pd.DataFrame(rows)
     summary = summarise(scored, protocol)
     expected = {name for case in cases for name in case.files}
@@ -167,11 +168,14 @@ def _score(
         truth["images"] = None  # the fixed labels are the mask
     elif not truth["images"]:
         return fail("no ground truth", f"{case.name} has no images, which give the mask")
-    read = [folder / row["file"], *(path for pair in truth.values() for path in pair or ())]
-    fingerprint = _fingerprint(read, [__version__, protocol, case.name, labels])
-    if not earlier.empty and fingerprint in set(earlier["fingerprint"]):
-        kept = earlier[earlier["fingerprint"] == fingerprint].iloc[0].dropna().to_dict()
-        return row | kept, _of(earlier_labels, [case.name])
+    # Also of the images that only say where labels lie.
+    read = [path for pair in (grids, truth["labels"], truth["landmarks"]) for path in pair or ()]
+    settings = [__version__, protocol, case.name, labels]
+    fingerprint = _fingerprint([folder / row["file"], *read], settings)
+    known = _of(earlier_labels, [case.name])
+    same = earlier[earlier["fingerprint"] == fingerprint] if not earlier.empty else earlier
+    if not same.empty and (truth["labels"] is None or not known.empty):
+        return row | same.iloc[0].dropna().to_dict(), known
 
     try:
         volumes = {k: [load_volume(p, labels=k != "images") for p in truth[k] or ()] for k in truth}

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # What is printed is nobody's markup, and a line that is piped stays one line.
 PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False, "soft_wrap": True}
 console, errors = Console(**PLAIN), Console(stderr=True, **PLAIN)
+KEPT = "; what was finished is stored, the same command goes on from there"
+KEEPING_NOTHING = ("register", "verify", "memory")
 LONGEST = 2000  # characters of a message that are shown
 
 ProfileOption = Annotated[
@@ -78,7 +80,7 @@ class Telling(TyperGroup):
         except LumirageError as error:
             tell(f"error: {error}")
         except KeyboardInterrupt:
-            tell("interrupted; what was finished is stored, the same command goes on from there")
+            tell("interrupted" + ("" if ctx.invoked_subcommand in KEEPING_NOTHING else KEPT))
             raise typer.Exit(130) from None
         except Exception as error:
             if isinstance(error, typer.Abort) or hasattr(error, "exit_code"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from pathlib import Path
@@ -108,7 +109,7 @@ def register(
         parameters=read_given(parameter),
         threads=count_threads(threads),
         form=form,
-        assume=assume,
+        assume=assume.upper(),
         alignment=None if alignment is None else _find_alignment(alignment),
         memory_mb=memory,
     )
@@ -135,7 +136,8 @@ def _find_alignment(given: str) -> np.ndarray | Path:
     from ..runs.profiles import store_path
     from ..runs.store import read_alignment
 
-    found = read_alignment(store_path("open"), given)
+    is_key = re.fullmatch("[0-9a-f]{20}", given)
+    found = read_alignment(store_path("open"), given) if is_key else None
     if found is None:
         raise InputError(
             f"--alignment {given}: neither a file nor a key of the published alignments"
@@ -204,12 +206,15 @@ def train(
     network: Annotated[str, typer.Argument(help="What to train: vfa.")] = "vfa",
     recipe: Annotated[str, typer.Option(help="cpu-2mm, cpu-2mm-plateau or gpu-1mm.")] = "cpu-2mm",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("training"),
-    hours: Annotated[float | None, typer.Option(help="Stop after; default: the recipe's.")] = None,
-    iterations: Annotated[int | None, typer.Option(help="Stop at this iteration.")] = None,
-    minutes: Annotated[
-        float | None, typer.Option(help="End this call after so long; the same call goes on.")
+    hours: Annotated[
+        float | None, typer.Option(min=0, help="Stop after; default: the recipe's.")
     ] = None,
-    seed: int = 0,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Stop at this iteration.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0, help="End this call after so long; the same call goes on."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
     resume: Annotated[
         bool, typer.Option(help="Go on from the folder's checkpoint; where there is none, begin.")
     ] = False,

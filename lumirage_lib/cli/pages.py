@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..files import check_folder
+from ..files import check_file
 from ..runs import profiles
 from ._console import (
     ClusterOption,
@@ -86,7 +86,7 @@ def run(
     folder = profiles.project_root() / "book" / "experiments"
     page = output or folder / f"{notebook}_{profile}.ipynb"
     if not compute_only:
-        check_folder(page.parent)
+        check_file(page)
     how: dict[str, Any] = {"retry_failed": retry_failed, "memory_mb": memory}
     # It starts meanwhile.
     kernel = contextlib.nullcontext() if compute_only else notebooks.warm_kernel(page.parent)

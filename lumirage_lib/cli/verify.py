@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
-from ..files import check_folder, replacing
+from ..files import check_file, replacing
 from ..runs import profiles
 from ._console import ProfileOption, console, errors
 
@@ -22,7 +22,7 @@ def verify(
         str | None, typer.Option(metavar="FIXED:MOVING", help="Only this pair, e.g. 1004:1003.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every one that is asked for.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
     report: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Keep the table.")] = None,
     tables: Annotated[
         bool, typer.Option("--tables", help="Digests and headlines, without registering.")
@@ -51,7 +51,7 @@ def _register(
     from ..runs.verify import draw_tasks, register_again
 
     if report is not None:
-        check_folder(report.parent)
+        check_file(report)
     path = profiles.project_root() / "benchmarks" / "tolerance.csv"
     if not path.is_file():
         raise InputError(f"{path}: not there; `python benchmarks/tolerance.py` measures it")

@@ -19,8 +19,9 @@ FILES = {"T1w": "MPRAGE", "T2w": "T2w", "FLAIR": "FLAIR"}
 
 
 def _source(contrast: str) -> Source:
-    path = f"kirby21/visit_2/113/113-02-{FILES[contrast]}_processed_reg.nii.gz"
-    return get_source(REPOSITORY, path)
+    return get_source(
+        REPOSITORY, f"kirby21/visit_2/113/113-02-{FILES[contrast]}_processed_reg.nii.gz"
+    )
 
 
 def load_image(scan: Scan, contrast: str) -> Volume:

@@ -17,8 +17,10 @@ FILES = {"T1w": "t1ToBold", "T2*w": "undistort"}
 
 
 def _source(scan: Scan, kind: str) -> Source:
-    path = f"features/{scan.id}_{FILES.get(kind, kind)}.nii.gz"
-    return get_source("stnava/structuralFunctionalJointRegistration", path)
+    return get_source(
+        "stnava/structuralFunctionalJointRegistration",
+        f"features/{scan.id}_{FILES.get(kind, kind)}.nii.gz",
+    )
 
 
 def load_image(scan: Scan, contrast: str) -> Volume:

@@ -68,8 +68,9 @@ def _source(scan: Scan, kind: str) -> Source:
         }
         return get_source(EXAMPLE, path[kind])
     if kind == "arm2":
-        name = f"atlas-ARM2_space-{ATLAS_FILES[scan.id]}.nii.gz"
-        return get_source(ATLASES, f"template_zoo/atlas/ARM/{name}")
+        return get_source(
+            ATLASES, f"template_zoo/atlas/ARM/atlas-ARM2_space-{ATLAS_FILES[scan.id]}.nii.gz"
+        )
     file = {"image": "norm", "aseg": "aseg"}[kind]
     return get_source(SURFACES, f"sub-{scan.id}/mri/{file}.mgz")
 

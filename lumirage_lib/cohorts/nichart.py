@@ -55,8 +55,7 @@ def scans() -> tuple[Scan, ...]:
 @functools.cache
 def label_table() -> pd.DataFrame:
     """Label -> name and group."""
-    path = Path(__file__).parents[1] / "data" / "dlmuse_labels.csv"
-    return pd.read_csv(path, index_col="label")
+    return pd.read_csv(Path(__file__).parents[1] / "data" / "dlmuse_labels.csv", index_col="label")
 
 
 def load_head(scan: Scan, kind: str) -> Volume:

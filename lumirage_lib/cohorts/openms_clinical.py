@@ -25,8 +25,7 @@ FILES = {"T1w": "T1W", "T2w": "T2W", "FLAIR": "FLAIR"}
 
 
 def _source(folder: str, scan: Scan, name: str) -> Source:
-    path = f"longitudinal/{folder}/patient{scan.id}/{name}"
-    return get_source("muschellij2/open_ms_data", path)
+    return get_source("muschellij2/open_ms_data", f"longitudinal/{folder}/patient{scan.id}/{name}")
 
 
 def list_chain(scan: Scan, contrast: str) -> list[Source]:

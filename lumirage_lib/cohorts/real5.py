@@ -28,8 +28,7 @@ def real5(contrast: str = "T1w", n_atlases: int = 15, segmented: str = "T1w") ->
         make_cohort(people, contrast, n_atlases, tuple(REGISTRARS))
         for people in (OPENMS, KIRBY113, STROKE)
     ]
-    cohort = join("real5", parts)
-    return add_segmented(cohort, "neuromorphometrics", segmented)
+    return add_segmented(join("real5", parts), "neuromorphometrics", segmented)
 
 
 def join(name: str, parts: list[Cohort]) -> Cohort:

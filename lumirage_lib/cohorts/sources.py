@@ -308,7 +308,11 @@ def _refusal(source: Source, found: str, where: object, fix: str) -> str:
 
 def _unknown(what: str, name: str, known: set[str]) -> str:
     near = get_close_matches(name, sorted(known), n=3)
-    hint = f"did you mean {' or '.join(near or sorted(known)[:20])}?"
+    hint = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else f"there are {', '.join(sorted(known)[:20])}"
+    )
     return f"expected one of {len(known)} known names, found no {what} called {name!r}: {hint}"
 
 

@@ -39,5 +39,4 @@ def find_complete(rows: pd.DataFrame) -> list[str]:
     """
     places = ["fixed", "moving", "condition"]
     tried = rows[["method", *places]].drop_duplicates()["method"].value_counts()
-    everywhere = len(rows[places].drop_duplicates())
-    return order_of(tried.index[tried == everywhere])
+    return order_of(tried.index[tried == len(rows[places].drop_duplicates())])

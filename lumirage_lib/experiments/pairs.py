@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..cohorts import Pair, balanced_pairs, get_cohort, get_options, rescan_pairs
+from ..cohorts.local import LAYOUTS
+from ..errors import InputError
 from ..images.preprocess import STANDARD, Preprocessing, step
 from ..runs.task import plan
 from .entry import Entry, enter
@@ -14,6 +16,11 @@ def cohort_options(parameters: Mapping) -> dict:
     """What the cohort of an experiment is made with: those of the parameters that it takes."""
     if is_paper_data(parameters):
         return paper_options(parameters)
+    if stray := [name for name in ("root", "cohort_options") if parameters.get(name)]:
+        raise InputError(
+            f"{stray[0]}={parameters[stray[0]]!r}: the cohort {parameters['cohort']} is not read from a "
+            f"folder of yours; leave it out, or choose one of {', '.join(LAYOUTS)}"
+        )
     taken = get_options(parameters["cohort"])
     return {k: parameters[k] for k in ("spacing_mm", "n_subjects", "seed") if k in taken}
 

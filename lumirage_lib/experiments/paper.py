@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from ..cohorts.local import LAYOUTS, find_layout
 from ..errors import InputError
+from ..images.linear import KINDS
 from ..images.preprocess import STANDARD, Preprocessing
 from ..methods import ADDABLE, MethodSpec, get_method
 from ..runs.task import Task, plan
@@ -57,6 +58,8 @@ def start_at(alignment: str) -> Preprocessing:
 
     "centre" puts the centres of mass together.
     """
+    if alignment not in KINDS:
+        raise InputError(f"alignment {alignment!r}: expected one of {', '.join(KINDS)}")
     if alignment == STANDARD.alignment:
         return STANDARD
     return replace(STANDARD, name=alignment, alignment=alignment)

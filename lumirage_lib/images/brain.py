@@ -59,7 +59,7 @@ def find_brain(volume: Volume) -> Volume:
         raise InputError(
             f"{volume.name}: every voxel is {low:g}; expected an image of a brain, check the file"
         )
-    faces = _faces(data)
+    faces = np.concatenate([data.take(i, axis).ravel() for axis in range(3) for i in (0, -1)])
     level = _shared_value(faces)
     if low >= 0 and level in (None, 0.0):
         _check_brain(data > 0, volume.name)
@@ -89,11 +89,6 @@ def find_brain(volume: Volume) -> Volume:
         "background is 0 and the brain above it"
     )
     return replace(volume, data=shifted, notes=(*volume.notes, note))
-
-
-def _faces(data: np.ndarray) -> np.ndarray:
-    """The voxels on the six faces of the grid."""
-    return np.concatenate([data.take(i, axis).ravel() for axis in range(3) for i in (0, -1)])
 
 
 def _shared_value(faces: np.ndarray) -> float | None:

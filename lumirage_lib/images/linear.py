@@ -18,6 +18,7 @@ from .volumes import Volume, translation
 from .warp import LPS
 
 SEED = "20261122"
+KINDS = ("affine", "rigid", "centre")
 THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 
 
@@ -131,8 +132,8 @@ def align(fixed: Volume, moving: Volume, kind: str = "affine") -> np.ndarray:
     is set: the sums of several differ in the last digits and the optimiser ends elsewhere (0.529 to
     0.539 in Dice over four calls), so that no published row could be found again.
     """
-    if kind not in ("affine", "rigid", "centre"):
-        raise InputError(f"alignment {kind!r}: expected 'affine', 'rigid' or 'centre'")
+    if kind not in KINDS:
+        raise InputError(f"alignment {kind!r}: expected one of {', '.join(KINDS)}")
     fixed, moving = find_brain(fixed), find_brain(moving)
     if kind == "centre":
         return centre_alignment(fixed, moving)

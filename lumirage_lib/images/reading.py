@@ -152,7 +152,9 @@ def _locate(
     notes: list[str] = []
     header = image.header
     if isinstance(image, MGHImage):
-        scale, said = 1.0, _mgh_says(path)
+        with (gzip.open if path.name.lower().endswith("z") else open)(path, "rb") as file:
+            # The flag by which it gives its orientation; nibabel sets it where it is not set.
+            scale, said = 1.0, int.from_bytes(file.read(30)[28:], "big", signed=True) > 0
     else:
         unit = header.get_xyzt_units()[0]
         scale = UNITS_MM[unit]
@@ -171,15 +173,7 @@ def _locate(
     if not said:
         affine = _assume(path, image, assume)
         notes.append(f"{path.name}: its header does not say how its axes lie; taken as {assume}")
-    to_mm = np.diag([scale, scale, scale, 1.0])
-    return to_mm @ affine, said, tuple(notes)
-
-
-def _mgh_says(path: Path) -> bool:
-    """The flag by which an MGH file gives its orientation; nibabel sets it where it is not set."""
-    read = gzip.open if path.name.lower().endswith("z") else open
-    with read(path, "rb") as file:
-        return int.from_bytes(file.read(30)[28:], "big", signed=True) > 0
+    return np.diag([scale, scale, scale, 1.0]) @ affine, said, tuple(notes)
 
 
 def _assume(path: Path, image: Any, codes: str) -> np.ndarray:
@@ -253,7 +247,8 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     what = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
     return InputError(
         f"{path}: not a readable NIfTI or MGH image ({what}); "
-        "the file may be truncated, copy or download it again"
+        "the file may be truncated: copy or download it again; or packed and not named .gz, or the other way "
+        "round: rename it"
     )
 
 

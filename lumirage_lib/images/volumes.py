@@ -126,6 +126,8 @@ def load_volume(
         )
     if labels:
         data = _to_labels(data, path)
+        if data.min() < 0:
+            raise InputError(f"{path}: expected labels >= 0, got {data.min()}; relabel the map")
     data = data if dtype is None else data.astype(dtype)
     return Volume(data, header.affine, path.name, header.notes)
 
@@ -143,8 +145,7 @@ def _to_labels(data: np.ndarray, path: Path) -> np.ndarray:
             f"{path}: label values must be whole numbers below 2^31, found {found:g}; "
             "this looks like an image"
         )
-    labels: np.ndarray = whole.astype(np.int32)
-    return labels
+    return np.asarray(whole.astype(np.int32))
 
 
 def save_volume(volume: Volume, path: str | Path) -> Path:

@@ -68,6 +68,7 @@ SYN = MethodSpec(
         "flow_sigma": 3.0,
         "total_sigma": 0.0,
     },
+    allowed={"metric": "CC|mattes|meansquares|demons"},
     name="SyN (ANTs)",
     colour="#E69F00",
     package="ants",

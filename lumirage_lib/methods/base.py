@@ -1,6 +1,8 @@
 """What a registration method declares, and the one way in which it is called."""
 
+import inspect
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
@@ -99,6 +101,9 @@ class MethodSpec:
         Key in references.bib.
     parameters : mapping
         Keyword arguments of `run` and their defaults.
+    allowed : mapping of str to str
+        Parameter -> regular expression that a value, written as text, must match as a whole. Lists of
+        one length, beside, hold a value per level and must keep one length.
     input : InputSpec
     weights : Source, optional
         Published checkpoint.
@@ -127,6 +132,7 @@ class MethodSpec:
     version: str
     citation: str
     parameters: Mapping = field(default_factory=dict)
+    allowed: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     input: InputSpec = InputSpec()
     weights: Source | None = None
     timeout_seconds: float = 3600.0
@@ -142,6 +148,13 @@ class MethodSpec:
         object.__setattr__(self, "name", self.name or self.id)
         if self.family not in FAMILIES:
             raise InputError(f"{self.id}: family {self.family!r} is none of {', '.join(FAMILIES)}")
+        given = [*self.parameters, *(["weights"] if self.weights else [])]
+        try:
+            inspect.signature(self.run).bind(None, None, None, **dict.fromkeys(given))
+        except TypeError as error:
+            raise InputError(
+                f"{self.id}: run cannot be called with its declared parameters: {error}"
+            ) from None
 
     def find_finest_mm(self, working_mm: float) -> float:
         """Voxel size of the finest images it compares, on a working grid of that voxel size, mm."""
@@ -156,11 +169,22 @@ class MethodSpec:
                 f"there are {', '.join(sorted(self.parameters)) or 'none'}"
             )
         for name, value in given.items():
-            if not _is_like(value, default := self.parameters[name]):
+            pattern = self.allowed.get(name, r"(?s).*")
+            alike = _is_like(value, default := self.parameters[name])
+            if not alike or not re.fullmatch(pattern, str(value)):
                 raise InputError(
                     f"{self.id}: parameter {name}={value!r}: expected a value like {default!r}"
+                    + (f", of the form {pattern}" if name in self.allowed else "")
                 )
-        return {**self.parameters, **given}
+        chosen = {**self.parameters, **given}
+        lists = {name: v for name, v in self.parameters.items() if isinstance(v, list)}
+        levels = {name: len(chosen[name]) for name in lists}
+        if len({len(v) for v in lists.values()}) == 1 and len(set(levels.values())) > 1:
+            raise InputError(
+                f"{self.id}: {' and '.join(f'{name}={chosen[name]}' for name in levels)}: expected "
+                "lists of one length, a value per level"
+            )
+        return chosen
 
 
 def _is_like(value: Any, default: Any) -> bool:

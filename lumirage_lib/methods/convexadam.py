@@ -64,6 +64,9 @@ CONVEXADAM = MethodSpec(
         "grid_adam": 2,
     },
     InputSpec(multiple_of=6),
+    allowed=dict.fromkeys(
+        ("mind_radius", "mind_dilation", "grid", "reach", "grid_adam"), r"[1-9]\d*"
+    ),
     name="ConvexAdam",
     colour="#661100",
     package="convexAdam",

@@ -133,6 +133,7 @@ def _declare(kind: str, learning_rate: float, name: str, colour: str) -> MethodS
             "warp_sigma": 0.5,
             "gradient_sigma": 1.0,
         },
+        allowed={"kernel": r"\d*[13579]", "loss": "cc|mse"},
         name=name,
         colour=colour,
         package="fireants",

@@ -8,6 +8,7 @@ import numpy as np
 from ..images.warp import LPS, from_itk
 from .base import MethodSpec, describe_version
 
+SIGMA = r"\d+(\.\d*)?(vox|mm)"
 WRAPPER = 1  # raised when this file changes what comes out, and with it every key
 
 
@@ -68,6 +69,13 @@ GREEDY = MethodSpec(
         "step": 1.0,
         "precision": 0.0,
         "seed": 20261122,
+    },
+    # Greedy takes another word for a metric as the squared difference, and the text is its command line.
+    allowed={
+        "metric": r"SSD|MI|NMI|W?NCC \d+x\d+x\d+",
+        "iterations": r"\d+(x\d+)*",
+        "gradient_sigma": SIGMA,
+        "warp_sigma": SIGMA,
     },
     name="greedy",
     colour="#D55E00",

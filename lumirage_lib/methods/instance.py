@@ -47,8 +47,6 @@ def run_instance(
     """
     if similarity not in SIMILARITIES:
         raise InputError(f"similarity {similarity!r}: expected one of {', '.join(SIMILARITIES)}")
-    if len(steps) != len(spacings_mm):
-        raise InputError(f"steps {steps} and spacings_mm {spacings_mm}: expected as many of either")
     displacement = start(fixed, moving, affine, **options)
     spacing_mm = float(np.abs(np.linalg.det(affine[:3, :3])) ** (1 / 3))
     begin, shape = bounding_box((fixed > 0) | (moving > 0), 4)
@@ -150,5 +148,6 @@ def refine_method(spec: MethodSpec) -> MethodSpec:
         version=f"{spec.version}, instance optimisation {WRAPPER}",
         citation=f"{spec.citation},siebert2021",
         parameters={**spec.parameters, **own},
+        allowed={**spec.allowed, "similarity": "ncc|mind", "window": r"\d*[13579]"},
         name=f"{spec.name} + IO",
     )

@@ -136,8 +136,7 @@ def group_jacobian(
 
 
 def _log(jacobian: np.ndarray) -> np.ndarray:
-    log_j: np.ndarray = np.log(np.maximum(jacobian, LOG_FLOOR), dtype=np.float64)
-    return log_j
+    return np.asarray(np.log(np.maximum(jacobian, LOG_FLOOR), dtype=np.float64))
 
 
 def compute_jacobian_determinant(displacement: np.ndarray) -> np.ndarray:
@@ -158,8 +157,7 @@ def compute_jacobian_determinant(displacement: np.ndarray) -> np.ndarray:
     slabs = [
         _central(_edges(block, at, STEPS)) for block, at in _cut(displacement, np.ones(shape, bool))
     ]
-    whole: np.ndarray = np.concatenate(slabs).reshape(shape)
-    return whole
+    return np.asarray(np.concatenate(slabs).reshape(shape))
 
 
 def _cut(displacement: np.ndarray, mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -220,5 +218,4 @@ def _cross(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _dot(a: Vector, b: Vector) -> np.ndarray:
-    dot: np.ndarray = a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-    return dot
+    return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])

@@ -55,10 +55,7 @@ def compute_tre(
             f"{fixed_points.shape}, got {moving_points.shape}."
         )
     carried = fixed_points + _sample(displacement, fixed_points.T, order).T
-    error: np.ndarray = np.linalg.norm(
-        (carried - moving_points) * check_spacing(spacing_mm), axis=1
-    )
-    return error
+    return np.asarray(np.linalg.norm((carried - moving_points) * check_spacing(spacing_mm), axis=1))
 
 
 def find_centroids(labels: np.ndarray, which: Iterable[int]) -> np.ndarray:
@@ -70,8 +67,7 @@ def find_centroids(labels: np.ndarray, which: Iterable[int]) -> np.ndarray:
     sums = np.stack([np.bincount(found, axis, len(values)) for axis in where], axis=1)
     with np.errstate(invalid="ignore"):
         centroids = pd.DataFrame(sums / count[:, None], index=values)
-    asked: np.ndarray = centroids.reindex(to_label_list(which)).to_numpy()
-    return asked
+    return np.asarray(centroids.reindex(to_label_list(which)).to_numpy())
 
 
 def compute_centroid_tre(

@@ -118,5 +118,4 @@ def _warp_nearest(moving: np.ndarray, displacement: np.ndarray) -> np.ndarray:
     """The challenge's warp: scipy's, which gives 0 anywhere outside the voxel centres."""
     moving = check_labels(moving, "moving_labels")
     points = np.indices(displacement.shape[1:], dtype=np.float64) + displacement
-    moved: np.ndarray = scipy.ndimage.map_coordinates(moving, points, order=0)
-    return moved
+    return np.asarray(scipy.ndimage.map_coordinates(moving, points, order=0))

@@ -162,7 +162,8 @@ def _cut(displacement: np.ndarray, near: np.ndarray, weigh: bool) -> Iterator[Pa
             exact = np.clip(grid[:, at].astype(np.float64) + steps[:, at] + 1, 0, last)
             base = exact.astype(np.int32)
             corner = np.ravel_multi_index(tuple(base), near.shape)
-            weights = _weigh(exact - base)
+            x, y, z = (np.stack([1 - f, f]) for f in exact - base)
+            weights = np.stack([x[i] * y[j] * z[k] for i, j, k in CORNERS])
         yield Part(slice(start, start + rows), at, points, nearest, corner, weights)
         grid[0] += rows
 
@@ -173,14 +174,7 @@ def _flatten(cell: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         np.clip(c, -1, n - 3).astype(np.int32) + np.int32(1)
         for c, n in zip(cell, shape, strict=True)
     )
-    index: np.ndarray = (x * np.int32(shape[1]) + y) * np.int32(shape[2]) + z
-    return index
-
-
-def _weigh(fraction: np.ndarray) -> np.ndarray:
-    """Trilinear weights (8, n) of the corners of the cells that points lie in, fractions (3, n)."""
-    x, y, z = (np.stack([1 - f, f]) for f in fraction)
-    return np.stack([x[i] * y[j] * z[k] for i, j, k in CORNERS])
+    return np.asarray((x * np.int32(shape[1]) + y) * np.int32(shape[2]) + z)
 
 
 def _near_labels(padded: Sequence[np.ndarray]) -> np.ndarray:

@@ -135,14 +135,21 @@ def score_case(
             f"score_case: expected a label set and rules among {RULES}, got the label sets "
             f"{list(label_sets)} and the rules {rules}."
         )
-    coded = {name: _encode(name, *pair) for name, pair in label_sets.items()}
+    coded = {
+        name: to_codes(
+            check_labels(fixed, f"fixed {name!r}"), check_labels(moving, f"moving {name!r}")
+        )
+        for name, (fixed, moving) in label_sets.items()
+    }
     first = next(iter(coded))
     displacement = check_displacement(displacement, coded[first][1][0].shape)
     mask = coded[first][1][0] > 0
     field, jacobian = measure_field(displacement, mask)
 
     tables: list[pd.DataFrame] = []
-    counted = count_by_rules([maps for _, maps in coded.values()], displacement, rules)
+    counted = count_by_rules(
+        [(fixed, moving) for _, (fixed, moving) in coded.values()], displacement, rules
+    )
     for (name, (values, (fixed, moving))), found in zip(coded.items(), counted, strict=True):
         n_moving = np.bincount(moving.ravel(), minlength=len(values))
         common = (found.counts[rules[0]][0] > 0) & (n_moving > 0) & (values > 0)
@@ -179,25 +186,11 @@ def score_case(
         measures["correlation"] = compute_correlation(*images, displacement, mask)
     if true_displacement is not None:
         truth = check_displacement(true_displacement, mask.shape, "true_displacement")
-        measures["true_error_mm"] = _mean_length(displacement - truth, moving_spacing, mask)
+        # In float32, as the published rows have it.
+        error_mm = (displacement - truth) * np.array(moving_spacing, np.float32).reshape(3, 1, 1, 1)
+        measures["true_error_mm"] = float(np.sqrt((error_mm**2).sum(axis=0))[mask].mean())
     if backward is not None:
         measures |= compute_inverse_consistency(displacement, backward, mask, spacing)
     structures = pd.concat([t.rename_axis("label").reset_index() for t in tables])
     columns = ["label_set", "rule", "label", *STRUCTURE_MEASURES]
     return measures, structures.reindex(columns=columns).reset_index(drop=True)
-
-
-def _mean_length(error: np.ndarray, spacing: tuple[float, ...], mask: np.ndarray) -> float:
-    """Mean length in mm over a mask, in float32 as the published rows have it."""
-    scaled = error * np.array(spacing, np.float32).reshape(3, 1, 1, 1)
-    return float(np.sqrt((scaled**2).sum(axis=0))[mask].mean())
-
-
-def _encode(
-    name: str, fixed: np.ndarray, moving: np.ndarray
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """The labels of a set, and its maps as their ranks."""
-    values, (fixed, moving) = to_codes(
-        check_labels(fixed, f"fixed {name!r}"), check_labels(moving, f"moving {name!r}")
-    )
-    return values, (fixed, moving)

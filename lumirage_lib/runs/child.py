@@ -8,7 +8,7 @@ operating system there. A child ends with the process that asked for it, however
 import contextlib
 import ctypes
 import fcntl
-import multiprocessing
+import multiprocessing.resource_tracker
 import os
 import pickle
 import resource
@@ -284,6 +284,9 @@ _hiding = threading.Lock()
 def _main_hidden() -> Iterator[None]:
     """Within it a child started does not run the main script again, as multiprocessing would have it."""
     with _hiding:
+        # The server it is forked from, which starts with the first, is not to be told of Ctrl-C either.
+        multiprocessing.resource_tracker.ensure_running()  # it would lift the block
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         main = sys.modules["__main__"]
         kept: dict[str, Any] = {
             n: main.__dict__[n] for n in ("__file__", "__spec__") if n in main.__dict__
@@ -294,6 +297,7 @@ def _main_hidden() -> Iterator[None]:
             yield
         finally:
             main.__dict__.update(kept)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _family(pid: int | None) -> list[psutil.Process]:

@@ -45,8 +45,9 @@ def revision() -> str:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def describe_run(profile: str, parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

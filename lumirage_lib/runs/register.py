@@ -88,7 +88,8 @@ def register_files(
     """Register a moving image file to a fixed one and write the result.
 
     Writes into `out`, all on the fixed file's own grid and axes: ``moved.nii.gz``; with `moving_labels`
-    ``moved_labels.nii.gz`` (nearest); and the displacement in the form asked for. Beside them
+    ``moved_labels.nii.gz`` (nearest); and the displacement in the form asked for. An
+    older ``moved_labels.nii.gz`` there is removed where no labels are given. Beside them
     ``alignment.txt``, the linear alignment before it: 4 x 4, fixed point -> moving point, mm, RAS+.
 
     Parameters
@@ -98,7 +99,8 @@ def register_files(
     method : str
         Name in the registry, or ``module:attribute``.
     moving_labels, fixed_labels : path, optional
-        On any grid: they are taken to that of their image through the world.
+        On any grid: they are taken to that of their image through the world. Fixed ones, for Dice, only
+        with moving ones.
     parameters : mapping, optional
         Differing from the method's defaults.
     threads : int
@@ -133,6 +135,10 @@ def register_files(
     files = [load_volume(path, assume=assume) for path in (fixed_path, moving_path)]
     fixed, moving = (reorient(file) for file in files)
     seen = {"fixed": find_brain(fixed), "moving": find_brain(moving)}
+    if moving_labels is None and fixed_labels is not None:
+        raise InputError(
+            f"{fixed_labels}: --fixed-labels are for Dice, which needs --moving-labels"
+        )
     labels = {}
     for name, path in (("fixed", fixed_labels), ("moving", moving_labels)):
         if path is not None:
@@ -184,6 +190,8 @@ def register_files(
     if "moving" in labels:
         data = warp_labels(labels["moving"].data, displacement)
         labels_path = _save_like(data, fixed, files[0], out / "moved_labels.nii.gz")
+    else:  # one of an earlier registration would be taken for this one's
+        (out / "moved_labels.nii.gz").unlink(missing_ok=True)
 
     fields, brain = (start, displacement), seen["fixed"].data > 0
     correlation = [

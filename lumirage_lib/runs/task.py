@@ -112,6 +112,10 @@ def plan(
     for name in limits:
         if name not in methods:
             raise InputError(f"limit for {name!r}, which is not among the methods {list(methods)}")
+        if not isinstance(limits[name], int) or limits[name] < 0:
+            raise InputError(
+                f"limit for {name!r}: expected a number of pairs, got {limits[name]!r}"
+            )
     tasks = []
     for number, pair in enumerate(pairs):
         for name, given in methods.items():

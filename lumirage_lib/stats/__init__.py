@@ -37,7 +37,7 @@ from ._sentences import count, join
 from ._specifications import compute_specifications, summarise_specifications
 from ._statistics import STATISTICS, cliffs_delta, d_av, d_z, hedges_factor, mean_difference
 from ._summary import compute_drops, compute_worst, summarise, summarise_drops
-from ._tests import Equivalence, control_false_discoveries, holm, sign_flip_subjects, tost
+from ._tests import control_false_discoveries, holm, sign_flip_subjects, tost
 
 __all__ = [
     "GAINS_OPEN",
@@ -55,7 +55,6 @@ __all__ = [
     "Claim",
     "CrossedModel",
     "EffectSizes",
-    "Equivalence",
     "Interval",
     "Matched",
     "VarianceComponents",

@@ -128,7 +128,8 @@ def _head(v: Verdict) -> str:
     if v.word.startswith("no loss"):
         larger = "larger by" if c.reference and c.second else "of"
         return f"{_estimate(v)}; a loss {larger} {margin} is ruled out"
-    return f"{what} of {who}{_difference(c)} may be a loss, a gain or neither"
+    minus = f" minus {name_group(c.second)}" if c.second else ""
+    return f"{what} of {who}{minus} may be a loss, a gain or neither"
 
 
 def _estimate(v: Verdict) -> str:
@@ -140,10 +141,6 @@ def _estimate(v: Verdict) -> str:
         than = f"{'more' if worse else 'less'} than {name_group(c.second)}"
         return f"{name_group(c.first)} {_verb(c, 'lose')} {size} {than}"
     return f"{name_group(c.first)} {_verb(c, 'lose' if worse else 'gain')} {size}{_against(c)}"
-
-
-def _difference(claim: Claim) -> str:
-    return f" minus {name_group(claim.second)}" if claim.second else ""
 
 
 def _numbers(v: Verdict) -> str:

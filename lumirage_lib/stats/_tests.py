@@ -1,6 +1,5 @@
 """Tests of a difference between two methods: sign flips, equivalence, several at once."""
 
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -9,56 +8,38 @@ import numpy.typing as npt
 from ..errors import InputError
 from ._crossed import make_estimator
 from ._design import decompose, make_design
-from ._intervals import MIN_SUBJECTS, Interval, compute_interval
+from ._intervals import MIN_SUBJECTS, compute_interval
 from ._pairs import Matched
 
 MOST_SIGNS = 13  # up to 2^13 sets of signs are all tried; of more, a sample
 
 
-@dataclass(frozen=True)
-class Equivalence:
-    """Outcome of two one-sided tests.
+def tost(matched: Matched, margin: float) -> float:
+    """p-value of the equivalence of two methods: is ``|mean difference| < margin``?
 
-    Attributes
-    ----------
-    interval : Interval
-        Of level 1 - 2 alpha; equivalent exactly if it lies within the margin.
-    p_value : float
-        The larger of the two one-sided p-values; NaN where there is no interval.
-    """
-
-    interval: Interval
-    margin: float
-    alpha: float
-    p_value: float
-    equivalent: bool
-
-
-def tost(matched: Matched, margin: float, *, alpha: float = 0.05) -> Equivalence:
-    """Equivalence of two methods: is ``|mean difference| < margin``?
-
-    Two one-sided tests at alpha each, of "mean <= -margin" and "mean >= margin". Both reject exactly
-    if the interval of level 1 - 2 alpha lies within the margin. Schuirmann (1987), J. Pharmacokinet.
-    Biopharm. 15:657.
+    Two one-sided tests, of "mean <= -margin" and "mean >= margin": it is at most alpha exactly if the
+    interval of level 1 - 2 alpha lies within the margin. Schuirmann (1987), J. Pharmacokinet. Biopharm.
+    15:657.
 
     Parameters
     ----------
     margin : float
         In units of the measure, positive, fixed before looking at the data.
 
+    Returns
+    -------
+    float
+        The larger of the two one-sided p-values; NaN where there is no interval.
+
     Raises
     ------
     InputError
-        If the margin is not positive, alpha not in (0, 0.5), or no pair is left.
+        If the margin is not positive, or no pair is left.
     """
     if not margin > 0:
         raise InputError(f"the margin must be positive, in units of the measure, not {margin}")
-    if not 0 < alpha < 0.5:
-        raise InputError(f"alpha must lie between 0 and 0.5, not {alpha}")
-    interval = compute_interval(matched, level=1 - 2 * alpha)
-    p_value = float(np.maximum(interval.compute_p_above(-margin), interval.compute_p_below(margin)))
-    equivalent = bool(-margin < interval.low and interval.high < margin)
-    return Equivalence(interval, margin, alpha, p_value, equivalent)
+    found = compute_interval(matched)
+    return float(np.maximum(found.compute_p_above(-margin), found.compute_p_below(margin)))
 
 
 def sign_flip_subjects(

@@ -212,7 +212,14 @@ def test_interrupted_run_keeps_what_it_had(truth, displacements, tmp_path, monke
     assert len(pd.read_csv(out / "labels.csv")) == 4
 
 
-@pytest.mark.parametrize("change", ["displacement", "labels", "protocol"])
+def test_case_whose_labels_are_gone_is_scored_again(truth, displacements, tmp_path):
+    score_folder(displacements, truth, tmp_path / "out")
+    (tmp_path / "out" / "labels.csv").unlink()
+    score_folder(displacements, truth, tmp_path / "out")
+    assert len(pd.read_csv(tmp_path / "out" / "labels.csv")) == 4
+
+
+@pytest.mark.parametrize("change", ["displacement", "labels", "header of the image", "protocol"])
 def test_trap_stale_outputs_are_not_reused(truth, displacements, tmp_path, change):
     out = tmp_path / "out"
     save(field(0), displacements / "disp_3455_3454.nii.gz")
@@ -221,6 +228,11 @@ def test_trap_stale_outputs_are_not_reused(truth, displacements, tmp_path, chang
         save(field(-1), displacements / "disp_3455_3454.nii.gz")
     if change == "labels":
         save(block(9), truth.parent / "labelsVal" / "LUMIRMRI_3455_0000.nii.gz")
+    if change == "header of the image":  # the labels' stays, so they lie elsewhere in it
+        path = truth.parent / "imagesVal" / "LUMIRMRI_3455_0000.nii.gz"
+        image, moved = nib.load(path), np.diag([*SPACING_MM, 1])
+        moved[0, 3] = -2
+        nib.save(nib.Nifti1Image(image.get_fdata(dtype=np.float32), moved), path)
     protocol = "lumir24" if change == "protocol" else "default"
     after = score_folder(displacements, truth, out, protocol)
     assert after["fingerprint"][0] != before["fingerprint"][0]

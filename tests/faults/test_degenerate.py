@@ -66,9 +66,8 @@ def test_no_p_value_is_zero_and_none_is_smaller_than_the_signs_allow(name):
     p = sign_flip_subjects(matched)
     assert np.isnan(p) or 2 / 2**matched.n_subjects <= p <= 1
     for margin in (0.01, 1e6):
-        result = tost(matched, margin)
-        assert np.isnan(result.p_value) or 0 < result.p_value <= 1
-        assert not (result.equivalent and np.isnan(result.p_value) and matched.difference.any())
+        equal = tost(matched, margin)
+        assert np.isnan(equal) or 0 < equal <= 1
     two_sided = compute_interval(matched).compute_p()
     assert np.isnan(two_sided) or 0 < two_sided <= 1
 
@@ -116,7 +115,6 @@ def test_nothing_is_supported_by_few_or_by_pairs_that_do_not_differ(name, says):
         lambda: holm([2.0]),
         lambda: tost(make("a star"), 0.0),
         lambda: tost(make("a star"), float("nan")),
-        lambda: tost(make("a star"), 0.01, alpha=0.5),
         lambda: compute_interval(make("a star"), level=1.0),
         lambda: compute_interval(make("a star"), level=95),
         lambda: compute_interval(make("a star"), "median"),

@@ -21,7 +21,7 @@ try:
 except LumirageError as error:
     sys.exit(str(error))
 interval = compute_interval(matched)
-print(sign_flip_subjects(matched), tost(matched, 0.01).p_value, interval.low, interval.high)
+print(sign_flip_subjects(matched), tost(matched, 0.01), interval.low, interval.high)
 """
 ATLAS = ("a", "b", "c", "d", "e", "f", "g", "h")
 # Differences of Dice, subjects onto one atlas -> the exact p-value of flipping signs.

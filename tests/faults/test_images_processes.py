@@ -80,7 +80,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_computed(
     done = shell("register", pair.fixed, pair.moving, "-m", "affine", "-o", tmp_path / "out")
     assert done.returncode == 1
     assert "out: cannot be written" in done.stderr
-    assert "choose another folder with --out" in done.stderr
+    assert "choose another folder" in done.stderr
 
 
 def dice_of(pair, out) -> tuple[float, str]:

@@ -137,7 +137,9 @@ def test_centres_of_mass_are_put_together_in_millimetres(name):
 
 def test_alignment_that_cannot_be_is_refused():
     volume = Volume(brain(SHAPE), np.eye(4), "scan 7")
-    with pytest.raises(InputError, match=r"alignment 'bspline': expected 'affine', 'rigid' or"):
+    with pytest.raises(
+        InputError, match=r"alignment 'bspline': expected one of affine, rigid, centre"
+    ):
         align(volume, volume, "bspline")
     empty = Volume(np.zeros(SHAPE), np.eye(4), "scan 8")
     with pytest.raises(InputError, match="scan 8: every voxel is 0"):

@@ -53,6 +53,44 @@ def test_parameters_are_laid_over_the_defaults_and_unknown_ones_refused():
 
 
 @pytest.mark.parametrize(
+    ("method", "given", "complaint"),
+    [
+        ("greedy", {"metric": "FOO"}, r"metric='FOO': .* like 'NCC 2x2x2', of the form SSD"),
+        ("greedy", {"metric": "NCC 2x2x2 -n 1"}, "metric="),
+        ("greedy", {"iterations": "100x"}, "iterations="),
+        ("greedy", {"gradient_sigma": "banana"}, "gradient_sigma="),
+        ("syn", {"metric": "foo"}, "metric='foo'"),
+        ("fireants-greedy", {"kernel": 4}, "kernel=4"),
+        ("fireants-greedy", {"scales": [4, 2]}, r"scales=\[4, 2\] and iterations=.* one length"),
+        ("fireants-greedy-mind", {"loss": "foo"}, "loss='foo'"),
+        ("convexadam", {"grid": 0}, "grid=0"),
+        ("clapirn+io", {"similarity": "foo"}, "similarity='foo'"),
+    ],
+)
+def test_value_that_would_fail_later_or_be_taken_for_another_is_refused(method, given, complaint):
+    """Greedy takes a metric that it does not know as the squared difference."""
+    with pytest.raises(InputError, match=complaint):
+        get_method(method).with_parameters(given)
+
+
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [
+        ("greedy", {"metric": "WNCC 4x4x4", "warp_sigma": "0.5vox", "iterations": "100"}),
+        ("greedy", {"metric": "NMI", "gradient_sigma": "2mm"}),
+        ("fireants-greedy", {"scales": [4, 2], "iterations": [9, 9], "kernel": 11}),
+    ],
+)
+def test_value_of_another_form_is_taken(method, given):
+    assert get_method(method).with_parameters(given).items() >= given.items()
+
+
+def test_method_that_cannot_be_called_with_what_it_declares_is_refused():
+    with pytest.raises(InputError, match=r"mine: run cannot be called .* unexpected .*'vox'"):
+        MethodSpec("mine", "iterative", lambda fixed, moving, affine: None, "1", "", {"vox": 1.0})
+
+
+@pytest.mark.parametrize(
     ("name", "complaint"),
     [
         ("gredy", r"no method 'gredy'; there are affine, syn, .*greedy.*module:attribute"),

@@ -60,6 +60,20 @@ def test_every_end_has_its_status_and_reason(function, arguments, status, reason
     assert re.search(reason, outcome.reason), outcome.reason
 
 
+def test_server_of_children_is_not_told_of_ctrl_c():
+    """While it imports, it else prints a traceback of its own beside our sentence."""
+    code = r"""
+import os, re
+from pathlib import Path
+from lumirage_lib.runs.child import run_child
+
+status = Path(f"/proc/{run_child(os.getppid).value}/status").read_text()
+print(int(re.search(r"SigBlk:\s*(\w+)", status)[1], 16) >> 1 & 1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "1\n", done.stderr
+
+
 def test_child_that_hangs_is_stopped_and_gone(tmp_path):
     pid_file = tmp_path / "pid"
     run_child(fakes.add, 1, 1)  # so that the server of children is up

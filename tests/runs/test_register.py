@@ -62,6 +62,20 @@ def test_affine_of_itk_is_the_same_alignment(files, first, tmp_path):
     assert_allclose(moved, first[1], atol=1e-3)
 
 
+def test_labels_of_an_earlier_registration_do_not_stay_beside_the_image(files, first, tmp_path):
+    data = load_volume(files[1]).data > 0
+    labels = save_volume(Volume(data.astype(np.int16), AFFINE), tmp_path / "labels.nii.gz")
+    done, _ = register(files, tmp_path / "out", alignment=first[0], moving_labels=labels)
+    assert done.moved_labels.is_file()
+    register(files, tmp_path / "out", alignment=first[0])
+    assert not done.moved_labels.exists()
+
+
+def test_fixed_labels_alone_are_refused(files, tmp_path):
+    with pytest.raises(InputError, match="--moving-labels"):
+        register(files, tmp_path, fixed_labels=files[0])
+
+
 def test_array_is_between_voxels(files, tmp_path):
     moving = load_volume(files[1]).data
     assert_allclose(register(files, tmp_path, alignment=np.eye(4))[1], moving, atol=1e-6)

@@ -49,8 +49,7 @@ class VoxelMorph(nn.Module):
         x = self._convolve(7, take_repeated_rows(x), levels.pop())
         x = self._convolve(8, x)
         x = self._convolve(9, take_repeated_rows(x), levels.pop())
-        x = self._convolve(10, x)
-        return convolve(self.flow, x)
+        return convolve(self.flow, self._convolve(10, x))
 
     def _convolve(self, index: int, *parts: Tensor | Rows) -> Tensor:
         """Convolution and rectifier of the parts concatenated, on the grid of the last."""

@@ -184,8 +184,7 @@ def remap(images: Tensor, values: np.ndarray) -> Tensor:
     at = images.clamp(0, 1) * (len(values) - 1)
     low = at.floor().long().clamp(max=len(values) - 2)
     known = torch.as_tensor(values, dtype=images.dtype, device=images.device)
-    mapped = torch.lerp(known[low], known[low + 1], at - low)
-    return torch.where(images > 0, mapped, 0)
+    return torch.where(images > 0, torch.lerp(known[low], known[low + 1], at - low), 0)
 
 
 def sample_brain(brains: Brains, number: int, about_centre: np.ndarray | None = None) -> Tensor:
