@@ -85,10 +85,10 @@ pages.say(result.state)
 # ## What is compared
 #
 # One number answers the question, a **difference in differences**: deep minus iterative Dice on the
-# contrast, minus deep minus iterative Dice on the reference, *of the same pairs*. The reference passed
-# through everything but the change in question: *T1w again* is T1w synthesised the same way, *T1w thick*
-# is T1w seen through the thick slices of FLAIR. What makes a pair hard, or a contrast hard for everyone,
-# cancels. Every method of a judged arm works at one voxel size; VFA (ours), beside the declared families,
+# contrast, minus deep minus iterative Dice on the reference, *of the same pairs*. The reference of a judged
+# claim on synthesised images or nichart passed through everything but the change in question: *T1w again* is T1w synthesised the same way, *T1w thick*
+# is T1w seen through the thick slices of FLAIR. As far as effects add, what makes a pair hard, or a contrast hard
+# for everyone, cancels. Every method of a judged arm works at one voxel size; VFA (ours), beside the declared families,
 # works at 2 mm, and so did greedy in the arm of version 1. Both images of a pair have the same contrast. The affine
 # alignment of a pair is estimated once, on T1w, and is the same for all its contrasts, so that methods
 # differ in nothing but what the deformable part sees.

@@ -125,7 +125,7 @@ if len(result.drawn):
         f"fig-{here}-drawn",
         "Networks against iterative methods by who drew the labels, 95 % each alone; grey: less than matters. "
         f"{result.drawn_design}",
-        f"Intervals, one for each label map. {result.drawn_text}",
+        f"Intervals of networks against iterative methods, one for each label map. {result.drawn_design}",
     )
 
 # %% tags=["remove-input"]

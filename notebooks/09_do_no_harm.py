@@ -55,7 +55,7 @@ if result.changes["change"].notna().any():
         f"fig-{here}-atrophy",
         "Change of volume found against the true one; mean over subjects, bars from the least to the most. "
         f"{result.designs['atrophy']}",
-        f"Scatter plot along the line of identity. {result.atrophy_text}",
+        f"Scatter plot along the line of identity. {result.opening.headline}",
     )
 
 # %% tags=["remove-input"]

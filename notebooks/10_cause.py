@@ -149,9 +149,10 @@ pages.say(result.limits)
 #
 # ```{admonition} A solution
 # :class: dropdown
-# What its loss rewarded was the same displacement for every map of the intensities, so it had to rely on
-# edges and shapes that a map keeps. T2w is close to such a map of T1w. A brain of another size is not: no
-# map of intensities changes how many voxels a sulcus is wide.
+# Its loss rewarded the same displacement for every map of the intensities. One explanation is that it came to rely
+# on edges and shapes, which a map keeps; T2w is close to such a map of T1w. It is not the only one: random size alone,
+# which changes no intensity, gains there too (see the table), so part of it may be what any variety in training does.
+# A brain of another size is no map of T1w: no map of intensities changes how many voxels a sulcus is wide.
 # ```
 
 # %% [markdown]

@@ -44,7 +44,11 @@ class Scan:
 
 @dataclass(frozen=True)
 class Pair:
-    """An ordered pair; `kind` is "between" (two subjects) or "rescan" (two scans of one)."""
+    """An ordered pair.
+
+    `kind` is "between" (two subjects), "rescan" (two scans of one), "itself" (one scan twice), "related" (two
+    templates of the same brains) or "follow-up" (one scan and itself with a known change).
+    """
 
     fixed: Scan
     moving: Scan

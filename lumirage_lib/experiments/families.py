@@ -112,7 +112,7 @@ ARMS = {  # in the order of the runs
             ("tight crop", "LPS not told"),
             12,
         ),
-        Arm("oasis", "T1w brains of 10 older subjects", ALL, {}, (STANDARD,), 20),
+        Arm("oasis", "T1w brains of 10 adults", ALL, {}, (STANDARD,), 20),
         Arm(
             "real5",
             "real T2w and FLAIR of 5 people",
@@ -194,6 +194,7 @@ PLAIN = {
     "openms": "real {} of 3 patients",
     "openms-clinical": "real {} of 4 patients, thick slices",
     "ls": "real {} of 2 people",
+    "macaque": "macaque, {}",
     "synthesised": "synthesised {}",
 }
 PLAIN_ARMS = {
@@ -217,7 +218,7 @@ def name_plainly(name: str) -> str:
     """What a claim is about, for readers.
 
     >>> name_plainly("synthesised: T2w"), name_plainly("oasis"), name_plainly("macaque: human size")
-    ('synthesised T2w', 'T1w', 'human size')
+    ('synthesised T2w', 'T1w', 'macaque, human size')
     """
     arm, _, condition = name.partition(": ")
     if name in PLAIN_CLAIMS:

@@ -37,9 +37,9 @@ _CLAUSES = {
     stats.UNDECIDED: ("no clear answer {where}",) * 3,
     stats.INCOMPLETE: ("registrations {where} are unfinished",) * 3,
     stats.NOT_DECIDABLE: (
-        "{n} individuals {where} are too few for a verdict; networks were {side} by {size} Dice",
-        "{n} individuals {where} are too few for a verdict",
-        "{n} individuals {where} are too few for a verdict",
+        "{n} independent brains {where} are too few for a verdict; networks were {side} by {size} Dice",
+        "{n} independent brains {where} are too few for a verdict",
+        "{n} independent brains {where} are too few for a verdict",
     ),
     FAILED: ("too many registrations failed {where} for a verdict",) * 3,
     stats.NOT_TESTED: (
@@ -183,8 +183,9 @@ def write_chips(verdicts: Sequence[stats.Verdict]) -> str:
     words = {v.verdict for v in verdicts}
     if not words:
         return f'<span class="lm-chip">◇ {NO_CLAIM}</span>'
-    if len(words) == 1:
-        return _write_chip(verdicts[0], "the paper's claim")
+    if len(words) == 1:  # a direction is what was found; the paper claimed something else
+        points = verdicts[0].verdict.startswith(("loses", "gains"))
+        return _write_chip(verdicts[0], "found here" if points else "the paper's claim")
     return " ".join(_write_chip(v, name_plainly(v.claim.id)) for v in verdicts)
 
 

@@ -88,7 +88,8 @@ def score_case(
     structures : DataFrame
         label_set, rule, label and STRUCTURE_MEASURES, a row for each label both maps have before
         warping, and for background 0. The label set "brain" is the union of all structures of the
-        first set. NaN is *not measured*: beyond `dice`, all stand with the first rule only.
+        first set. NaN is *not measured*: beyond `n_fixed`, `n_moved` and
+        `dice`, all stand with the first rule only; of a soft first rule there is no "brain" and no distance.
 
         n_fixed, n_moved, n_moving
             Voxels (sums of weights where the rule is soft) in the fixed map, in the moved map and

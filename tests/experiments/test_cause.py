@@ -132,7 +132,7 @@ def test_losses_and_what_is_regained_are_those_put_in():
     )
     assert effects.find_mended(repairs) == ["inverted"]
     opening = analysis._open(repairs, gains, losses, pd.DataFrame({"seed": [0, 1, 2]}), CHANGES)
-    assert opening.headline.startswith("A choice of training")
+    assert opening.headline.startswith("The best of 1 other training, by domain, regains half")
     assert len(opening.headline.split()) <= 25
     told = next(p for p in opening.points if "What brings it back" in p)
     assert "inverted: intensities remapped, +0.07" in told

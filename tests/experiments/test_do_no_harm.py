@@ -390,7 +390,7 @@ def test_numbers_of_subjects_are_open_where_the_correlation_may_be_zero(result):
     some = result.volumes.assign(r=0.3, r_low=-0.2, r_high=0.7, n_manual=70.0, n_needed=777.0)
     assert "70 → open" in analysis._volumes_table(some, "manual")
     assert "777" not in analysis._volumes_table(some, "manual")
-    assert "70 → 777" in analysis._volumes_table(some.assign(r_low=0.1), "manual")
+    assert "70 → 780" in analysis._volumes_table(some.assign(r_low=0.1), "manual")
 
 
 def test_labels_of_generated_brains_are_not_called_manual(result):

@@ -330,7 +330,7 @@ def test_three_brains_decide_nothing_also_while_a_method_is_missing():
     assert (verdict.verdict, verdict.n_subjects) == ("not decidable here", 3)
     assert verdict.reason.endswith("not run yet: FireANTs greedy")
     said = result.opening.headline
-    assert "3 individuals" in said
+    assert "3 independent brains" in said
     assert "unknown" not in said
     # Of three pairs of ten, nobody knows who would take part in the others.
     some = run.registrations["fixed"].eq(run.registrations["fixed"].iloc[0])

@@ -14,7 +14,7 @@ from lumirage_lib.experiments import Run, list_tasks
 from lumirage_lib.experiments.choice import split_methods
 from lumirage_lib.experiments.comparison import ALL
 from lumirage_lib.experiments.families import CORE
-from lumirage_lib.experiments.preprocessing.analysis import _gain_text, analyse
+from lumirage_lib.experiments.preprocessing.analysis import _explored_text, _gain_text, analyse
 from lumirage_lib.experiments.preprocessing.figures import plot_differences, plot_drops, plot_worst
 from lumirage_lib.experiments.preprocessing.plan import (
     EXPLORED,
@@ -130,9 +130,15 @@ def test_others_are_explored_with_their_false_discovery_rate(run, result):
         "networks lose more under 2 (smoothed and noise), less under 1 (gamma)"
         in result.opening.text
     )
-    # Without the two where they lose most, gamma and 8 bit are left: (-0.03 + 0) / 2.
-    assert "without smoothed and noise, where they lose most, −0.015" in result.explored_text
     assert "| smoothed" in result.explored_table
+
+
+def test_mean_over_all_conditions_is_told_without_the_extremes_at_either_end():
+    changes = {"a": -0.3, "b": -0.1, "c": 0.04, "d": 0.02, "e": 0.05, "f": 0.17}
+    explored = pd.DataFrame({"condition": list(changes), "change": changes.values(), "q": 1.0})
+    said = _explored_text(explored, CORE)
+    assert "Over all of them networks lose 0.020 more on average" in said
+    assert "without a, b, e and f, where they lose most and least, −0.030." in said
 
 
 @pytest.fixture(scope="module")

@@ -403,7 +403,7 @@ def test_what_was_run_is_said(registrations):
     fine = pairs.assign(working_mm=0.6, method="clapirn@grid", status="ok")
     said = memory.say_ran(None, fine)
     assert "Registered at 0.6 mm on this page: conditional LapIRN (as given) on 3 pairs." in said
-    assert "For that network at least, failing to run at 0.6 mm is no law." in said
+    assert "So whether a network fails to run at 0.6 mm depends on how it is computed." in said
     failed = memory.say_ran(None, fine.assign(status="out-of-memory"))
     who = "conditional LapIRN (as given) on 10 of 10 pairs (out-of-memory)"
     assert failed == f"Tried there and failed: {who}. {none}"

@@ -119,6 +119,6 @@ def _read(spacing_mm: float, entry: Entry, label_set: str | None = None) -> Volu
     if label_set is not None:
         return resample(volume, *grid, order=0)
     zoom = spacing_mm / np.array(volume.spacing_mm)
-    # Keeps what the coarser grid can represent (half a new voxel, full width at half maximum).
+    # As wide at half maximum as a new voxel, less the old one in quadrature: what the coarser grid can hold.
     sigma = np.sqrt(np.maximum(zoom**2 - 1, 0)) / 2.355
     return resample(replace(volume, data=scipy.ndimage.gaussian_filter(volume.data, sigma)), *grid)

@@ -197,8 +197,8 @@ def _open(
         )
     elif mended > n / 2:
         headline = (
-            f"A choice of training, mostly: {best}, by domain, regains half the loss beyond greedy's on "
-            f"{mended} of {count(n, 'domain')}."
+            f"{best.capitalize()}, by domain, regains half the loss beyond greedy's on {mended} of "
+            f"{count(n, 'domain')}."
         )
     else:
         headline = (
@@ -209,7 +209,8 @@ def _open(
     fewer = f"; on {less} it loses less" if less else ""
     cost = gains[(gains["domain"] == T1W) & gains["intervention"].isin(REMEDIES)]
     price = (
-        f" On T1w that training changes Dice by {show(cost['estimate'].min(), sign=True)} at worst."
+        f" On T1w the other trainings change Dice by {show(cost['estimate'].min(), sign=True)} to "
+        f"{show(cost['estimate'].max(), sign=True)}."
         if len(cost)
         else ""
     )
@@ -319,6 +320,8 @@ def _list_limits(run: Run, training: pd.DataFrame, n_failed: int) -> list[str]:
         *lines,
         "The share of a loss that is regained has no interval of its own, and the training that gains most "
         "was picked after looking.",
+        "Only the maps *inverted* and *folded* were kept out of training. Maps like those of T2w and T2\\*w, "
+        "and sizes like the smaller one here, may have been seen by what was trained on maps or sizes.",
         "*T1w only, 4 scans* has the same four scans in every seed.",
         "One small architecture at 4 mm voxels. What training buys it need not be what it buys a large "
         "network at 1 mm.",

@@ -178,7 +178,9 @@ def _measure(rows: pd.DataFrame, families: Families) -> pd.DataFrame:
             continue
         matched = stats.match_pairs(mine, *sides)
         tried = matched.n_pairs + matched.n_failed
-        if matched.n_pairs < 2 or tried < count_declared(rows["arm"].iloc[0], families):
+        if matched.n_subjects < stats.LEAST_SUBJECTS or tried < count_declared(
+            rows["arm"].iloc[0], families
+        ):
             continue
         found = stats.compute_effect_sizes(matched)
         row = {"arm": rows["arm"].iloc[0], "condition": condition, "n_pairs": matched.n_pairs}

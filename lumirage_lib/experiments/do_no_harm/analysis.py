@@ -176,8 +176,8 @@ def _zero_text(lines: pd.DataFrame, families: Families) -> str:
     )
     if clear.any():
         mean += (
-            " Both images are then made in the same way, so such a mean comes from their roles: only the "
-            "moving image is interpolated again."
+            " Both images are then made in the same way, so such a mean may come from their roles: only the "
+            "moving image is interpolated again. Swapping them was not tried."
         )
     scatter = 100 * found.set_index("method")["intercept_sd"]
     return (
@@ -395,7 +395,7 @@ def _volumes_table(volumes: pd.DataFrame, own: str) -> str:
             "spread": _percent(row.spread),
             f"correlation with {own} (95 %)": show(row.r, 2)
             + ("" if pd.isna(row.r) else f" ({show(row.r_low, 2)} to {show(row.r_high, 2)})"),
-            f"subjects a group, {own} → propagated": f"{show(row.n_manual, 0)} → "
+            f"subjects a group, {own} → propagated": f"{_say_needed(row.n_manual)} → "
             f"{_say_needed(row.n_needed if row.r_low > 0 else np.nan)}",
             "pairs": row.n_pairs,
         }
@@ -409,7 +409,7 @@ def _say_needed(n: float) -> str:
     """A number of subjects; above what any study has, that it is above; where nothing is known, open."""
     if pd.isna(n):
         return "open"
-    return f"over {MOST_SUBJECTS:,}" if n > MOST_SUBJECTS else show(n, 0)
+    return f"over {MOST_SUBJECTS:,}" if n > MOST_SUBJECTS else f"{float(f'{n:.2g}'):g}"
 
 
 def _limits(run: Run) -> str:
@@ -417,7 +417,10 @@ def _limits(run: Run) -> str:
         "Volumes are propagated from one atlas at a time; a study would fuse several, and its errors would "
         "be smaller for every method.",
         "Numbers of subjects are for a difference of 5 % between two groups and take the variance of the "
-        "few subjects here for that of a population. Where the correlation may be 0, the number is open.",
+        "few subjects here for that of a population, so they are told to two digits. Where the correlation "
+        "may be 0, the number is open.",
+        "Between two scans of one person the head lies elsewhere in the scanner, whose distortion an affine "
+        "alignment does not undo: only a scan and itself are strictly unchanged.",
         *(
             [
                 "Labels of two scans of one brain differ, too: the Dice of rescans has the raters in it."

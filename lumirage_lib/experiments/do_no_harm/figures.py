@@ -75,7 +75,7 @@ def plot_volumes(volumes: pd.DataFrame):
     structures = list(dict.fromkeys(volumes["structure"])) or [""]
     lines = [
         (condition, method)
-        for condition in dict.fromkeys(volumes["condition"])
+        for condition in sorted(dict.fromkeys(volumes["condition"]), key=lambda c: c != "T1w")
         for method in order_of(volumes.loc[volumes["condition"] == condition, "method"])
     ][::-1]
     figure, panels = subplots(

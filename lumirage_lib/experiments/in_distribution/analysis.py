@@ -216,8 +216,10 @@ def _tabulate_beside(
         low, high = sorted((sign * found.low, sign * found.high))
         rows.append(
             {
-                "beside the families": name_of(method),
-                "deep − iterative, Dice (95 %)": show_interval(sign * found.estimate, low, high),
+                "beside the families": f"{name_of(method)} − iterative methods"
+                if deep
+                else f"networks − {name_of(method)}",
+                "Dice (95 %)": show_interval(sign * found.estimate, low, high),
                 "word": stats.find_word(low, high, margin),
                 "pairs": found.n_pairs,
             }

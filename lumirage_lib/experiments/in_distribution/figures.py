@@ -84,9 +84,11 @@ def plot_structure_differences(differences: pd.DataFrame, top: int = 12):
         ("subcortical", "^"),
         ("white matter", "s"),
         ("CSF", "v"),
+        ("other", "D"),
     ):
         mine = (table["group"] == group).to_numpy()
-        colour = {"cortical": "#0072B2", "subcortical": "#D55E00", "white matter": "#000000"}
+        colour = {"cortical": "#0072B2", "subcortical": "#D55E00", "white matter": "#000000",
+                  "other": "#CC79A7"}  # fmt: skip
         curve.plot(
             rank[mine],
             table["mean"][mine],
@@ -113,7 +115,7 @@ def plot_structure_differences(differences: pd.DataFrame, top: int = 12):
     )
     bars.set_yticks(y, [name_fully(n) for n in ends["name"]], fontsize=8)
     bars.axvline(0, color="black", lw=0.8)
-    bars.set_xlabel("largest differences, mean and 95 % interval")
+    bars.set_xlabel("largest: Dice, deep − iterative, 95 %")
     return figure
 
 

@@ -323,5 +323,5 @@ def _list_limits(run: Run, between: pd.DataFrame, methods: list[str]) -> list[st
     return [
         *lines,
         "A rank hides how close two methods are: read it with the lead in the table, and the lead with "
-        "the intervals of notebook 01.",
+        "the intervals of chapter 08, which are corrected for all comparisons.",
     ]

@@ -169,9 +169,7 @@ def say_drawn(table: pd.DataFrame, planned: Mapping[str, int]) -> str:
         if own != words[ON_T1W]:
             verdict += f'; by the published labels it is "{own}"'
         if ARMS[arm].label_sets:
-            verdict += (
-                ". Whether all who drew labels agree, on which the verdict rests, says chapter 03"
-            )
+            verdict += ". Chapter 03 says whether all label maps agree, which its verdict asks for"
         lines.append(
             f"- **{place}**. Labels drawn on {condition} instead of T1w move networks against iterative "
             f"methods by {show_interval(shift['change'], shift['low'], shift['high'])} Dice: {verdict} "

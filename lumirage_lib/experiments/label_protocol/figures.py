@@ -103,7 +103,7 @@ def plot_curves(curves: pd.DataFrame, level: float):
         rough.axvline(level, color="black", lw=0.8, ls=":", label="compared here")
     rough.set_xlabel("SD log J (rougher →)")
     rough.set_ylabel("mean Dice")
-    folded.set_xlabel("folded voxels, %")
     folded.set_xscale("symlog", linthresh=0.001)
+    folded.set(xlabel="folded voxels, %", xlim=(0, None))
     put_legend(figure)
     return figure

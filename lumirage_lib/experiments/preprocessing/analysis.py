@@ -313,13 +313,16 @@ def _explored_text(explored: pd.DataFrame, families: Families) -> str:
         f"(false-discovery rate {100 * FALSE_SHARE:.0f} %): networks lose more under "
         f"{_name(worse)}, less under {_name(better)}."
     )
-    if len(explored) < 2 * N_CARRYING:
+    if len(explored) <= 2 * N_CARRYING:
         return text
     ordered = explored.sort_values("change")
-    most, rest = ordered.iloc[:N_CARRYING], ordered.iloc[N_CARRYING:]
+    ends, rest = (
+        ordered.iloc[[*range(N_CARRYING), *range(-N_CARRYING, 0)]],
+        ordered[N_CARRYING:-N_CARRYING],
+    )
     return (
         f"{text} Over all of them networks lose {show(-ordered['change'].mean())} more on average; "
-        f"without {join(most['condition'])}, where they lose most, "
+        f"without {join(ends['condition'])}, where they lose most and least, "
         f"{show(-rest['change'].mean())}."
     )
 

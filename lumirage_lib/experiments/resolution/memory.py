@@ -337,8 +337,9 @@ def say_ran(wall: pd.DataFrame | None, pairs: pd.DataFrame) -> str:
     if failed:
         parts.append(f"Tried there and failed: {join(dict.fromkeys(failed))}.")
     if names:
-        whom = "that network" if len(names) == 1 else "those networks"
-        parts.append(f"For {whom} at least, failing to run at {FINE_MM:g} mm is no law.")
+        parts.append(
+            f"So whether a network fails to run at {FINE_MM:g} mm depends on how it is computed."
+        )
     else:
         parts.append("No network was run that fine; the numbers are predictions.")
     return " ".join(part for part in parts if part)

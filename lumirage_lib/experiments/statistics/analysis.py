@@ -139,7 +139,7 @@ def _open(
             "**What it depends on.** How many brains: "
             + (
                 f"a true difference of {small['effect']:g} takes {small['n_subjects']:.0f} subjects to be "
-                "seen among as many."
+                f"seen among {len(comparisons)} comparisons, four times in five."
                 if small is not None
                 else "no plan could be made."
             ),
@@ -183,7 +183,9 @@ def _tabulate_models(components: pd.DataFrame) -> str:
     done = int(components["converged"].sum())
     return (
         f"{table}\n\nThe mixed model converged in {done} of {len(components)} cases; where it did not, "
-        "its message stands in the table and the closed form above is what counts."
+        "its message stands in the table and the closed form above is what counts. Where it did, its "
+        "intervals can be too short: a standard deviation is at 0, or roles may vary together. Every verdict "
+        "takes the closed form."
     )
 
 

@@ -30,10 +30,12 @@ def plot_comparisons(comparisons: pd.DataFrame):
             zorder=3,
         )
     axes.axvline(0, color="black", lw=0.8)
-    axes.set_ylim(-1, len(table))  # a margin in proportion would be empty rows
     names = [
         f"{name_of(a)} − {name_of(b)}" for a, b in zip(table["first"], table["second"], strict=True)
     ]
     axes.set_yticks(y, names, fontsize=8)
-    axes.set_xlabel("difference in mean Dice")
+    # A margin in proportion would be empty rows.
+    axes.set(xlabel="difference in mean Dice", ylim=(-1, len(table)))
+    axes.locator_params(axis="x", nbins=6)
+    axes.tick_params(top=True, labeltop=True)  # the lower axis of a long table is off the screen
     return figure

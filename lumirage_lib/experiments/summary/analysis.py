@@ -232,6 +232,7 @@ def _count_verdicts(words: Mapping[str, str]) -> str:
     """How many claims have which verdict; one whose arms differ is counted apart."""
     of = [
         "in gigabytes" if "gigabytes" in w
+        else "not judged" if w in (stats.NOT_DECIDABLE, stats.NOT_TESTED, stats.NOT_JUDGED)
         else "different by arm" if ";" in w
         else "a loss" if w.startswith("loses")
         else "a gain" if w.startswith("gains")
@@ -240,8 +241,8 @@ def _count_verdicts(words: Mapping[str, str]) -> str:
         for w in words.values()
     ]  # fmt: skip
     counts = pd.Series(of).value_counts(sort=False)
-    spoken = ", ".join(f"{n} {word}" for word, n in counts.items())
-    return f"The paper's {len(of)} claims: {spoken}."
+    spoken = ", ".join(f"{n} {w}" for w, n in counts.items() if w != stats.SUPPORTED)
+    return f"{counts.get(stats.SUPPORTED, 'None')} of the paper's {len(of)} claims is supported: {spoken}."
 
 
 def _write_cards(
@@ -295,17 +296,25 @@ def _say_share(own: pd.DataFrame, verdicts: Sequence[stats.Verdict]) -> str:
     """What stands on the way to the page of all choices."""
     if own.empty:
         return ""
-    shares = _share_directions(own)
     who = "networks" if any(v.claim.second for v in verdicts) else "iterative methods"
-    words = {"loses": f"{who} lose in", "gains": "gain in", "neither": "neither in"}
-    said = ", ".join(f"{word} {100 * shares[w]:.0f} %" for w, word in words.items())
-    return f"{len(own)} other choices of methods and rulers: {said}"
+    heads = {"loses": "lose in", "gains": "gain in", "equal": "equal in", "open": "open in"}
+    said = [
+        (f"on {name_plainly(v.claim.id)} " if len(verdicts) > 1 else "")
+        + ", ".join(
+            f"{heads[word]} {100 * share:.0f} %"
+            for word, share in _share_words(own[own["claim"] == v.claim.id]).items()
+            if share
+        )
+        for v in verdicts
+    ]
+    return f"{len(own)} other choices of methods and rulers: {who} {'; '.join(said)}"
 
 
-def _share_directions(choices: pd.DataFrame) -> dict[str, float]:
-    """The share of choices whose verdict has either direction, and of those that has none."""
-    shares = {w: float(choices["word"].str.startswith(w).mean()) for w in ("loses", "gains")}
-    return {**shares, "neither": 1 - sum(shares.values())}
+def _share_words(choices: pd.DataFrame) -> dict[str, float]:
+    """The share of choices with a direction, equal (or no loss that matters), and open."""
+    kinds = {"loses": "loses", "gains": "gains", "equal": ("equal", "no loss")}
+    shares = {kind: float(choices["word"].str.startswith(of).mean()) for kind, of in kinds.items()}
+    return {**shares, "open": 1 - sum(shares.values())}
 
 
 def _say_turned(
@@ -319,7 +328,7 @@ def _say_turned(
         for verdict in judges[statement.id]:
             own = choices[choices["claim"] == verdict.claim.id]
             opposite = {"loses": "gains", "gains": "loses"}.get(verdict.word.split(",")[0], "")
-            share = _share_directions(own)[opposite] if opposite and len(own) else 0.0
+            share = _share_words(own)[opposite] if opposite and len(own) else 0.0
             if share >= TURNED:
                 place = statement.place[1] or name_plainly(verdict.claim.id)
                 turned.append(

@@ -69,9 +69,12 @@ def _open(dice: Mapping[str, pd.DataFrame]) -> Opening:
     if not primary:
         said = f"Not known yet: none of the {waiting} primary comparisons is finished."
     else:
-        same = sum(_has_one_side(dice[claim]) for claim in primary)
-        said = f"In {same} of {count(len(primary), 'primary comparison')}, every choice points the same way"
-        said += f"; {waiting} more not finished." if waiting else "."
+        same = [name_plainly(claim) for claim in primary if _has_one_side(dice[claim])]
+        said = (
+            f"In {len(same)} of {count(len(primary), 'primary comparison')}"
+            f"{f' ({stats.join(same)})' if same else ''}, every choice points the same way"
+            f"{f'; {waiting} more not finished' if waiting else ''}."
+        )
     widest = {c: float(mine["estimate"].max() - mine["estimate"].min()) for c, mine in dice.items()}
     points = []
     if widest:
@@ -108,7 +111,7 @@ def _say_claim(claim: str, choices: pd.DataFrame, verdict: stats.Verdict | None)
     moved = measure_factors(dice)
     if len(moved):
         each = ", ".join(f"{name} {show(span)}" for name, span in moved.items())
-        said.append(f"How far the extremes of each choice lie apart, in Dice on average: {each}.")
+        said.append(f"Changing one choice alone moves the answer, in Dice on average, by: {each}.")
     borders = choices[choices["measure"] != "dice"]
     if len(borders):
         worse, better = int((borders["high"] < 0).sum()), int((borders["low"] > 0).sum())

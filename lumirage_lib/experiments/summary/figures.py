@@ -38,7 +38,7 @@ def plot_verdicts(arms: pd.DataFrame):
     for row in table.itertuples():
         word = row.verdict if row.verdict in VERDICTS else ""
         colour, marker = VERDICTS[word]
-        label = word or "no such verdict"
+        label = word or "described, not judged"
         axes.hlines(row.Index, row.low, row.high, color=colour, lw=2)
         face = colour if row.primary else "white"
         axes.scatter(row.estimate, row.Index, marker=marker, facecolors=face, edgecolors=colour,
@@ -46,7 +46,7 @@ def plot_verdicts(arms: pd.DataFrame):
         said.add(label)
     names = [f"{name_plainly(row.arm)}\n{row.verdict}" for row in table.itertuples()]
     axes.set_yticks(np.arange(len(table)), names, fontsize=8)
-    axes.set_xlabel(f"{DIFFERENCE}; grey: within the margin")
+    axes.set_xlabel(f"{DIFFERENCE} (grey: margin)")
     put_legend(figure)
     return figure
 
@@ -87,10 +87,7 @@ def plot_domains(domains: pd.DataFrame):
         arm, condition, method, gain (mean Dice minus that of the affine alignment on the same pairs),
         n_pairs; hatched where a method drew the labels that it is scored on.
     """
-    where = [
-        ("macaque, " if r.arm == "macaque" else "") + name_plainly(name_claim(r.arm, r.condition))
-        for r in domains.itertuples()
-    ]
+    where = [name_plainly(name_claim(r.arm, r.condition)) for r in domains.itertuples()]
     table = domains.assign(where=where, drew=[
         r.method in ARMS[r.arm].drew_labels if r.arm in ARMS else False for r in domains.itertuples()
     ])  # fmt: skip

@@ -31,7 +31,7 @@ def robust(volume: Volume, high: float = 99.9) -> Volume:
     """Divide by a high percentile of the foreground (> 0) and clip to [0, 1]; 0 stays 0.
 
     Unlike "minmax" it does not let a few bright voxels decide how bright the brain is: among the
-    OASIS scans the maximum lies anywhere between 1.2 and 2.3 times the 99th percentile.
+    OASIS scans the maximum lies anywhere between 1.1 and 2.3 times the 99th percentile.
     """
     top = _foreground_percentile(volume, high)
     return replace(volume, data=np.clip(volume.data / np.float32(top), 0, 1).astype(np.float32))
@@ -108,7 +108,7 @@ def set_spacing(pair: PairImages, spacing_mm: float) -> PairImages:
     affine, shape = rescale_grid(pair.affine, pair.fixed.shape, spacing_mm)
     to_old = np.linalg.inv(pair.affine) @ affine
     zoom = spacing_mm / pair.spacing_mm
-    # Keeps what the coarser grid can represent (half a new voxel, full width at half maximum).
+    # As wide at half maximum as a new voxel, less the old one in quadrature: what the coarser grid can hold.
     sigma = np.where(zoom > 1, np.sqrt(np.maximum(zoom**2 - 1, 0)) / 2.355, 0)
 
     def coarser(image: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ from ...cohorts.sources import get_source
 from ..base import InputSpec, MethodSpec, Training
 
 # 99th percentile of the foreground in the two brains that the authors of conditional LapIRN publish
-# beside their weights (FreeSurfer's norm.mgz over 255, as neurite-OASIS has it).
+# beside their weights (FreeSurfer's norm.mgz over 255, as neurite-OASIS has it). SYMNet was trained on such
+# images; conditional LapIRN on the same scaled to [0, 1], where it was about 0.53; LapIRN's are unknown.
 NEURITE_P99 = 0.425
 
 
@@ -49,7 +50,10 @@ def declare(
     intensity: float = NEURITE_P99,
     **parameters,
 ) -> MethodSpec:
-    """A network with published weights, trained on LIA images of 160 x 192 x 224 voxels of 1 mm.
+    """A network with published weights, given LIA images of 160 x 192 x 224 voxels of 1 mm.
+
+    That is what conditional LapIRN and SYMNet were trained on. LapIRN's own script names a grid of 160 x 192
+    x 144 and no orientation, so that both are ours there.
 
     Parameters
     ----------
