@@ -45,8 +45,6 @@ def run_instance(
     smoothness : float
         Weight of the mean squared derivative of the displacement.
     """
-    if similarity not in SIMILARITIES:
-        raise InputError(f"similarity {similarity!r}: expected one of {', '.join(SIMILARITIES)}")
     displacement = start(fixed, moving, affine, **options)
     spacing_mm = float(np.abs(np.linalg.det(affine[:3, :3])) ** (1 / 3))
     begin, shape = bounding_box((fixed > 0) | (moving > 0), 4)
@@ -148,6 +146,6 @@ def refine_method(spec: MethodSpec) -> MethodSpec:
         version=f"{spec.version}, instance optimisation {WRAPPER}",
         citation=f"{spec.citation},siebert2021",
         parameters={**spec.parameters, **own},
-        allowed={**spec.allowed, "similarity": "ncc|mind", "window": r"\d*[13579]"},
+        allowed={**spec.allowed, "similarity": "|".join(SIMILARITIES), "window": r"\d*[13579]"},
         name=f"{spec.name} + IO",
     )

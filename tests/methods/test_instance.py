@@ -108,12 +108,17 @@ def test_odd_shapes_and_brains_at_the_border_are_no_exception():
 
 @pytest.mark.parametrize(
     ("given", "complaint"),
-    [({"similarity": "mi"}, "expected one of ncc, mind"), ({"steps": [1, 2]}, "as many of either")],
+    [
+        ({"similarity": "mi"}, r"similarity='mi': .* of the form ncc\|mind"),
+        (
+            {"steps": [1, 2]},
+            r"steps=\[1, 2\] and spacings_mm=\[2.0\]: expected lists of one length",
+        ),
+    ],
 )
 def test_what_cannot_be_run_is_refused(given, complaint):
-    fixed, moving, _ = known_pair()
     with pytest.raises(InputError, match=complaint):
-        run_instance(fixed, moving, np.eye(4), start=from_nothing, **{**QUICK, **given})
+        get_method("vfa+io").with_parameters(given)
 
 
 def test_weak_start_gains_overlap_on_brains_of_the_template():
