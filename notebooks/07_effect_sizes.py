@@ -194,7 +194,9 @@ pages.say(result.power_text)
 # One atlas was registered to all subjects: the intervals hold for that atlas, not for atlases. A
 # subject's mean over structures hides that structures may go opposite ways. Structures absent from
 # some subjects are left out, so these means are not those of the tables' authors. The words "small"
-# and "large" are Cohen's, made for groups of different people; for paired data they promise too much.
+# and "large" are Cohen's, made for groups of different people; for paired data they promise too much. VFA was trained
+# on other scans of IXI, so it has not seen these subjects, but it is at home; ConvexAdam compares images at 2 voxels, so the two
+# do not work on one grid, which [rule 2](../rules.md) asks of a verdict.
 
 # %% [markdown]
 # ## Exercise

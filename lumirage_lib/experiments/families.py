@@ -225,9 +225,9 @@ def name_plainly(name: str) -> str:
         return PLAIN_CLAIMS[name]
     if not condition and arm not in PLAIN:
         return PLAIN_ARMS.get(arm, arm)
-    condition, comma, rest = condition.partition(", ")
+    condition, _, rest = condition.partition(", ")
     named = PLAIN.get(arm, "{}").format(PLAIN_CONDITIONS.get(condition, condition) or "images")
-    return named + comma + rest
+    return f"{named} ({rest})" if rest else named
 
 
 def is_primary(name: str) -> bool:

@@ -434,7 +434,7 @@ def test_pairs_that_had_been_scored_are_told_from_those_that_had_not():
         in result.verdict_text
     )
     assert "**real T2w of 5 people** (re-analysis)" in result.verdict_text
-    assert "not scored before** (confirmatory)" in result.verdict_text
+    assert "not scored before)** (confirmatory)" in result.verdict_text
 
 
 def test_where_labels_decide_no_direction_is_said():

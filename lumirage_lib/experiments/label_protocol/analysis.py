@@ -257,7 +257,7 @@ def _open(
             f"One method changes its place by up to {spans.max():.0f}.",
             *([f"**At equal smoothness.** {smooth}"] if smooth else []),
             f"**How sure.** By the usual ruler the first is {show(gap, 4)} Dice ahead of the second{closer}. "
-            "Ranks hide how close that is, and no lead has an interval here.",
+            "Ranks hide how close that is; chapter 08 has an interval for every difference.",
             "**What it depends on.** "
             + (
                 f"The {', '.join(kinds)} of the ruler."
