@@ -100,7 +100,7 @@ def test_contrasts():
             mine = mine[[pair in fresh for pair in zip(mine["fixed"], mine["moving"], strict=True)]]
             assert verdict.n_pairs == 16
             assert verdict.word
-            assert f"{FRESH[0]}** (re-analysis)" in result.verdict_text
+            assert f"{FRESH[0]})** (re-analysis)" in result.verdict_text
         gaps = [
             subtract(mine[mine["condition"] == c], claim.first, claim.second)
             for c in (claim.condition, claim.reference)
