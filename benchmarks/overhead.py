@@ -197,7 +197,8 @@ def measure(n: int, workers: int) -> dict[str, float]:
         }
     exported = sum((PUBLISHED / f"{t}.parquet").stat().st_size for t in stored.TABLES)
     structures = pd.read_parquet(PUBLISHED / "structures.parquet")
-    rows = pd.read_parquet(PUBLISHED / "registrations.parquet", columns=["method", "spacing_mm", "cpu_seconds"])
+    read = ["method", "spacing_mm", "cpu_seconds"]
+    rows = pd.read_parquet(PUBLISHED / "registrations.parquet", columns=read)
     found["export_bytes_a_row"] = exported / len(rows)
     found["structures_a_row"] = len(structures) / len(rows)
     found["export_memory_bytes_a_row"] = structures.memory_usage(deep=True).sum() / len(rows)
