@@ -56,7 +56,7 @@ if len(result.overview):
         f"fig-{here}-overview",
         "Every comparison that is finished, the primary ones first: the difference by every choice, in "
         "order, with 95 % intervals. "
-        f"{result.design} Grey band: within the margin.",
+        f"{result.design} Grey band: within the margin, the same in every panel; each has its own scale.",
         f"Specification curves, one panel a claim. {result.opening.headline}",
     )
 

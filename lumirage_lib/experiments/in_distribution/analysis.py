@@ -291,6 +291,6 @@ def _list_limits(run: Run, table: pd.DataFrame) -> list[str]:
     return [
         *lines,
         "Published networks see the images once; the iterative methods run with the settings of their "
-        "authors, not tuned on these pairs.",
+        "authors, not tuned on these pairs. Chapter 06 shows other strengths of smoothing of some of them.",
         *times,
     ]

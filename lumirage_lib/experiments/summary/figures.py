@@ -63,7 +63,7 @@ def plot_choices(choices: pd.DataFrame, margin: float = 0.01):
     """
     claims = list(dict.fromkeys(choices["claim"]))
     figure, panels = subplots(
-        len(claims), 1, figsize=(WIDTH, 1.5 * len(claims) + 0.5), squeeze=False, sharey=True
+        len(claims), 1, figsize=(WIDTH, 1.5 * len(claims) + 0.5), squeeze=False
     )
     for axes, claim in zip(panels.flat, claims, strict=True):
         mine = choices[choices["claim"] == claim].sort_values("estimate", ignore_index=True)
