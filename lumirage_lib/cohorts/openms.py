@@ -20,13 +20,19 @@ FILES = {"T1w": "T1", "T2w": "T2", "FLAIR": "FLAIR"}
 
 
 def _image_source(scan: Scan, contrast: str) -> Source:
-    name = f"{FILES[contrast]}_N4_noneck_reduced_winsor_regtoFLAIR_brain_N4_regtoMNI.nii.gz"
-    return get_source(REPOSITORY, f"cross_sectional/MNI/patient{scan.id}/{name}")
+    return get_source(
+        REPOSITORY,
+        f"cross_sectional/MNI/patient{scan.id}/{FILES[contrast]}"
+        "_N4_noneck_reduced_winsor_regtoFLAIR_brain_N4_regtoMNI.nii.gz",
+    )
 
 
 def _lesion_source(scan: Scan) -> Source:
-    name = "GOLD_STANDARD_N4_noneck_reduced_winsor_regtoFLAIR_regtoMNI.nii.gz"
-    return get_source(REPOSITORY, f"cross_sectional/MNI/patient{scan.id}/{name}")
+    return get_source(
+        REPOSITORY,
+        f"cross_sectional/MNI/patient{scan.id}/"
+        "GOLD_STANDARD_N4_noneck_reduced_winsor_regtoFLAIR_regtoMNI.nii.gz",
+    )
 
 
 def load_contrast(scan: Scan, contrast: str) -> Volume:

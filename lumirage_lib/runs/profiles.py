@@ -92,7 +92,10 @@ def store_path(profile: str) -> Path:
 
     It lies in ``LUMIRAGE_STORE``, by default the folder ``store`` of the project.
     """
-    from .store import import_store  # here, because what only asks for a profile needs no tables
+    from .store import (
+        import_store,
+        open_store,
+    )  # here, because what only asks for a profile needs no tables
 
     check_profile(profile)
     folder = Path(os.environ.get("LUMIRAGE_STORE") or project_root() / "store")
@@ -101,6 +104,10 @@ def store_path(profile: str) -> Path:
     if published.exists() and (
         not path.exists() or published.stat().st_mtime > path.stat().st_mtime
     ):
-        import_store(published.parent, path)
+        with open_store(
+            path
+        ):  # what others find meanwhile is older than the tables: they wait for all
+            os.utime(path, (0, 0))
+            import_store(published.parent, path)
         path.touch()
     return path

@@ -4,6 +4,7 @@ import pytest
 from faulty import lumirage
 
 from lumirage_lib.errors import InputError
+from lumirage_lib.runs import store
 from lumirage_lib.runs.profiles import list_profiles, notebooks_of, project_root, store_path
 
 
@@ -18,6 +19,27 @@ def test_profiles_are_those_of_the_table(project):
     assert list_profiles() == ["smoke", "open"]
     assert notebooks_of("smoke") == ["one", "two"]
     assert store_path("open") == project / "store" / "open.sqlite"
+
+
+def test_store_that_is_being_filled_is_not_taken_for_a_full_one(project, monkeypatch):
+    """A second process once drew empty pages while the first took the published tables in."""
+    published = project / "results" / "open" / "registrations.parquet"
+    published.parent.mkdir(parents=True)
+    published.touch()
+    calls = []
+
+    def take_in(folder, path):
+        calls.append(path)
+        with store.open_store(path):
+            pass  # it is there, and empty
+        if len(calls) == 1:  # somebody else asks meanwhile, and takes them in as well
+            assert store_path("open") == path
+
+    monkeypatch.setattr(store, "import_store", take_in)
+    store_path("open")
+    assert len(calls) == 2
+    store_path("open")
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize("profile", ["opne", "../../x", "", "smoke/../x", "[red]"])
