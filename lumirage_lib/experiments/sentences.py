@@ -96,10 +96,10 @@ def write_state(run: Run, asked: Iterable[str] = ()) -> str:
     return " ".join([incomplete, *left_out])
 
 
-def name_some(methods: Iterable[str]) -> str:
-    """Names of one or two methods; of more, how many they are."""
+def name_some(methods: Iterable[str], most: int = 2) -> str:
+    """Names of at most so many methods; of more, how many they are."""
     names = [name_of(m) for m in methods]
-    return " and ".join(names) if len(names) <= 2 else f"{len(names)} methods"
+    return " and ".join(names) if len(names) <= most else f"{len(names)} methods"
 
 
 def say_sides(sides: Mapping[str, Families]) -> str:
@@ -146,7 +146,8 @@ def describe_families(values: pd.Series, digits: int = 3, families: Families | N
     for role, words in {**FAMILY_WORDS, BESIDE: "", "baseline": ""}.items():
         found = values[roles == role].dropna()
         if len(found):
-            who = words or name_some(dict.fromkeys(found.index))
+            # One beside the families: the baseline may be named in the same sentence.
+            who = words or name_some(dict.fromkeys(found.index), most=1)
             ends = dict.fromkeys(show(x, digits) for x in (found.min(), found.max()))
             apart = "beside them " if role == BESIDE and said else ""
             said.append(f"{apart}{who} {' to '.join(ends)}")

@@ -126,8 +126,6 @@ def load_volume(
         )
     if labels:
         data = _to_labels(data, path)
-        if data.min() < 0:
-            raise InputError(f"{path}: expected labels >= 0, got {data.min()}; relabel the map")
     data = data if dtype is None else data.astype(dtype)
     return Volume(data, header.affine, path.name, header.notes)
 

@@ -143,6 +143,10 @@ def register_files(
     for name, path in (("fixed", fixed_labels), ("moving", moving_labels)):
         if path is not None:
             image, found = seen[name], load_volume(path, labels=True, assume=assume)
+            if found.data.min() < 0:
+                raise InputError(
+                    f"{path}: expected labels >= 0, got {found.data.min()}; relabel the map"
+                )
             labels[name] = take_to_grid(reorient(found), image.shape, image.affine, image.name)
     if len(labels) == 2 and not metrics.find_common_labels(*(v.data for v in labels.values())):
         raise InputError(
