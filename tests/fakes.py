@@ -92,7 +92,7 @@ COHORTS["tiny"] = f"{__name__}:tiny"
 # ---- methods
 
 
-def shift(fixed, moving, affine, *, shift, seconds, log) -> np.ndarray:
+def shift(fixed, moving, affine, *, shift, seconds, log, weights="") -> np.ndarray:
     """The same displacement everywhere; leaves a line in a file for every call."""
     if log:
         with open(log, "a") as file:
