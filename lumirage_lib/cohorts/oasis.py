@@ -31,8 +31,10 @@ def manual_labels() -> pd.DataFrame:
 @functools.cache
 def scans() -> tuple[Scan, ...]:
     """The 30 scans that are published, with subject and group of demographics.xlsx."""
-    table = pd.read_csv(DATA / "oasis_scans.csv", dtype=str)
-    return tuple(Scan(row.id, row.subject, row.group) for row in table.itertuples())
+    return tuple(
+        Scan(row.id, row.subject, row.group)
+        for row in pd.read_csv(DATA / "oasis_scans.csv", dtype=str).itertuples()
+    )
 
 
 def load_image(scan: Scan) -> Volume:

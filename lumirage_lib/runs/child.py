@@ -146,6 +146,7 @@ def _child(connection: Connection, payload: bytes, environment: dict[str, str]) 
     os.environ.update(environment)
     # A group of its own can be killed whole, and Ctrl-C in the terminal is for the parent alone.
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # who means this one is heard
     if LINUX:  # what it starts stays its own, also if it turns into a daemon
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with _ending_with_parent(connection):
