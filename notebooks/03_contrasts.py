@@ -139,9 +139,9 @@ pages.say(result.changes_table)
 #
 # What a method compares matters, too. Most iterative methods here maximise a local correlation of intensities, and the
 # networks were trained to; ConvexAdam {cite}`siebert2024convexadam` compares descriptors of local structure (MIND), which
-# were made for images of different contrasts. It works at 2 voxels, so it stands beside the families, and it is less
-# accurate than they are on T1w. The table gives what every method alone gains or loses by a synthesised contrast; in
-# brackets the 95 % interval, each alone.
+# were made for images of different contrasts. It works at 2 voxels, so it stands beside the families;
+# chapter 01 has what it reaches on T1w. The table gives what every method that was run here gains or loses by a synthesised
+# contrast against T1w synthesised again; in brackets the 95 % interval, each alone.
 
 # %% tags=["remove-input"]
 made = run.registrations[run.registrations["arm"] == "synthesised"]

@@ -184,7 +184,7 @@ def _tabulate_models(components: pd.DataFrame) -> str:
     return (
         f"{table}\n\nThe mixed model converged in {done} of {len(components)} cases; where it did not, "
         "its message stands in the table and the closed form above is what counts. Where it did, its "
-        "intervals can be too short: a standard deviation is at 0, or roles may vary together. Every verdict "
+        "intervals can be too short: a standard deviation is at 0, or roles vary together. Every verdict "
         "takes the closed form."
     )
 

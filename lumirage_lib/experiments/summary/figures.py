@@ -38,7 +38,7 @@ def plot_verdicts(arms: pd.DataFrame):
     for row in table.itertuples():
         word = row.verdict if row.verdict in VERDICTS else ""
         colour, marker = VERDICTS[word]
-        label = word or "described, not judged"
+        label = word or "another word"
         axes.hlines(row.Index, row.low, row.high, color=colour, lw=2)
         face = colour if row.primary else "white"
         axes.scatter(row.estimate, row.Index, marker=marker, facecolors=face, edgecolors=colour,
@@ -46,7 +46,7 @@ def plot_verdicts(arms: pd.DataFrame):
         said.add(label)
     names = [f"{name_plainly(row.arm)}\n{row.verdict}" for row in table.itertuples()]
     axes.set_yticks(np.arange(len(table)), names, fontsize=8)
-    axes.set_xlabel(f"{DIFFERENCE} (grey: margin)")
+    axes.set_xlabel(DIFFERENCE)
     put_legend(figure)
     return figure
 
