@@ -2,12 +2,14 @@
 
     python benchmarks/intensity.py [--network clapirn]
     python benchmarks/intensity.py --levels
+    python benchmarks/intensity.py --samples
 
 Pairs of OASIS training scans, whose labels no published number rests on: Dice with the scaling that the
 network declares, with minimum and maximum, and clipped at percentiles 1 and 99; beside it how far the
 maximum of either scan stands above its 99th percentile. Writes intensity.csv beside this file.
 With --levels it measures, instead, the distribution that the step "like_t1w" gives an image, and writes
-lumirage_lib/data/t1w_levels.csv.
+lumirage_lib/data/t1w_levels.csv. With --samples it prints the 99th percentile of the two brains published
+beside conditional LapIRN's weights, as they are and scaled to [0, 1], which methods.md compares.
 About three minutes of one core; needs the images of the cohort oasis and the network's weights.
 """
 
@@ -24,8 +26,10 @@ import pandas as pd
 from lumirage_lib import experiments
 from lumirage_lib.book import notebooks
 from lumirage_lib.cohorts import get_cohort
+from lumirage_lib.cohorts.sources import fetch, get_source
 from lumirage_lib.images.preprocess import STANDARD, prepare_image
 from lumirage_lib.images.preprocess.steps import DATA
+from lumirage_lib.images.volumes import load_volume
 from lumirage_lib.runs.compute import compute
 from lumirage_lib.runs.task import Task
 
@@ -72,11 +76,27 @@ def measure_levels(n_levels: int = 101) -> pd.DataFrame:
     return pd.DataFrame({"quantile": quantile, "intensity": np.mean(found, axis=0)}).round(5)
 
 
+def measure_samples() -> pd.DataFrame:
+    """99th percentile of the foreground of the sample brains: as published, and scaled to [0, 1]."""
+    rows = []
+    for name in ("image_A_fullsize", "image_B_fullsize"):
+        source = get_source("cwmok/Conditional_LapIRN", f"Data/{name}.nii.gz")
+        data = load_volume(fetch(source)).data
+        high, span = np.percentile(data[data > 0], 99), np.ptp(data)
+        scaled = (high - data.min()) / span
+        rows.append({"image": name, "p99": high, "p99 of 0-1": scaled})
+    return pd.DataFrame(rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", default="clapirn")
     parser.add_argument("--levels", action="store_true", help="measure the distribution of T1w")
+    parser.add_argument("--samples", action="store_true", help="measure the sample brains")
     given = parser.parse_args()
+    if given.samples:
+        print(measure_samples().round(4).to_string(index=False))
+        return
     if given.levels:
         measure_levels().to_csv(DATA / "t1w_levels.csv", index=False)
         return
