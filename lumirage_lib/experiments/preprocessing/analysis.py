@@ -316,13 +316,10 @@ def _explored_text(explored: pd.DataFrame, families: Families) -> str:
     if len(explored) <= 2 * N_CARRYING:
         return text
     ordered = explored.sort_values("change")
-    ends, rest = (
-        ordered.iloc[[*range(N_CARRYING), *range(-N_CARRYING, 0)]],
-        ordered[N_CARRYING:-N_CARRYING],
-    )
+    rest = ordered[N_CARRYING:-N_CARRYING]
     return (
         f"{text} Over all of them networks lose {show(-ordered['change'].mean())} more on average; "
-        f"without {join(ends['condition'])}, where they lose most and least, "
+        f"without {join(ordered.drop(rest.index)['condition'])}, where they lose most and least, "
         f"{show(-rest['change'].mean())}."
     )
 
