@@ -43,7 +43,7 @@ def result():
             | {"arm": entry.arm, "condition": entry.condition, "dose": None, "dice": dice, "n_lost": 0}
             | {"family": get_method(task.method).family, "ndv_percent": 0.0, "threads": 1}
             | {"cpu_seconds": 100.0 if task.method in ALL.methods else 7.0, "method_mb": 500.0}
-            | {"hardware": "none", "reason": ""}
+            | {"hardware": "one" if k % 2 else "another", "reason": ""}
         )  # fmt: skip
         structures += [
             about | {"label_set": "manual", "rule": "nearest", "label": label}
@@ -62,6 +62,10 @@ def test_ranges_of_a_family_end_with_its_own_members(result):
     assert cost.startswith(
         "Median per pair, processor seconds: iterative methods 100, networks 100, beside them"
     )
+
+
+def test_times_name_every_processor(result):
+    assert "1 thread a registration on another and one, no GPU" in result.limits
 
 
 def test_solution_of_the_exercise_compares_methods_on_the_same_pairs(result):

@@ -286,7 +286,7 @@ def _list_limits(run: Run, table: pd.DataFrame) -> list[str]:
     timed = table.dropna(subset=["threads", "hardware"])
     times = [] if timed.empty else [
         f"Times are of {count(int(timed['threads'].max()), 'thread')} a registration on "
-        f"{timed['hardware'].iloc[0]}, no GPU where none is named.",
+        f"{stats.join(timed['hardware'].unique())}, no GPU where none is named.",
     ]  # fmt: skip
     return [
         *lines,
