@@ -69,6 +69,7 @@ def describe_run(profile: str, parameters: Mapping[str, Mapping[str, Any]]) -> d
         "started": min(table["finished"], default=None),
         "finished": max(table["finished"], default=None),
         "sources_sha256": hashlib.sha256(sources.encode()).hexdigest(),
-        "note": "processor seconds, not wall time, are comparable: the machine ran several "
+        "note": "packages, python, system and cores are those of the machine that exported, a row names its "
+        "hardware; processor seconds on like hardware, not wall time, are comparable: machines ran several "
         "registrations and other work at once",
     }

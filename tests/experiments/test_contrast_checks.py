@@ -33,7 +33,7 @@ def test_real_and_synthesised_tissues_stand_side_by_side():
     assert "| T2w | real | 2 | CSF, grey, white | +10.0 | −2.0 |" in said
     assert "| T2w | synthesised | 2 | CSF, grey, white | +12.0 | −4.0 |" in said
     assert "The order of the tissues is the same in T2w." in said
-    assert "2.0 times as far apart in T2w" in said
+    assert "as real ones: CSF and grey matter 1.2 in T2w; white and grey matter 2.0 in T2w." in said
     assert "These are real and synthesised images of 2 people, without an interval" in said
 
 

@@ -91,7 +91,9 @@ def describe_levels(levels: pd.DataFrame) -> str:
         "|---|---|---|---|---|---|",
     ]
     orders: dict[str, dict[str, list[str]]] = {}
-    ratios = {}
+    apart = means["cnr_grey"].abs().unstack("source").reindex(columns=["real", "synthesised"])
+    ratios = (apart["synthesised"] / apart["real"]).dropna()  # none of grey matter to itself
+    ratios = ratios.reindex(dict.fromkeys(levels["condition"]), level="condition")
     for condition in dict.fromkeys(levels["condition"]):
         sources = [s for s in ("real", "synthesised") if (condition, s) in n_scans.index]
         for source in sources:
@@ -103,9 +105,6 @@ def describe_levels(levels: pd.DataFrame) -> str:
                 f"| {condition} | {source} | {n_scans[condition, source]} | {', '.join(order)} "
                 f"| {show(cnr['CSF'], 1, sign=True)} | {show(cnr['white matter'], 1, sign=True)} |"
             )
-        if len(sources) == 2:
-            white = means["cnr_grey"].xs("white matter", level="tissue").abs()[condition]
-            ratios[condition] = white["synthesised"] / white["real"]
     both = {c: o for c, o in orders.items() if len(o) == 2}
     other = [c for c, o in both.items() if o["real"] != o["synthesised"]]
     said = (
@@ -113,11 +112,15 @@ def describe_levels(levels: pd.DataFrame) -> str:
         if other
         else f"The order of the tissues is the same in {join(list(both))}."
     )
-    if ratios:
+    if len(ratios):
         said += (
-            " Measured so, white and grey matter of synthesised images are "
-            + join([f"{ratio:.1f} times as far apart in {c}" for c, ratio in ratios.items()])
-            + f" as those of real ones. These are {say_people(levels)}, without an interval: such a number "
+            " Measured so, synthesised tissues are so many times as far apart as real ones: "
+            + "; ".join(
+                f"{SHORT.get(tissue, tissue)} and grey matter "
+                + join([f"{ratio:.1f} in {c}" for (c, _), ratio in mine.items()])
+                for tissue, mine in ratios.groupby("tissue")
+            )
+            + f". These are {say_people(levels)}, without an interval: such a number "
             "holds people, scanner and synthesis together."
         )
     return "\n".join(lines) + (
