@@ -176,7 +176,7 @@ if len(steps):
         figures.plot_gain_by_scale(result.gain, step["from_mm"], step["to_mm"]),
         f"fig-{here}-scale",
         "Gain in Dice of the last step to a finer voxel size, against the scale of the finest deformation "
-        "between generated brains; bars: 95 % intervals over subjects where there are at least three. "
+        "between generated brains; bars: 95 % intervals over subjects where there are at least three, else hollow. "
         f"{result.scale_design}",
         f"Gain against scale of deformation, one line per method. {result.gain_text}",
     )

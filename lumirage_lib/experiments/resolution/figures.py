@@ -111,13 +111,16 @@ def plot_gain_by_scale(gain: pd.DataFrame, from_mm: float, to_mm: float, coarses
     rows = rows.assign(scale=rows["dose"].where(rows["dose"] > 0, coarsest_mm))
     figure, axes = subplots(figsize=(WIDTH, 4.0))
     for method in order_of(rows["method"]):
-        mine = rows[rows["method"] == method].sort_values("scale")
-        bars = [mine["gain"] - mine["low"], mine["high"] - mine["gain"]]
-        axes.errorbar(
-            mine["scale"], mine["gain"], yerr=[b.fillna(0) for b in bars], fmt=marker_of(method),
-            ls=":" if method.endswith(AS_GIVEN) else "-", color=colour_of(method), capsize=2,
-            label=name_of(method),
-        )  # fmt: skip
+        for known in (True, False):  # a mean without an interval stands alone, hollow
+            mine = rows[(rows["method"] == method) & (rows["low"].notna() == known)]
+            mine = mine.sort_values("scale")
+            bars = [mine["gain"] - mine["low"], mine["high"] - mine["gain"]]
+            axes.errorbar(
+                mine["scale"], mine["gain"], yerr=[b.fillna(0) for b in bars], fmt=marker_of(method),
+                ls=(":" if method.endswith(AS_GIVEN) else "-") if known else "",
+                color=colour_of(method), mfc=colour_of(method) if known else "white", capsize=2,
+                label=name_of(method) if len(mine) else "",
+            )  # fmt: skip
     axes.axhline(0, color="black", lw=0.8)
     if len(rows):
         _spacing_axis(axes, rows["scale"])
