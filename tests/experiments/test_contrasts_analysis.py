@@ -249,6 +249,26 @@ def test_figures_draw_what_the_tables_hold(result):
     assert list(figure.axes[0].lines[0].get_xdata()) == [0.0, 0.5, 1.0]
 
 
+def test_text_tells_every_part_that_a_control_divides():
+    rows = [
+        (SYNTHESISED, "T2w", "synthesis (resolution, noise, scaling)", 0.0),
+        (SYNTHESISED, "T2w", "scaling of intensities", 0.001),
+        (SYNTHESISED, "T2w", "contrast proper", -0.008),
+        ("nichart at 1 mm", "FLAIR", "thick slices (resolution)", -0.004),
+        ("nichart at 1 mm", "FLAIR", "contrast", 0.005),
+        ("openms", "T2w", "all of it, not divided", 0.01),
+    ]
+    table = pd.DataFrame(rows, columns=["arm", "condition", "part", "change"])
+    table = table.assign(low=table["change"] - 0.002, high=table["change"] + 0.002)
+    said = parts.say_parts(table, {})
+    assert (
+        "synthesised T2w by scaling of intensities +0.001 (−0.001 to +0.003) and contrast proper −0.008 "
+        "(−0.010 to −0.006); real FLAIR by thick slices (resolution) −0.004 (−0.006 to −0.002) and contrast "
+        "+0.005 (+0.003 to +0.007)."
+    ) in said
+    assert "Not divided, for want of a control: real T2w of 3 patients." in said
+
+
 def test_means_that_are_compared_are_of_the_same_pairs(entries):
     """Half of a contrast is there: what is drawn must not mix easy pairs with hard ones."""
     run = make_run(entries)
@@ -339,8 +359,8 @@ def test_a_contrast_is_divided_into_scaling_and_what_is_left():
     assert result.parts["n_pairs"].dtype.kind == "i"  # captions count pairs
     # Both parts are said with their intervals, in that order, to three digits.
     half = f"{change['T2w', parts.SCALING]:+.3f}".replace("-", "−")
-    assert f"contrast proper: synthesised T2w {half} (" in result.parts_text
-    assert "; synthesised FLAIR " in result.parts_text
+    assert f"part by part: synthesised T2w by scaling of intensities {half} (" in result.parts_text
+    assert "; synthesised FLAIR by scaling of intensities" in result.parts_text
     (line,) = [x for x in result.scalings_table.splitlines() if "LapIRN" in x and "T2w" in x]
     assert [cell.strip() for cell in line.split("|")][-2] == "12"
     assert set(result.verdicts) == {f"{SYNTHESISED}: T2w", f"{SYNTHESISED}: FLAIR"}

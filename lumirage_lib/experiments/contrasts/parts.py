@@ -114,13 +114,14 @@ def say_parts(parts: pd.DataFrame, verdicts: Mapping[str, stats.Verdict]) -> str
     within = [name_plainly(name_claim(r.arm, r.condition)) for r in together.itertuples()]
     divided = []
     for (arm, condition), rows in parts.groupby(["arm", "condition"], sort=False):
-        by_part = rows.set_index("part")[["change", "low", "high"]]
-        if {SCALING, PROPER} <= set(by_part.index):
-            found = ", ".join(show_interval(*by_part.loc[part]) for part in (SCALING, PROPER))
-            divided.append(f"{name_plainly(name_claim(arm, condition))} {found}")
+        shown = rows[rows["part"] != PARTS[f"to {CONTROL}"]]
+        if len(shown) > 1:
+            found = (
+                f"{r.part} {show_interval(r.change, r.low, r.high)}" for r in shown.itertuples()
+            )
+            divided.append(f"{name_plainly(name_claim(arm, condition))} by {join(found)}")
     said = [
-        "Change of networks minus that of iterative methods (95 %) by the scaling of intensities, then by "
-        f"the contrast proper: {'; '.join(divided)}."
+        f"Change of networks minus that of iterative methods (95 %), part by part: {'; '.join(divided)}."
         if divided
         else "",
         "The scaling of intensities is within the contrast where no complete run of both families varied it "
