@@ -17,14 +17,16 @@ from lumirage_lib.experiments.completeness import find_complete, keep_matched, k
 from lumirage_lib.experiments.contrasts import analysis, figures, parts
 from lumirage_lib.experiments.contrasts.plan import (
     DOSES,
+    REAL,
     SCALED,
     SYNTHESISED,
     plan_contrasts,
 )
-from lumirage_lib.experiments.families import Families
+from lumirage_lib.experiments.families import ARMS, Families
 from lumirage_lib.experiments.sentences import show
 from lumirage_lib.images.preprocess import LIKE_T1W
 from lumirage_lib.methods import get_method
+from lumirage_lib.methods.exposure import judge_exposure
 from lumirage_lib.runs.task import Task
 
 PARAMETERS = {
@@ -267,6 +269,13 @@ def test_text_tells_every_part_that_a_control_divides():
         "+0.005 (+0.003 to +0.007)."
     ) in said
     assert "Not divided, for want of a control: real T2w of 3 patients." in said
+
+
+def test_no_network_has_learned_from_the_people_whose_t1w_is_said_to_be_unseen():
+    for arm in analysis.UNSEEN:
+        cohort = get_cohort(REAL[arm].cohort)
+        words = {judge_exposure(m, cohort).word for m in ARMS[arm].families.deep}
+        assert words == {"not seen"}, arm
 
 
 def test_means_that_are_compared_are_of_the_same_pairs(entries):

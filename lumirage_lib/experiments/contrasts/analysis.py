@@ -330,7 +330,8 @@ def _tabulate_effects(effects: pd.DataFrame) -> str:
         }
         for r in effects.to_dict("records")
     )
-    return f"{table}\n\n{_EFFECTS_NOTE}" if len(effects) else table
+    unseen = _UNSEEN if UNSEEN & {*effects.get("arm", ())} else ""
+    return f"{table}\n\n{_EFFECTS_NOTE}{unseen}" if len(effects) else table
 
 
 def _say_groups(groups: pd.DataFrame, verdicts: Mapping[str, stats.Verdict]) -> str:
@@ -387,6 +388,12 @@ _EFFECTS_NOTE = (
     "g is d corrected for small samples {cite}`hedges1981`. Whether there is a difference is read from Dice: "
     "the coverage of its interval was simulated. Those of effect sizes are approximate, so with few subjects "
     "one may leave out 0 where that of Dice does not, or the reverse; they tell the size only."
+)
+UNSEEN = {"nichart at 1 mm", "real5"}  # arms of whose people no network of the families has learned
+_UNSEEN = (
+    " No network of these families has learned from the older adults or the five people: on their T1w the "
+    "question of the [chapter on T1w](01_in_distribution_open.ipynb) stands without leakage, beside every "
+    "verdict ([who has seen what](../methods.md#who-has-seen-what))."
 )
 _LIMITS = (
     "Half-way between T1w and T2w, grey and white matter come near to the same intensity: there every "

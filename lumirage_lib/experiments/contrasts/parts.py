@@ -84,9 +84,9 @@ def split_changes(changes: pd.DataFrame, scaled: pd.DataFrame) -> pd.DataFrame:
         control = rows[(rows["arm"] == row["arm"]) & (rows["condition"] == row["reference"])]
         if len(control):
             parts = {PARTS[f"to {row['reference']}"]: control.iloc[0].to_dict(), **parts}
-        further = scaled[(scaled["condition"] == row["condition"]) & (scaled["method"] == ALL)]
-        # NaN where a method failed on all pairs.
-        further = further.dropna(subset=["deep", "iterative"])
+        further = scaled[
+            (scaled["condition"] == row["condition"]) & (scaled["method"] == ALL)
+        ].dropna(subset=["deep", "iterative"])  # NaN where a method failed on all pairs
         if row["arm"] == SYNTHESISED and row["reference"] == CONTROL and len(further) == 2:
             del parts[PARTS[CONTROL]]
             parts |= {r["part"]: r for r in further.to_dict("records")}
@@ -104,14 +104,17 @@ def split_changes(changes: pd.DataFrame, scaled: pd.DataFrame) -> pd.DataFrame:
 
 def say_parts(parts: pd.DataFrame, verdicts: Mapping[str, stats.Verdict]) -> str:
     """How far apart the families are by each part of a contrast, and what no run has divided."""
-    whole = parts.loc[parts["part"] == "all of it, not divided", ["arm", "condition"]]
-    names = [name_plainly(name_claim(r.arm, r.condition)) for r in whole.itertuples()]
+    names, within = (
+        [
+            name_plainly(name_claim(r.arm, r.condition))
+            for r in parts[parts["part"] == of].itertuples()
+        ]
+        for of in ("all of it, not divided", PARTS[CONTROL])
+    )
     lacking = [
         name_plainly(name) for name, v in verdicts.items()
         if not ((parts["arm"] + ": " + parts["condition"]) == name).any() and not name.endswith(FRESH)
     ]  # fmt: skip
-    together = parts.loc[parts["part"] == PARTS[CONTROL], ["arm", "condition"]]
-    within = [name_plainly(name_claim(r.arm, r.condition)) for r in together.itertuples()]
     divided = []
     for (arm, condition), rows in parts.groupby(["arm", "condition"], sort=False):
         shown = rows[rows["part"] != PARTS[f"to {CONTROL}"]]
