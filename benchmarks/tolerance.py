@@ -15,7 +15,8 @@ Writes benchmarks/tolerance.csv, method by method, and keeps the rest.
 By hand there: fireants-greedy. Its 28 registrations of the older adults' T1w at 1 mm were published from a
 machine with another processor and torch 2.11; one of them done again on the machine of the others differs by
 more than the stand-in does (`lumirage verify -m fireants-greedy --pair Subj4:Subj12 --all`), which stands
-under `older_processor`. Of LKU-Net all three of that pair, from the same machine, are the same to the last digit.
+under `older_processor`. Of LKU-Net all three of that pair, from the same machine, are the same to the
+last digit.
 """
 
 from __future__ import annotations
