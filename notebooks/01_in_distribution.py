@@ -91,10 +91,11 @@ pages.say(result.summary_table)
 # published networks that learned from T1w scans of OASIS at 1 mm, and optimisers that go down to the voxels
 # of the images. OASIS is not all that each of the networks saw: VoxelMorph learned from several other studies,
 # too, and always with one atlas as the fixed image, which no pair here has. What works coarser or was trained
-# on other people stands beside. Some of either family also met on T1w of people from whom no network has learned:
-# [chapter 03](03_contrasts_open.ipynb), under *Effect sizes on each contrast*. Pairs share subjects, so intervals are over subjects, not over pairs. That of the
-# verdict is adjusted as though the primary arms of other chapters had shown nothing: the
-# [scoreboard](00_summary_open.ipynb), which has all, may give a narrower one. Those of the table hold one at a time.
+# on other people stands beside. Some of either family also met on T1w of people from whom no network has
+# learned: [chapter 03](03_contrasts_open.ipynb), under *Effect sizes on each contrast*. Pairs share subjects, so
+# intervals are over subjects, not over pairs. That of the verdict is adjusted as though the primary arms of
+# other chapters had shown nothing: the [scoreboard](00_summary_open.ipynb), which has all, may give a narrower
+# one. Those of the table hold one at a time.
 
 # %% tags=["remove-input"]
 pages.say(result.sides_text)

@@ -391,9 +391,9 @@ _EFFECTS_NOTE = (
 )
 UNSEEN = {"nichart at 1 mm", "real5"}  # arms of whose people no network of the families has learned
 _UNSEEN = (
-    " No network of these families has learned from the older adults or the five people: on their T1w the "
-    "question of the [chapter on T1w](01_in_distribution_open.ipynb) stands without leakage, beside every "
-    "verdict ([who has seen what](../methods.md#who-has-seen-what))."
+    " No network of these families has learned from the older adults or the five people "
+    "([who has seen what](../methods.md#who-has-seen-what)): their T1w ask the question of the "
+    "[chapter on T1w](01_in_distribution_open.ipynb) without leakage. No verdict was declared for them."
 )
 _LIMITS = (
     "Half-way between T1w and T2w, grey and white matter come near to the same intensity: there every "
